@@ -1,0 +1,95 @@
+"""Every error Toril raises on purpose: each knows its sentence, its code and the HTTP status it deserves."""
+
+
+class TorilError(Exception):
+    """The root. `str(error)` is one sentence fit for an operator; `code` is stable, for programs."""
+
+    code = "error"
+    status = 500
+
+
+class ConfigurationError(TorilError):
+    """A setting or environment variable is wrong; the sentence names it."""
+
+    code = "configuration"
+
+
+class RedisUnavailable(TorilError):
+    """Redis did not answer: refused, timed out, loading, or the connection broke."""
+
+    code = "redis_unavailable"
+    status = 503
+
+
+class RedisRefused(TorilError):
+    """Redis answered with an error of its own (no permission, wrong type, out of memory)."""
+
+    code = "redis_refused"
+    status = 502
+
+
+class NotFound(TorilError):
+    """The named thing does not exist."""
+
+    code = "not_found"
+    status = 404
+
+
+class QueueNotFound(NotFound):
+    code = "queue_not_found"
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"There is no queue named “{queue}”.")
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+    def __init__(self, queue: str, job_id: str) -> None:
+        super().__init__(f"Queue “{queue}” has no job “{job_id}”; it may have been removed.")
+
+
+class InvalidInput(TorilError):
+    """What a person or program sent cannot be used; the sentence names the offending part."""
+
+    code = "invalid_input"
+    status = 400
+
+
+class Refused(TorilError):
+    """The job or queue is not in a state that allows this; nothing was changed."""
+
+    code = "refused"
+    status = 409
+
+
+class JobStateChanged(Refused):
+    """The job left the state in which it was seen; `state` is where it is now."""
+
+    code = "job_state_changed"
+
+    def __init__(self, job_id: str, verb: str, state: str | None) -> None:
+        where = f"it is {state} now" if state else "it is gone"
+        super().__init__(f"Job “{job_id}” was not {verb}: {where}.")
+        self.state = state
+
+
+class JobLocked(Refused):
+    """A worker holds the job's lock."""
+
+    code = "job_locked"
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job “{job_id}” is being run by a worker and cannot be removed now.")
+
+
+class LockLost(TorilError):
+    """A worker's lock on a job expired or was taken over; its outcome was not committed."""
+
+    code = "lock_lost"
+
+
+class UnrecoverableError(TorilError):
+    """Raised by a processor: fail the job now, whatever attempts are left."""
+
+    code = "unrecoverable"

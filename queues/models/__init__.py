@@ -1,0 +1,8 @@
+"""Toril's tables: the mirror of Redis and the record of what people did. No I/O but the ORM."""
+
+from queues.models.audit import AuditEntry, Outcome
+from queues.models.job import Job
+from queues.models.lease import Lease
+from queues.models.queue import Queue
+
+__all__ = ["AuditEntry", "Job", "Lease", "Outcome", "Queue"]

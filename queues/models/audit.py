@@ -1,0 +1,44 @@
+"""Who did what to which queue or job, and how it ended."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class Outcome(models.TextChoices):
+    OPENED = "opened", "outcome unknown"
+    DONE = "done", "done"
+    REFUSED = "refused", "refused"
+    FAILED = "failed", "failed"
+
+
+class AuditEntry(models.Model):
+    """One action. Opened before Redis is asked and closed with the outcome; a row left open by a crash reads "outcome unknown"."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    #: The actor's name as it was then; survives the user.
+    actor = models.CharField(max_length=150)
+    #: The action in the house's grammar: `job.retry`, `queue.pause`, `queue.clean`.
+    action = models.CharField(max_length=64)
+    connection = models.CharField(max_length=64, default="default")
+    queue = models.CharField(max_length=512, blank=True)
+    job_id = models.CharField(max_length=1024, blank=True)
+    #: What was asked beyond the target, as JSON text: `{"state": "failed", "grace_ms": 0}`.
+    parameters = models.TextField(blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, default=Outcome.OPENED)
+    #: How many jobs were touched.
+    affected = models.BigIntegerField(default=0)
+    message = models.TextField(blank=True)
+
+    class Meta:
+        app_label = "toril"
+        ordering = ("-at", "-pk")
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.queue}/{self.job_id}".rstrip("/")

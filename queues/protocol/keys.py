@@ -1,0 +1,73 @@
+"""Every key name BullMQ uses (PROTOCOL.md §1), built here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from queues.protocol.codec import raw, text
+from queues.states import State
+
+#: Suffixes that belong to the queue itself; a job id equal to one would ruin it (THREATS.md §0.1).
+RESERVED_IDS = frozenset(
+    "wait active paused delayed prioritized completed failed waiting-children stalled stalled-check events meta"
+    " id marker limiter repeat pc de dn metrics".split()
+)
+
+#: state → its key's suffix, and whether that key is a list (else a sorted set).
+STATE_KEYS: dict[State, tuple[str, bool]] = {
+    State.WAITING: ("wait", True),
+    State.ACTIVE: ("active", True),
+    State.PRIORITIZED: ("prioritized", False),
+    State.DELAYED: ("delayed", False),
+    State.FAILED: ("failed", False),
+    State.COMPLETED: ("completed", False),
+    State.WAITING_CHILDREN: ("waiting-children", False),
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one queue. `queue` is text as `codec.text` made it; keys are the exact bytes."""
+
+    prefix: str
+    queue: str
+
+    @cached_property
+    def base(self) -> bytes:
+        return raw(self.prefix) + b":" + raw(self.queue) + b":"
+
+    def __call__(self, suffix: str) -> bytes:
+        """`Keys("bull", "chat")("wait")` → `b"bull:chat:wait"`."""
+        return self.base + suffix.encode()
+
+    def state(self, state: State) -> bytes:
+        return self(STATE_KEYS[state][0])
+
+    def job(self, job_id: str) -> bytes:
+        return self.base + raw(job_id)
+
+    def lock(self, job_id: str) -> bytes:
+        return self.job(job_id) + b":lock"
+
+    def logs(self, job_id: str) -> bytes:
+        return self.job(job_id) + b":logs"
+
+    def dependencies(self, job_id: str) -> bytes:
+        return self.job(job_id) + b":dependencies"
+
+    def many(self, names: str) -> tuple[bytes, ...]:
+        """`many("wait active")` → those keys, in that order."""
+        return tuple(self(name) for name in names.split())
+
+
+def meta_pattern(prefix: str) -> bytes:
+    """The SCAN pattern that finds every queue's `meta`, with the prefix's glob characters escaped."""
+    escaped = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in prefix)
+    return f"{escaped}:*:meta".encode()
+
+
+def queue_of_meta(prefix: str, key: bytes) -> str | None:
+    """The queue's name from its meta key; None for keys that only look alike (PROTOCOL.md §4)."""
+    name = key[len(prefix.encode()) + 1 : -len(b":meta")]
+    return text(name) if name and b":" not in name else None

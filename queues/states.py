@@ -1,0 +1,74 @@
+"""The states a job can be in, and which action is legal in which. Advice for buttons; BullMQ's Lua decides."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """BullMQ's states under the names people read; `Keys.state_key` knows where each lies in Redis."""
+
+    WAITING = "waiting"
+    PRIORITIZED = "prioritized"
+    ACTIVE = "active"
+    DELAYED = "delayed"
+    FAILED = "failed"
+    COMPLETED = "completed"
+    WAITING_CHILDREN = "waiting-children"
+    UNKNOWN = "unknown"
+
+    @property
+    def label(self) -> str:
+        return "Waiting for children" if self is State.WAITING_CHILDREN else self.value.capitalize()
+
+    @property
+    def field(self) -> str:
+        """The name of the count column and attribute: `waiting_children`."""
+        return self.value.replace("-", "_")
+
+    @property
+    def is_finished(self) -> bool:
+        return self in (State.COMPLETED, State.FAILED)
+
+
+#: The order in which tabs and columns stand.
+LISTED = (
+    State.WAITING,
+    State.ACTIVE,
+    State.PRIORITIZED,
+    State.DELAYED,
+    State.FAILED,
+    State.COMPLETED,
+    State.WAITING_CHILDREN,
+)
+
+#: job action → the states in which it makes sense.
+JOB_ACTIONS: dict[str, frozenset[State]] = {
+    "retry": frozenset({State.FAILED, State.COMPLETED}),
+    "promote": frozenset({State.DELAYED}),
+    "remove": frozenset(set(LISTED) - {State.ACTIVE} | {State.UNKNOWN}),
+}
+
+#: bulk action → the states it can be asked for.
+BULK_ACTIONS: dict[str, frozenset[State]] = {
+    "retry-all": frozenset({State.FAILED, State.COMPLETED}),
+    "promote-all": frozenset({State.DELAYED}),
+    "clean": frozenset(
+        {State.WAITING, State.PRIORITIZED, State.DELAYED, State.FAILED, State.COMPLETED, State.ACTIVE}
+    ),
+    "drain": frozenset({State.WAITING, State.PRIORITIZED}),
+}
+
+
+def parse_state(text: str) -> State | None:
+    """Bull Board's and BullMQ's spellings of a state (`wait`, `waiting`, `paused`, …), or None."""
+    if text in ("wait", "paused"):
+        return State.WAITING
+    try:
+        state = State(text)
+    except ValueError:
+        return None
+    return None if state is State.UNKNOWN else state
+
+
+def job_actions(state: State) -> tuple[str, ...]:
+    """The actions that make sense for a job in this state."""
+    return tuple(action for action, states in JOB_ACTIONS.items() if state in states)

@@ -1,0 +1,109 @@
+"""Fixtures every tier shares: a real Valkey per test process, a fresh key prefix per test."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from queues.options import reset_options
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A real server on a port of its own that a test may stop and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        if self.process is not None:
+            return
+        from queues.protocol.embedded import server_command
+
+        self.process = subprocess.Popen(
+            [*server_command(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+             "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 10
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One server for this test process; shared, so never flush it. TEST_REDIS_URL names another to use."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server for this test alone, to be stopped, started and starved."""
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def connection(redis_server: RedisServer, prefix: str, settings) -> Iterator[str]:
+    """The name of a connection (`default`) whose Redis is real and whose prefix is this test's alone."""
+    settings.TORIL = {**getattr(settings, "TORIL", {}), "CONNECTIONS": {"default": {"URL": redis_server.url, "PREFIX": prefix}}}
+    reset_options()
+    yield "default"
+    reset_options()
+
+
+@pytest.fixture
+def client_of_redis(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """A plain redis-py client, to look behind the scenes and to plant odd data."""
+    with redis.Redis(port=redis_server.port) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+async def _no_wires_left() -> AsyncIterator[None]:
+    """Each async test closes the wires of its own loop."""
+    yield
+    from queues.protocol import connections
+
+    await connections.close_wires()
+
+

@@ -1,0 +1,17 @@
+"""Settings of the test run: the project's own, with a database and a Redis of each test process's own."""
+
+import os
+
+os.environ.setdefault("SECRET_KEY", "tests-only")
+
+from dashboard.settings import *  # noqa: F403
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "TEST": {"NAME": f"/tmp/toril-test-{os.getpid()}.sqlite3"},  # noqa: S108
+        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
+    }
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
