@@ -1,16 +1,51 @@
-"""Django's settings, from the environment, `.env.local` and `.env`, in that order of precedence."""
+"""Django's settings, from the environment, `.env.local` and `.env`, in that order of precedence.
 
+A bad value stops the start with one sentence that names its variable (`ConfigurationError`).
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from environs import Env
+from dashboard import environment
+from queues import options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"
-SECRET_KEY = env.str("SECRET_KEY", "insecure")
+ENVIRON = environment.read_environment(BASE_DIR)
+VAR_DIR = environment.var_folder(ENVIRON, BASE_DIR)
+
+DEBUG = environment.flag(ENVIRON, "DEBUG", False)
 env = Env()
-DEBUG = False
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+SECRET_KEY = environment.secret_key(ENVIRON, VAR_DIR)
+ALLOWED_HOSTS = environment.allowed_hosts(ENVIRON)
+#: True where a proxy speaks https to browsers and sets X-Forwarded-Proto; believed only then.
+HTTPS = environment.flag(ENVIRON, "HTTPS", False)
+
+# --- Toril ---
+#: The embedded server's address, written by `bin/up`; used where no REDIS_* is set.
+REDIS_URL_FILE = VAR_DIR / "redis-url"
+IS_EMBEDDED = not options.redis_configured(ENVIRON) and REDIS_URL_FILE.exists()
+#: Sample queues and processors: never on a team's own Redis unless it is asked for (they would run its real jobs).
+DEMO = environment.flag(ENVIRON, "TORIL_DEMO", IS_EMBEDDED)
+QUEUES: dict[str, Any] = {}
+if DEMO and find_spec("queues.systems.settings"):
+    QUEUES |= import_module("queues.systems.settings").QUEUES
+
+TORIL = {
+    "CONNECTIONS": {
+        "default": {
+            "URL": options.redis_url(ENVIRON, REDIS_URL_FILE),
+            "PREFIX": ENVIRON.get("QUEUE_PREFIX") or options.DEFAULT_PREFIX,
+        }
+    },
+    "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
+    "USE_JOB_QUEUE": environment.flag(ENVIRON, "USE_JOB_QUEUE", True),
+}
+
+# --- Django ---
 ROOT_URLCONF = "dashboard.urls"
+ASGI_APPLICATION = "dashboard.asgi.application"
 INSTALLED_APPS = [
     "daphne",
     "django.contrib.admin",
@@ -19,9 +54,37 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "channels",
     "django_htmx",
     "queues.apps.QueuesConfig",
     "dashboard.apps.DashboardConfig",
+    *(["queues.systems"] if DEMO else []),
 ]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "db.sqlite3"}}
+MIDDLEWARE = [
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+DATABASES = {"default": environment.database(ENVIRON, BASE_DIR, VAR_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
 USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False

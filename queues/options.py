@@ -14,7 +14,14 @@ from queues.errors import ConfigurationError
 
 DEFAULT_URL = "redis://localhost:6379"
 DEFAULT_PREFIX = "bull"
-UNIT_MS = {"second": 1_000, "sec": 1_000, "minute": 60_000, "min": 60_000, "hour": 3_600_000, "day": 86_400_000}
+UNIT_MS = {
+    "second": 1_000,
+    "sec": 1_000,
+    "minute": 60_000,
+    "min": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+}
 RATE_VARIABLE = re.compile(r"_RATE_LIMIT_PER_(\d*)(SECOND|SEC|MINUTE|MIN|HOUR|DAY)S?$")
 
 
@@ -135,14 +142,16 @@ def redis_url(environ: Mapping[str, str], embedded_url_file: Path | None = None)
         db = _integer("REDIS_DB", environ.get("REDIS_DB", "0"), 0)
         user, password = environ.get("REDIS_USERNAME", ""), environ.get("REDIS_PASSWORD", "")
         login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
-        scheme = "rediss" if _boolean("REDIS_TLS", environ.get("REDIS_TLS", "false")) else "redis"
+        scheme = "rediss" if boolean("REDIS_TLS", environ.get("REDIS_TLS", "false")) else "redis"
         return _checked_url("REDIS_HOST", f"{scheme}://{login}{host}:{port}/{db}")
     if embedded_url_file and embedded_url_file.exists():
         return embedded_url_file.read_text().strip()
     return DEFAULT_URL
 
 
-def queue_overrides(queues: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def queue_overrides(
+    queues: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """`TORIL["QUEUES"]` with `<QUEUE>_QUEUE_CONCURRENCY` and `<QUEUE>_RATE_LIMIT_PER_<n><UNIT>` applied.
 
     `deep-research` is read from `DEEP_RESEARCH_…`. Raises ConfigurationError naming the variable.
@@ -258,7 +267,9 @@ def _keep(where: str, value: Any) -> Keep | None:
 
 def _refuse_unknown(where: str, value: Mapping[str, Any], known: set[str]) -> None:
     if unknown := sorted(set(value) - known):
-        raise ConfigurationError(f"{where} has no option {unknown[0]!r}; it knows {', '.join(sorted(known))}.")
+        raise ConfigurationError(
+            f"{where} has no option {unknown[0]!r}; it knows {', '.join(sorted(known))}."
+        )
 
 
 def _integer(where: str, value: Any, least: int, most: int | None = None) -> int:
@@ -272,7 +283,7 @@ def _integer(where: str, value: Any, least: int, most: int | None = None) -> int
     return number
 
 
-def _boolean(where: str, value: str) -> bool:
+def boolean(where: str, value: str) -> bool:
     text = value.strip().lower()
     if text in ("1", "true", "yes", "on"):
         return True

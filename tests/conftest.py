@@ -39,9 +39,21 @@ class RedisServer:
         from queues.protocol.embedded import server_command
 
         self.process = subprocess.Popen(
-            [*server_command(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
-             "--save", "", "--appendonly", "no"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [
+                *server_command(),
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                str(self.folder),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 10
         with redis.Redis(port=self.port) as client:
@@ -85,7 +97,10 @@ def prefix() -> str:
 @pytest.fixture
 def connection(redis_server: RedisServer, prefix: str, settings) -> Iterator[str]:
     """The name of a connection (`default`) whose Redis is real and whose prefix is this test's alone."""
-    settings.TORIL = {**getattr(settings, "TORIL", {}), "CONNECTIONS": {"default": {"URL": redis_server.url, "PREFIX": prefix}}}
+    settings.TORIL = {
+        **getattr(settings, "TORIL", {}),
+        "CONNECTIONS": {"default": {"URL": redis_server.url, "PREFIX": prefix}},
+    }
     reset_options()
     yield "default"
     reset_options()
@@ -105,5 +120,3 @@ async def _no_wires_left() -> AsyncIterator[None]:
     from queues.protocol import connections
 
     await connections.close_wires()
-
-

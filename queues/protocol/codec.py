@@ -52,9 +52,11 @@ def _unmark(piece: str | int) -> bytes:
 
 def to_json(value: Any) -> str:
     """JSON as Node writes it: compact, no NaN. Raises ValueError or TypeError for what JSON cannot say."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(
-        "utf-8", "backslashreplace"
-    ).decode("utf-8")
+    return (
+        json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        .encode("utf-8", "backslashreplace")
+        .decode("utf-8")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +118,31 @@ _TEXTS = {
 }
 #: Fields a list needs; `data`, `returnvalue` and `stacktrace` are read on the job's own page alone.
 SUMMARY_FIELDS: tuple[bytes, ...] = tuple(
-    name for name in (*_INTEGERS, *_TEXTS) if name not in (b"data", b"returnvalue", b"stacktrace", b"progress")
+    name
+    for name in (*_INTEGERS, *_TEXTS)
+    if name not in (b"data", b"returnvalue", b"stacktrace", b"progress")
 ) + (b"attemptsMade", b"stalledCounter")
 
 
-def job_record(job_id: str, fields: Mapping[bytes, bytes], *, data_size: int | None = None) -> JobRecord:
-    """A job from its hash. An empty mapping gives a record that does not exist. Never raises."""
+#: Every field a `JobRecord` is made of.
+ALL_FIELDS: tuple[bytes, ...] = (*_INTEGERS, *_TEXTS, b"attemptsMade", b"stalledCounter")
+
+
+def job_record(
+    job_id: str,
+    fields: Mapping[bytes, bytes],
+    *,
+    data_size: int | None = None,
+    cut: frozenset[str] = frozenset(),
+) -> JobRecord:
+    """A job from its hash. An empty mapping gives a record that does not exist. Never raises.
+
+    `cut` names the fields that were shortened on purpose, which no longer need to be JSON.
+    """
     if not fields:
-        return JobRecord(job_id, exists=False, problems=("its hash is gone: only the id is left in the list",))
+        return JobRecord(
+            job_id, exists=False, problems=("its hash is gone: only the id is left in the list",)
+        )
     values: dict[str, Any] = {}
     problems: list[str] = []
     for wire, name in _INTEGERS.items():
@@ -140,8 +159,12 @@ def job_record(job_id: str, fields: Mapping[bytes, bytes], *, data_size: int | N
     for wire, name in _TEXTS.items():
         if wire in fields:
             values[name] = text(fields[wire])
-    problems += [f"{name} is not JSON" for name in ("data", "opts") if name in values and not is_json(values[name])]
+    problems += [f"{name} is not JSON" for name in ("data", "opts") if _is_bad_json(name, values, cut)]
     return JobRecord(job_id, **values, problems=tuple(problems), data_size=data_size)
+
+
+def _is_bad_json(name: str, values: Mapping[str, Any], cut: frozenset[str]) -> bool:
+    return name in values and name not in cut and not is_json(values[name])
 
 
 def integer(name: str, value: bytes) -> tuple[int, str | None]:

@@ -1,0 +1,87 @@
+"""A queue's event stream (PROTOCOL.md §3) as typed events. Trimmed after about 2,500 jobs: hints, never the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from queues.protocol import codec
+from queues.protocol.commands import Command, command
+from queues.protocol.keys import Keys
+from queues.protocol.wire import Wire
+
+#: How much longer than its block an answer may take before the connection counts as half-open.
+MARGIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry. `type` is BullMQ's word (`completed`, `waiting`, …); `job_id` is empty for queue-wide ones."""
+
+    queue: str
+    id: str
+    type: str
+    job_id: str
+    fields: Mapping[bytes, bytes]
+
+
+async def read_events(
+    wire: Wire, prefix: str, cursors: Mapping[str, str], count: int, block_ms: int | None = None
+) -> list[Event]:
+    """At most `count` events per queue after each cursor (`0-0` for the oldest), oldest first.
+
+    Blocks up to `block_ms` for the first; give it a wire of its own then. Empty cursors answer at once.
+    """
+    return _events(await _xread(wire, prefix, cursors, count, block_ms))
+
+
+async def changed(wire: Wire, prefix: str, cursors: Mapping[str, str], block_ms: int) -> set[str]:
+    """The queues of which something is newer than their cursor; empty when `block_ms` passed quietly."""
+    return {queue for queue, _ in await _xread(wire, prefix, cursors, 1, block_ms)}
+
+
+def now_command() -> Command[str]:
+    """Redis's own clock as a stream position, minus 1 ms: nothing written after this reply is before it."""
+    return command("TIME", read=lambda reply: f"{int(reply[0]) * 1000 + int(reply[1]) // 1000 - 1}-0")
+
+
+async def server_now(wire: Wire) -> str:
+    return await wire.call(now_command())
+
+
+async def stream_bounds(wire: Wire, prefix: str, queue: str) -> tuple[str, str]:
+    """The ids of the oldest and newest event kept; two empty strings for no stream."""
+    key = Keys(prefix, queue)("events")
+    first, last = await wire.run(
+        [command("XRANGE", key, "-", "+", "COUNT", 1), command("XREVRANGE", key, "+", "-", "COUNT", 1)]
+    )
+    return (first[0][0].decode() if first else "", last[0][0].decode() if last else "")
+
+
+async def _xread(
+    wire: Wire, prefix: str, cursors: Mapping[str, str], count: int, block_ms: int | None
+) -> list[tuple[str, Any]]:
+    if not cursors:
+        return []
+    streams = {Keys(prefix, queue)("events"): queue for queue in cursors}
+    block = () if block_ms is None else ("BLOCK", block_ms)
+    asked = command("XREAD", "COUNT", count, *block, "STREAMS", *streams, *cursors.values())
+    reply = await wire.call(asked, None if block_ms is None else block_ms / 1000 + MARGIN_S)
+    return [(streams[key], entries) for key, entries in reply or ()]
+
+
+def _events(streams: list[tuple[str, Any]]) -> list[Event]:
+    return [
+        _event(queue, entry_id, codec.pairs(flat)) for queue, entries in streams for entry_id, flat in entries
+    ]
+
+
+def _event(queue: str, entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
+    return Event(
+        queue,
+        entry_id.decode(),
+        codec.text(fields.get(b"event", b"")),
+        codec.text(fields.get(b"jobId", b"")),
+        fields,
+    )

@@ -1,0 +1,273 @@
+"""One connection that carries many commands at once: replies come in order, so each finds its caller by position.
+
+For pages, watcher, mirror and workers alike. A caller that gives up leaves its place in the line, so no reply can
+reach another's hands. Belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+import hiredis
+
+from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.protocol.address import Address
+from queues.protocol.commands import Command, command
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+LONGEST_BACKOFF_S = 1.0
+#: Replies that mean "not now" rather than "no": starting up, failing over, or a replica.
+TRANSIENT = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY ")
+
+
+class _Call:
+    __slots__ = ("command", "future", "since")
+
+    def __init__(self, asked: Command[Any], future: asyncio.Future[Any], since: float) -> None:
+        self.command, self.future, self.since = asked, future, since
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def answer(self, reply: Any) -> None:
+        if self.future.done():
+            return
+        try:
+            self.future.set_result(self.command.read(reply))
+        except Exception as error:
+            self.future.set_exception(error)
+
+
+class Wire(asyncio.Protocol):
+    """`submit` or `call` at any time: the wire connects, reconnects with a backoff of at most 1 s, and fails fast between.
+
+    `timeout_s` bounds how long the oldest unanswered call may wait before the connection counts as broken and all calls
+    on it fail with RedisUnavailable; None for a connection that carries blocking commands.
+    """
+
+    def __init__(self, address: Address, *, name: str = "", timeout_s: float | None = 1.5) -> None:
+        self.address, self.name, self.timeout_s = address, name, timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader = hiredis.Reader()
+        self._ready = False
+        self._closed = False
+        self._connecting: asyncio.Task[None] | None = None
+        self._sent: deque[_Call] = deque()
+        self._queued: list[_Call] = []
+        self._flush_due = False
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+        self._last_error: RedisUnavailable | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._ready
+
+    def submit(self, asked: Command[T]) -> asyncio.Future[T]:
+        """Enqueue now; all that is submitted in one turn of the loop leaves in one write."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        now = self._loop.time()
+        if self._closed:
+            future.set_exception(RedisUnavailable("The connection to Redis was closed."))
+        elif not self._ready and self._connecting is None and now < self._retry_at and self._last_error:
+            future.set_exception(RedisUnavailable(str(self._last_error)))
+        else:
+            self._queued.append(_Call(asked, future, now))
+            self._wake()
+        return future
+
+    async def call(self, asked: Command[T], timeout_s: float | None = None) -> T:
+        """The command's value. Raises RedisUnavailable, RedisRefused, or what `command.read` raises.
+
+        `timeout_s` bounds this call alone; when it passes, the connection is given up as half-open.
+        """
+        if timeout_s is None:
+            return await self.submit(asked)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.submit(asked)
+        except TimeoutError:
+            error = RedisUnavailable(f"Redis did not answer within {timeout_s:g} s.")
+            self._break(error)
+            raise error from None
+
+    async def run(self, commands: Sequence[Command[Any]], return_errors: bool = False) -> list[Any]:
+        """All values, in order, in one round trip. The first error is raised after every reply is in."""
+        futures = [self.submit(asked) for asked in commands]
+        results: list[Any] = []
+        try:
+            for future in futures:
+                try:
+                    results.append(await future)
+                except TorilError as error:
+                    results.append(error)
+        finally:
+            for future in futures:
+                # Retrieves what an early leave left behind, so that asyncio does not complain of it.
+                future.cancel() if not future.done() else future.cancelled() or future.exception()
+        if not return_errors:
+            for result in results:
+                if isinstance(result, TorilError):
+                    raise result
+        return results
+
+    async def connect(self) -> None:
+        """Be connected, or raise RedisUnavailable."""
+        await self.call(command("PING"))
+
+    async def close(self) -> None:
+        """End the connection; calls under way fail. Callable twice."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+        self._break(RedisUnavailable("The connection to Redis was closed."))
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
+    # --- sending
+
+    def _wake(self) -> None:
+        if self._ready:
+            if not self._flush_due:
+                self._flush_due = True
+                self._loop.call_soon(self._flush)
+        elif self._connecting is None:
+            self._connecting = self._loop.create_task(self._open(), name=f"wire {self.name or 'connect'}")
+        if self.timeout_s is not None and self._watchdog is None:
+            self._watchdog = self._loop.call_later(self.timeout_s / 8, self._watch)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if not self._ready or not self._queued:
+            return
+        calls, self._queued = self._queued, []
+        self._sent.extend(calls)
+        self._write([call.command.args for call in calls])
+
+    def _write(self, many: list[tuple[Any, ...]]) -> None:
+        cast(asyncio.Transport, self._transport).write(b"".join(map(hiredis.pack_command, many)))
+
+    # --- opening
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(self.timeout_s or 5.0):
+                await self._dial()
+                await self._enter()
+        except (OSError, TimeoutError, RedisUnavailable, RedisRefused) as error:
+            self._connecting = None
+            self._break(self._unreachable(error))
+            return
+        except BaseException:
+            self._connecting = None
+            self._break(RedisUnavailable("The connection to Redis was not opened."))
+            raise
+        self._connecting = None
+        self._failures, self._last_error, self._ready = 0, None, True
+        self._flush()
+
+    async def _dial(self) -> None:
+        self._reader = hiredis.Reader()
+        to = self.address
+        if to.path:
+            await self._loop.create_unix_connection(lambda: self, to.path)
+        else:
+            await self._loop.create_connection(lambda: self, to.host, to.port, ssl=to.tls)
+
+    async def _enter(self) -> None:
+        """AUTH and SELECT, then PING: a server that is still loading, or wants a password, says so here."""
+        asked = [*self.address.login(), ("PING",)]
+        if self.name:
+            asked.insert(-1, ("CLIENT", "SETNAME", self.name))
+        calls = [_Call(Command(args), self._loop.create_future(), self._loop.time()) for args in asked]
+        self._sent.extend(calls)
+        self._write([call.command.args for call in calls])
+        answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
+        for call, answer in zip(calls, answers, strict=True):
+            # A name may be refused (by ACL, or for a space in it); nothing else may.
+            if isinstance(answer, BaseException) and call.command.args[0] != "CLIENT":
+                raise answer
+
+    def _unreachable(self, error: BaseException) -> RedisUnavailable:
+        self._failures += 1
+        self._retry_at = self._loop.time() + min(0.05 * 2**self._failures, LONGEST_BACKOFF_S)
+        reason = str(error) if isinstance(error, RedisUnavailable | RedisRefused) else _reason(error)
+        self._last_error = RedisUnavailable(f"Redis cannot be reached: {reason}.".replace("..", "."))
+        return self._last_error
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self._answer(self._sent.popleft(), reply)
+        except (hiredis.ProtocolError, IndexError) as error:
+            self._break(RedisUnavailable(f"Redis sent something that is not its protocol: {error}."))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is not None:
+            self._break(RedisUnavailable("Redis closed the connection."))
+
+    # --- answers
+
+    def _answer(self, call: _Call, reply: Any) -> None:
+        if not isinstance(reply, hiredis.ReplyError):
+            call.answer(reply)
+            return
+        words = str(reply)
+        if words.startswith("NOSCRIPT") and call.command.script is not None:
+            self._queued.append(
+                _Call(Command(call.command.as_eval(), call.command.read), call.future, call.since)
+            )
+            self._wake()
+        elif words.startswith(TRANSIENT):
+            call.fail(RedisUnavailable(f"Redis is not ready: {words}."))
+            if words.startswith("READONLY"):
+                # A demoted primary: the address must be dialled anew.
+                self._break(RedisUnavailable(f"Redis is not ready: {words}."))
+        else:
+            call.fail(RedisRefused(f"Redis refused: {words}."))
+
+    def _watch(self) -> None:
+        self._watchdog = None
+        oldest = self._sent[0] if self._sent else self._queued[0] if self._queued else None
+        if oldest is None or self.timeout_s is None:
+            return
+        if self._loop.time() - oldest.since >= self.timeout_s:
+            self._break(RedisUnavailable(f"Redis did not answer within {self.timeout_s:g} s."))
+        else:
+            self._watchdog = self._loop.call_later(self.timeout_s / 8, self._watch)
+
+    def _break(self, error: RedisUnavailable) -> None:
+        """Drop the connection: whatever waits for it fails with `error`, and the next call dials again."""
+        self._ready = False
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        calls = [*self._sent, *self._queued]
+        self._sent.clear()
+        self._queued.clear()
+        for call in calls:
+            call.fail(error)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
