@@ -16,7 +16,6 @@ ENVIRON = environment.read_environment(BASE_DIR)
 VAR_DIR = environment.var_folder(ENVIRON, BASE_DIR)
 
 DEBUG = environment.flag(ENVIRON, "DEBUG", False)
-env = Env()
 SECRET_KEY = environment.secret_key(ENVIRON, VAR_DIR)
 ALLOWED_HOSTS = environment.allowed_hosts(ENVIRON)
 #: True where a proxy speaks https to browsers and sets X-Forwarded-Proto; believed only then.
@@ -28,6 +27,7 @@ REDIS_URL_FILE = VAR_DIR / "redis-url"
 IS_EMBEDDED = not options.redis_configured(ENVIRON) and REDIS_URL_FILE.exists()
 #: Sample queues and processors: never on a team's own Redis unless it is asked for (they would run its real jobs).
 DEMO = environment.flag(ENVIRON, "TORIL_DEMO", IS_EMBEDDED)
+#: Your queues: {"chat": {"concurrency": 5, "attempts": 3, "backoff": {"type": "exponential", "delay": 1000}}}.
 QUEUES: dict[str, Any] = {}
 if DEMO and find_spec("queues.systems.settings"):
     QUEUES |= import_module("queues.systems.settings").QUEUES
@@ -61,6 +61,10 @@ INSTALLED_APPS = [
     *(["queues.systems"] if DEMO else []),
 ]
 MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 TEMPLATES = [

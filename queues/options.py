@@ -116,9 +116,9 @@ def reset_options() -> None:
 def load(toril: Mapping[str, Any]) -> Options:
     """Validate a `TORIL` settings dict. Raises ConfigurationError naming the key."""
     _refuse_unknown("TORIL", toril, {"CONNECTIONS", "QUEUES", "USE_JOB_QUEUE"})
-    connections = {
-        name: _connection(name, value) for name, value in toril.get("CONNECTIONS", {}).items()
-    } or {"default": ConnectionOptions("default", DEFAULT_URL)}
+    connections = {name: _connection(name, value) for name, value in toril.get("CONNECTIONS", {}).items()} or {
+        "default": ConnectionOptions("default", DEFAULT_URL)
+    }
     if "default" not in connections:
         raise ConfigurationError("TORIL['CONNECTIONS'] needs one named 'default'.")
     queues = {name: _queue(name, value) for name, value in toril.get("QUEUES", {}).items()}
@@ -149,9 +149,7 @@ def redis_url(environ: Mapping[str, str], embedded_url_file: Path | None = None)
     return DEFAULT_URL
 
 
-def queue_overrides(
-    queues: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
+def queue_overrides(queues: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """`TORIL["QUEUES"]` with `<QUEUE>_QUEUE_CONCURRENCY` and `<QUEUE>_RATE_LIMIT_PER_<n><UNIT>` applied.
 
     `deep-research` is read from `DEEP_RESEARCH_…`. Raises ConfigurationError naming the variable.
@@ -228,9 +226,7 @@ def _limiter(where: str, value: Any) -> Limiter | None:
         return None
     if not isinstance(value, Mapping) or set(value) != {"max", "duration"}:
         raise ConfigurationError(f"{where} must be {{'max': jobs, 'duration': milliseconds}}.")
-    return Limiter(
-        _integer(f"{where}['max']", value["max"], 1), _integer(f"{where}['duration']", value["duration"], 1)
-    )
+    return Limiter(_integer(f"{where}['max']", value["max"], 1), _integer(f"{where}['duration']", value["duration"], 1))
 
 
 def _backoff(where: str, value: Any) -> Backoff | None:
@@ -267,9 +263,7 @@ def _keep(where: str, value: Any) -> Keep | None:
 
 def _refuse_unknown(where: str, value: Mapping[str, Any], known: set[str]) -> None:
     if unknown := sorted(set(value) - known):
-        raise ConfigurationError(
-            f"{where} has no option {unknown[0]!r}; it knows {', '.join(sorted(known))}."
-        )
+        raise ConfigurationError(f"{where} has no option {unknown[0]!r}; it knows {', '.join(sorted(known))}.")
 
 
 def _integer(where: str, value: Any, least: int, most: int | None = None) -> int:

@@ -1,0 +1,16 @@
+"""The door for daphne: HTTP to Django, the dashboard's socket to its consumer."""
+
+import os
+import sys
+
+from django.core.asgi import get_asgi_application
+
+from queues.errors import ConfigurationError
+from queues.options import get_options
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
+try:
+    application = get_asgi_application()
+    get_options()
+except ConfigurationError as error:
+    sys.exit(str(error))

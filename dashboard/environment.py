@@ -1,0 +1,119 @@
+"""What `settings.py` takes from outside: environment, files kept in `var/`, the database's address."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from dotenv import load_dotenv
+
+from queues.errors import ConfigurationError
+from queues.options import boolean
+
+#: WAL lets pages read while the mirror writes; NORMAL is safe with it and spares a sync per commit.
+SQLITE_START = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def read_environment(folder: Path) -> Mapping[str, str]:
+    """The process's environment, completed from `.env.local`, then `.env`; what is set already stays."""
+    for name in (".env.local", ".env"):
+        load_dotenv(folder / name, override=False)
+    return os.environ
+
+
+def flag(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    """A true or false variable; empty counts as unset. Raises ConfigurationError naming it."""
+    return boolean(name, text) if (text := environ.get(name, "").strip()) else default
+
+
+def words(environ: Mapping[str, str], name: str) -> list[str]:
+    """A comma-separated variable as a list."""
+    return [word.strip() for word in environ.get(name, "").split(",") if word.strip()]
+
+
+def allowed_hosts(environ: Mapping[str, str]) -> list[str]:
+    """ALLOWED_HOSTS, else the local names, HOST, and this machine's name where HOST listens on every address."""
+    if hosts := words(environ, "ALLOWED_HOSTS"):
+        return hosts
+    host = environ.get("HOST", "").strip()
+    if host in ("0.0.0.0", "::", "[::]"):  # noqa: S104
+        host = socket.gethostname()
+    named = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    return list(dict.fromkeys([*LOCAL_HOSTS, *([named] if named else [])]))
+
+
+def var_folder(environ: Mapping[str, str], base: Path) -> Path:
+    """The folder for what is kept between starts; made for its owner alone, for it holds keys and data."""
+    folder = base / (environ.get("VAR_DIR") or "var")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"VAR_DIR: the folder {folder} cannot be made: {error.strerror}.") from None
+    return folder
+
+
+def secret_key(environ: Mapping[str, str], folder: Path) -> str:
+    """SECRET_KEY, else the one kept in `secret-key`; made at the first start, readable by its owner alone."""
+    if key := environ.get("SECRET_KEY"):
+        return key
+    file = folder / "secret-key"
+    try:
+        if not file.exists():
+            _keep_new_key(file)
+        return file.read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(f"SECRET_KEY is unset and {file} cannot be used: {error.strerror}.") from None
+
+
+def _keep_new_key(file: Path) -> None:
+    # Linked into place whole: of several processes that start at once, all read the first one's key.
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".secret-key-")
+    try:
+        with os.fdopen(handle, "w") as half:
+            half.write(secrets.token_urlsafe(48))
+        os.link(name, file)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(name)
+
+
+def database(environ: Mapping[str, str], base: Path, var: Path) -> dict[str, Any]:
+    """Django's settings for DATABASE_URL (sqlite or postgres), or for SQLite in `var/`."""
+    url = environ.get("DATABASE_URL", "").strip()
+    if not url:
+        return _sqlite({"ENGINE": "django.db.backends.sqlite3", "NAME": var / "db.sqlite3"})
+    try:
+        config: dict[str, Any] = dict(dj_database_url.parse(url))
+    except ValueError:
+        raise ConfigurationError("DATABASE_URL must begin with sqlite:/// or postgres:// and be a URL.") from None
+    if config["ENGINE"] == "django.db.backends.sqlite3":
+        if config["NAME"] != ":memory:":
+            config["NAME"] = base / config["NAME"]
+        return _sqlite(config)
+    if config["ENGINE"] == "django.db.backends.postgresql":
+        return _postgresql(config)
+    raise ConfigurationError("DATABASE_URL must name SQLite (sqlite:///) or PostgreSQL (postgres://).")
+
+
+def _sqlite(config: dict[str, Any]) -> dict[str, Any]:
+    options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": SQLITE_START}
+    return config | {"OPTIONS": options | config.get("OPTIONS", {})}
+
+
+def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
+    if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        raise ConfigurationError(
+            "DATABASE_URL names PostgreSQL, which needs psycopg: pip install 'psycopg[binary,pool]'."
+        )
+    # Under ASGI each request has a thread of its own: connections are shared through the pool, never kept by a thread.
+    pool = {"min_size": 1, "max_size": 20, "timeout": 10}
+    return config | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool} | config.get("OPTIONS", {})}
