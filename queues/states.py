@@ -51,9 +51,7 @@ JOB_ACTIONS: dict[str, frozenset[State]] = {
 BULK_ACTIONS: dict[str, frozenset[State]] = {
     "retry-all": frozenset({State.FAILED, State.COMPLETED}),
     "promote-all": frozenset({State.DELAYED}),
-    "clean": frozenset(
-        {State.WAITING, State.PRIORITIZED, State.DELAYED, State.FAILED, State.COMPLETED, State.ACTIVE}
-    ),
+    "clean": frozenset({State.WAITING, State.PRIORITIZED, State.DELAYED, State.FAILED, State.COMPLETED, State.ACTIVE}),
     "drain": frozenset({State.WAITING, State.PRIORITIZED}),
 }
 

@@ -17,9 +17,7 @@ async def eventually(condition: Callable[[], Any], timeout_s: float = 5.0, what:
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not within {timeout_s} s: {what or inspect.getsource(condition)}; last: {value!r}"
-            )
+            raise AssertionError(f"not within {timeout_s} s: {what or inspect.getsource(condition)}; last: {value!r}")
         await asyncio.sleep(0.01)
 
 
@@ -28,8 +26,6 @@ def eventually_sync(condition: Callable[[], Any], timeout_s: float = 5.0, what: 
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not within {timeout_s} s: {what or inspect.getsource(condition)}; last: {value!r}"
-            )
+            raise AssertionError(f"not within {timeout_s} s: {what or inspect.getsource(condition)}; last: {value!r}")
         time.sleep(0.02)
     return value

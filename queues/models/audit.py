@@ -14,7 +14,7 @@ class Outcome(models.TextChoices):
 
 
 class AuditEntry(models.Model):
-    """One action. Opened before Redis is asked and closed with the outcome; a row left open by a crash reads "outcome unknown"."""
+    """One action: opened before Redis is asked, closed with its outcome. Left open by a crash: "outcome unknown"."""
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
     closed_at = models.DateTimeField(null=True, blank=True)

@@ -39,9 +39,7 @@ class Queue(models.Model):
     class Meta:
         app_label = "toril"
         ordering = ("connection", "name")
-        constraints = (
-            models.UniqueConstraint(fields=("connection", "name"), name="toril_queue_natural_key"),
-        )
+        constraints = (models.UniqueConstraint(fields=("connection", "name"), name="toril_queue_natural_key"),)
 
     def __str__(self) -> str:
         return self.name

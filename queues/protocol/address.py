@@ -30,9 +30,7 @@ class Address:
         try:
             parts: dict[str, Any] = dict(parse_url(options.url))
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(
-                f"The URL of connection “{options.name}” cannot be read: {error}."
-            ) from None
+            raise ConfigurationError(f"The URL of connection “{options.name}” cannot be read: {error}.") from None
         return cls(
             host=parts.get("host", "localhost"),
             port=parts.get("port", 6379),

@@ -62,7 +62,7 @@ def to_json(value: Any) -> str:
 @dataclass(frozen=True, slots=True)
 class JobRecord:
     """One job hash, typed. JSON fields (`data`, `opts`, `progress`, `return_value`, `stacktrace`) hold the
-    stored text verbatim and may be cut to the bytes asked for; `problems` names each field that is not what BullMQ writes.
+    stored text verbatim, perhaps cut to the bytes asked for; `problems` names each field that BullMQ did not write so.
     """
 
     id: str
@@ -117,13 +117,11 @@ _TEXTS = {
     b"pb": "processed_by",
 }
 #: Fields a list needs; `data`, `returnvalue` and `stacktrace` are read on the job's own page alone.
-SUMMARY_FIELDS: tuple[bytes, ...] = tuple(
-    name
-    for name in (*_INTEGERS, *_TEXTS)
-    if name not in (b"data", b"returnvalue", b"stacktrace", b"progress")
-) + (b"attemptsMade", b"stalledCounter")
-
-
+SUMMARY_FIELDS: tuple[bytes, ...] = (
+    *(name for name in (*_INTEGERS, *_TEXTS) if name not in (b"data", b"returnvalue", b"stacktrace", b"progress")),
+    b"attemptsMade",
+    b"stalledCounter",
+)
 #: Every field a `JobRecord` is made of.
 ALL_FIELDS: tuple[bytes, ...] = (*_INTEGERS, *_TEXTS, b"attemptsMade", b"stalledCounter")
 
@@ -140,9 +138,7 @@ def job_record(
     `cut` names the fields that were shortened on purpose, which no longer need to be JSON.
     """
     if not fields:
-        return JobRecord(
-            job_id, exists=False, problems=("its hash is gone: only the id is left in the list",)
-        )
+        return JobRecord(job_id, exists=False, problems=("its hash is gone: only the id is left in the list",))
     values: dict[str, Any] = {}
     problems: list[str] = []
     for wire, name in _INTEGERS.items():
@@ -211,7 +207,7 @@ def pairs(flat: Iterable[bytes] | Mapping[bytes, bytes] | None) -> dict[bytes, b
 class QueueFacts:
     """What one round trip says of one queue. Counts of any BullMQ version: `waiting` adds the legacy `paused` list.
 
-    `oldest_waiting_ms` is when the next-to-run waiting job was added; `rate_limited_ms` how long the limiter still holds.
+    `oldest_waiting_ms` is when the next waiting job to run was added; `rate_limited_ms` how long the limiter holds.
     A `broken` queue has a structural key of the wrong type; the sentence says which.
     """
 

@@ -49,6 +49,6 @@ def call_script(
 
 
 def pack(value: Any) -> bytes:
-    """msgpack, as BullMQ's scripts unpack it."""
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    """msgpack as Redis's cmsgpack reads it: it knows no `bin` type, so bytes and text are both plain strings."""
+    packed: bytes = msgpack.packb(value, use_bin_type=False, unicode_errors="surrogatepass")
     return packed

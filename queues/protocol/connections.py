@@ -11,7 +11,6 @@ from queues.protocol.keys import Keys
 from queues.protocol.scripts import check_version
 from queues.protocol.wire import Wire
 
-
 #: A page must say within 2 s that Redis is away; this leaves it time to draw.
 ANSWER_S = 1.5
 

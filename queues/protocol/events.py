@@ -72,9 +72,7 @@ async def _xread(
 
 
 def _events(streams: list[tuple[str, Any]]) -> list[Event]:
-    return [
-        _event(queue, entry_id, codec.pairs(flat)) for queue, entries in streams for entry_id, flat in entries
-    ]
+    return [_event(queue, entry_id, codec.pairs(flat)) for queue, entries in streams for entry_id, flat in entries]
 
 
 def _event(queue: str, entry_id: bytes, fields: dict[bytes, bytes]) -> Event:

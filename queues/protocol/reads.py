@@ -116,9 +116,7 @@ def _facts(name: str, replies: list[Any]) -> tuple[QueueFacts, str]:
     """One queue's facts, and the id of its next-to-run waiting job ("" for none)."""
     counted, rest = replies[: len(STATE_KEYS)], replies[len(STATE_KEYS) :]
     broken = next((str(reply) for reply in replies if isinstance(reply, Exception)), "")
-    legacy, meta, limiter, ttl, oldest, legacy_oldest = (
-        None if isinstance(r, Exception) else r for r in rest
-    )
+    legacy, meta, limiter, ttl, oldest, legacy_oldest = (None if isinstance(r, Exception) else r for r in rest)
     counts = {
         state.value: 0 if isinstance(count, Exception) else count
         for state, count in zip(STATE_KEYS, counted, strict=True)
@@ -218,9 +216,7 @@ async def job_page(connection: str, queue: str, state: State, start: int, count:
     hashes = await on.run(
         [command("HMGET", k.job(job_id), *codec.SUMMARY_FIELDS) for job_id, _ in ranked], return_errors=True
     )
-    rows = [
-        JobRow(_summary(job_id, values), due) for (job_id, due), values in zip(ranked, hashes, strict=True)
-    ]
+    rows = [JobRow(_summary(job_id, values), due) for (job_id, due), values in zip(ranked, hashes, strict=True)]
     return JobPage(total, rows)
 
 
@@ -255,14 +251,10 @@ async def _ids(
     )
     pairs = zip(flat[::2], flat[1::2], strict=True)
     is_delayed = state is State.DELAYED
-    return total, [
-        (text(job_id), int(float(score)) // DELAY_BITS if is_delayed else None) for job_id, score in pairs
-    ]
+    return total, [(text(job_id), int(float(score)) // DELAY_BITS if is_delayed else None) for job_id, score in pairs]
 
 
-async def _waiting_ids(
-    connection: str, queue: str, start: int, count: int
-) -> tuple[int, list[tuple[str, int | None]]]:
+async def _waiting_ids(connection: str, queue: str, start: int, count: int) -> tuple[int, list[tuple[str, int | None]]]:
     """`wait`, then what an older BullMQ parked in `paused` (PROTOCOL.md §2), without its `0:` markers."""
     on, k = wire(connection), keys(connection, queue)
     waiting, parked, found = await on.run(
@@ -281,22 +273,16 @@ def _tail(key: bytes, start: int, count: int) -> Command[list[bytes]]:
 
 
 async def job(connection: str, queue: str, job_id: str, limit_bytes: int | None = None) -> JobSight:
-    """One job whole, or with each payload field cut to `limit_bytes`. A job that is nowhere has `record.exists` False."""
+    """One job, whole or with each payload field cut to `limit_bytes`. One that is nowhere has `record.exists` False."""
     on, k = wire(connection), keys(connection, queue)
     lengths = [command("HSTRLEN", k.job(job_id), name) for name in PAYLOAD_FIELDS]
     where = [*_state_commands(k, job_id), command("EXISTS", k.lock(job_id))]
     replies = await on.run([*lengths, *where], return_errors=True)
-    sizes = {
-        name: size
-        for name, size in zip(PAYLOAD_FIELDS, replies, strict=False)
-        if isinstance(size, int) and size
-    }
+    sizes = {name: size for name, size in zip(PAYLOAD_FIELDS, replies, strict=False) if isinstance(size, int) and size}
     large = {name for name, size in sizes.items() if limit_bytes is not None and size > limit_bytes}
     fields = await _fields(connection, queue, job_id, large)
     for name in large:
-        fields[name.encode()] = await _beginning(
-            connection, queue, job_id, name, sizes[name], limit_bytes or 0
-        )
+        fields[name.encode()] = await _beginning(connection, queue, job_id, name, sizes[name], limit_bytes or 0)
     state, due = _state(replies[len(PAYLOAD_FIELDS) : -1])
     record = job_record(job_id, fields, data_size=sizes.get("data", 0), cut=frozenset(large))
     return JobSight(record, state, due, replies[-1] == 1, sizes)
@@ -320,9 +306,7 @@ async def _beginning(connection: str, queue: str, job_id: str, name: str, size: 
 
 async def job_field(connection: str, queue: str, job_id: str, name: str) -> bytes | None:
     """One field of the hash, whole; None where there is none."""
-    value: bytes | None = await wire(connection).call(
-        command("HGET", keys(connection, queue).job(job_id), name)
-    )
+    value: bytes | None = await wire(connection).call(command("HGET", keys(connection, queue).job(job_id), name))
     return value
 
 
@@ -393,9 +377,7 @@ def _state(replies: list[Any]) -> tuple[State, int | None]:
     for state, score in zip(_SETS, replies, strict=False):
         if isinstance(score, bytes):
             return state, int(float(score)) // DELAY_BITS if state is State.DELAYED else None
-    for state, position in zip(
-        (State.ACTIVE, State.WAITING, State.WAITING), replies[len(_SETS) :], strict=True
-    ):
+    for state, position in zip((State.ACTIVE, State.WAITING, State.WAITING), replies[len(_SETS) :], strict=True):
         if isinstance(position, int):
             return state, None
     return State.UNKNOWN, None

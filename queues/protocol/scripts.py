@@ -1,7 +1,7 @@
 """BullMQ's own Lua scripts, taken from the installed `bullmq` package without importing it.
 
 `scripts.lock.json` holds each script's key count and SHA-1: arities changed three times between 3.0 and 3.4, so another
-version than the locked one is refused. `python -m queues.protocol.scripts` writes the lock anew, for a reviewed upgrade.
+version than the locked one is refused. `python -m queues.protocol.scripts` writes the lock anew, after a review.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """The named script, e.g. `retryJob`. Raises ConfigurationError where it is not the one this code was written for."""
+    """The named script, e.g. `retryJob`. Raises ConfigurationError where it is not the one this code knows."""
     locked = _lock()["scripts"].get(name)
     if locked is None:
         raise ConfigurationError(f"BullMQ's script {name} is not in {LOCK.name}.")

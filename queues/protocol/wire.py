@@ -47,7 +47,7 @@ class _Call:
 
 
 class Wire(asyncio.Protocol):
-    """`submit` or `call` at any time: the wire connects, reconnects with a backoff of at most 1 s, and fails fast between.
+    """`submit` or `call` at any time: it connects, reconnects with a backoff of at most 1 s, and fails fast between.
 
     `timeout_s` bounds how long the oldest unanswered call may wait before the connection counts as broken and all calls
     on it fail with RedisUnavailable; None for a connection that carries blocking commands.
@@ -232,9 +232,7 @@ class Wire(asyncio.Protocol):
             return
         words = str(reply)
         if words.startswith("NOSCRIPT") and call.command.script is not None:
-            self._queued.append(
-                _Call(Command(call.command.as_eval(), call.command.read), call.future, call.since)
-            )
+            self._queued.append(_Call(Command(call.command.as_eval(), call.command.read), call.future, call.since))
             self._wake()
         elif words.startswith(TRANSIENT):
             call.fail(RedisUnavailable(f"Redis is not ready: {words}."))
