@@ -28,7 +28,7 @@ class Address:
     def of(cls, options: ConnectionOptions) -> Address:
         """Raises ConfigurationError for a URL that redis-py cannot read."""
         try:
-            parts: dict[str, Any] = dict(parse_url(options.url))
+            parts: dict[str, Any] = dict(parse_url(options.url))  # type: ignore[no-untyped-call]
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"The URL of connection “{options.name}” cannot be read: {error}.") from None
         return cls(

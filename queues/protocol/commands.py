@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import msgpack
 
@@ -33,7 +33,11 @@ class Command(Generic[T]):
         return ("EVAL", self.script.source, *self.args[2:])
 
 
-def command(*args: Argument, read: Callable[[Any], T] = as_is) -> Command[T]:
+@overload
+def command(*args: Argument) -> Command[Any]: ...
+@overload
+def command(*args: Argument, read: Callable[[Any], T]) -> Command[T]: ...
+def command(*args: Argument, read: Callable[[Any], Any] = as_is) -> Command[Any]:
     """`command("LLEN", key)`; `read` says how its reply becomes a value."""
     return Command(args, read)
 

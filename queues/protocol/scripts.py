@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from queues.errors import ConfigurationError
 
@@ -50,8 +51,8 @@ def check_version() -> None:
 
 
 @cache
-def _lock() -> dict[str, dict[str, dict[str, int | str]]]:
-    parsed: dict[str, dict[str, dict[str, int | str]]] = json.loads(LOCK.read_text())
+def _lock() -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(LOCK.read_text())
     return parsed
 
 

@@ -1,0 +1,43 @@
+"""Everything read from Redis, by plain read-only commands: a user with a read-only ACL may browse.
+
+Each function makes one round trip, or two where ids come before hashes.
+"""
+
+from queues.protocol.reads.jobs import (
+    PAYLOAD_FIELDS,
+    JobLogs,
+    JobPage,
+    JobRow,
+    JobSight,
+    job,
+    job_field,
+    job_fields,
+    job_logs,
+    job_page,
+    job_records,
+    job_states,
+    state_ids,
+)
+from queues.protocol.reads.queues import queue_facts, queue_names
+from queues.protocol.reads.server import ServerInfo, server_info, worker_clients
+
+__all__ = [
+    "PAYLOAD_FIELDS",
+    "JobLogs",
+    "JobPage",
+    "JobRow",
+    "JobSight",
+    "ServerInfo",
+    "job",
+    "job_field",
+    "job_fields",
+    "job_logs",
+    "job_page",
+    "job_records",
+    "job_states",
+    "queue_facts",
+    "queue_names",
+    "server_info",
+    "state_ids",
+    "worker_clients",
+]

@@ -1,0 +1,80 @@
+"""What Redis says of itself and of who is connected. Both commands may be forbidden: then None."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from queues.errors import RedisRefused
+from queues.protocol.codec import text
+from queues.protocol.commands import command
+from queues.protocol.connections import prefix, wire
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Of INFO: what an operator wants to know. Bytes; `max_memory` 0 is unlimited."""
+
+    name: str = ""
+    version: str = ""
+    used_memory: int = 0
+    max_memory: int = 0
+    eviction_policy: str = ""
+
+
+async def worker_clients(connection: str) -> dict[str, int] | None:
+    """Queue → how many workers listen, told by the names of their blocking connections (PROTOCOL.md §4).
+
+    Node and Toril name them `prefix:base64(queue)[:w:name]`, one each; PyPI's worker `prefix:queue[:w:name]` on two or
+    more, so its rows are counted once per name and address. None where CLIENT LIST is forbidden.
+    """
+    try:
+        listing: bytes = await wire(connection).call(command("CLIENT", "LIST"))
+    except RedisRefused:
+        return None
+    start = prefix(connection).encode() + b":"
+    workers: dict[str, set[bytes]] = {}
+    for line in listing.splitlines():
+        found = _worker(line, start)
+        if found:
+            workers.setdefault(found[0], set()).add(found[1])
+    return {queue: len(ids) for queue, ids in workers.items()}
+
+
+def _worker(line: bytes, start: bytes) -> tuple[str, bytes] | None:
+    """The queue and an identity of the worker whose row of CLIENT LIST this is."""
+    row = dict(part.split(b"=", 1) for part in line.split(b" ") if b"=" in part)
+    name = row.get(b"name", b"")
+    if not name.startswith(start):
+        return None
+    queue, _, rest = name[len(start) :].partition(b":")
+    if rest == b"qe" or not queue:
+        return None
+    try:
+        decoded = base64.b64decode(queue, validate=True)
+        if base64.b64encode(decoded) == queue:
+            return text(decoded), row.get(b"id", name)
+    except ValueError:
+        pass
+    return text(queue), name + row.get(b"addr", b"").rpartition(b":")[0]
+
+
+async def server_info(connection: str) -> ServerInfo | None:
+    """None where INFO is forbidden."""
+    try:
+        reply: bytes = await wire(connection).call(command("INFO"))
+    except RedisRefused:
+        return None
+    told = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
+
+    def said(name: str) -> str:
+        return told.get(name.encode(), b"").decode("utf-8", "replace")
+
+    is_valkey = bool(said("valkey_version"))
+    return ServerInfo(
+        name="Valkey" if is_valkey else "Redis",
+        version=said("valkey_version") or said("redis_version"),
+        used_memory=int(said("used_memory") or 0),
+        max_memory=int(said("maxmemory") or 0),
+        eviction_policy=said("maxmemory_policy"),
+    )
