@@ -1,0 +1,73 @@
+"""Every address of the dashboard, and ids for its elements, from names that may hold anything.
+
+A name is one percent-encoded segment, `%2F` included. `.`, `..` and the empty name cannot be a segment (browsers and
+proxies resolve them away, encoded or not); they go through the door `queue?name=…&id=…`.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote_to_bytes, urlencode
+
+from django.conf import settings
+from django.urls import get_script_prefix
+
+from queues.protocol.codec import raw, text
+
+#: Where the dashboard lies below the site's root.
+BASE = "admin/queues"
+DEFAULT_CONNECTION = "default"
+_NO_SEGMENT = ("", ".", "..")
+_UNSAFE_IN_ID = re.compile(rb"[^A-Za-z0-9-]")
+
+
+def overview_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/", connection, query)
+
+
+def queue_url(connection: str, queue: str, **query: object) -> str:
+    if queue in _NO_SEGMENT:
+        return _address("/queue", connection, {"name": queue} | query)
+    return _address(f"/queue/{segment(queue)}", connection, query)
+
+
+def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
+    if queue in _NO_SEGMENT or job_id in _NO_SEGMENT:
+        return _address("/queue", connection, {"name": queue, "id": job_id} | query)
+    return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
+
+
+def live_url(connection: str = DEFAULT_CONNECTION, queue: str | None = None, job_id: str | None = None) -> str:
+    return _address("/live", connection, {"queue": queue, "job": job_id})
+
+
+def site_root() -> str:
+    """What stands before every path, without its last slash; empty where the site has its host to itself."""
+    # A pushed fragment is drawn outside any request, where Django knows no prefix but the setting.
+    return (settings.FORCE_SCRIPT_NAME or get_script_prefix()).rstrip("/")
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path: the exact bytes, percent-encoded once."""
+    return quote(raw(name), safe="")
+
+
+def name_of(encoded: str) -> str:
+    """The name that `segment` was given."""
+    return text(unquote_to_bytes(encoded))
+
+
+def fragment_id(kind: str, *names: str) -> str:
+    """An element's id of letters, digits, `-` and `_` only; another for other names, the same every time."""
+    # `_` is followed by two hex digits or by `_`, the joint: no two lists of names meet in one id.
+    return "__".join((kind, *(_UNSAFE_IN_ID.sub(_escape, raw(name)).decode() for name in names)))
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"_%02x" % match[0][0]
+
+
+def _address(path: str, connection: str, query: dict[str, object]) -> str:
+    shown = {"connection": connection} if connection != DEFAULT_CONNECTION else {}
+    asked = {key: value for key, value in (query | shown).items() if value is not None}
+    return f"{site_root()}/{BASE}{path}" + (f"?{urlencode(asked)}" if asked else "")

@@ -1,0 +1,101 @@
+"""Template tags and filters of the house: {% load toril %}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template import Context
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboard import links, moments
+from queues.models import Job, Queue
+
+register = template.Library()
+
+
+def _connection(context: Context, thing: object = None) -> str:
+    named = getattr(thing, "connection", None) or context.get("connection")
+    return str(named or links.DEFAULT_CONNECTION)
+
+
+@register.simple_tag(takes_context=True)
+def overview_url(context: Context, **query: object) -> str:
+    return links.overview_url(_connection(context), **query)
+
+
+@register.simple_tag(takes_context=True)
+def queue_url(context: Context, queue: Queue | Job | str, **query: object) -> str:
+    """{% queue_url queue status="failed" page=2 %}; takes a Queue, a Job (its queue), or a queue's name."""
+    name = queue.name if isinstance(queue, Queue) else queue.queue if isinstance(queue, Job) else queue
+    return links.queue_url(_connection(context, queue), str(name), **query)
+
+
+@register.simple_tag(takes_context=True)
+def job_url(context: Context, job: Job | str, job_id: str | None = None, **query: object) -> str:
+    """{% job_url job action="retry" %}, or {% job_url queue_name job_id %}."""
+    if isinstance(job, Job):
+        return links.job_url(_connection(context, job), job.queue, job.job_id, **query)
+    return links.job_url(_connection(context), str(job), str(job_id), **query)
+
+
+@register.simple_tag(takes_context=True)
+def live_url(context: Context, queue: str | None = None, job: str | None = None) -> str:
+    """The socket's address: {% live_url %}, {% live_url queue.name %}, {% live_url job.queue job.job_id %}."""
+    return links.live_url(_connection(context), queue, job)
+
+
+@register.simple_tag
+def fragment_id(kind: str, *names: object) -> str:
+    """{% fragment_id "queue-row" queue.name %}: safe as an id, in a selector and in a URL's fragment."""
+    return links.fragment_id(kind, *(str(name) for name in names))
+
+
+@register.filter
+def duration(value: Any) -> str:
+    """Milliseconds as a length of time; empty for what is no number."""
+    ms = moments.as_ms(value)
+    return "" if ms is None else moments.span(ms)
+
+
+@register.filter
+def ago(value: Any, now: Any = None) -> str:
+    """A moment (epoch milliseconds or a datetime) seen from now: `3 min ago`."""
+    ms = moments.as_ms(value)
+    return "" if ms is None else moments.relative(ms, _now(now))
+
+
+@register.filter
+def age(value: Any, now: Any = None) -> str:
+    """How long ago a moment was, without the word: `41 min`."""
+    ms = moments.as_ms(value)
+    return "" if ms is None else moments.rough(max(_now(now) - ms, 0))
+
+
+@register.filter
+def moment(value: Any, now: Any = None) -> SafeString | str:
+    """A <time> that reads relatively and holds the exact moment; the bare number where no calendar reaches."""
+    ms = moments.as_ms(value)
+    if ms is None:
+        return ""
+    at = moments.exact(ms)
+    if at is None:
+        return str(ms)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d} UTC",
+        moments.relative(ms, _now(now)),
+    )
+
+
+@register.filter
+def thousands(value: Any) -> str:
+    """12904 → `12,904`; anything else as it is."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _now(now: Any) -> int:
+    given = moments.as_ms(now)
+    return moments.now_ms() if given is None else given
