@@ -33,6 +33,10 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def socket_path(self) -> Path:
+        return self.folder / "redis.sock"
+
     def start(self) -> None:
         if self.process is not None:
             return
@@ -51,6 +55,8 @@ class RedisServer:
                 "",
                 "--appendonly",
                 "no",
+                "--unixsocket",
+                str(self.socket_path),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

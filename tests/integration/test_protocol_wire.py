@@ -1,0 +1,146 @@
+"""The wire against a real server: order, errors, outages."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import pytest
+
+from queues.errors import RedisRefused, RedisUnavailable
+from queues.protocol.address import Address
+from queues.protocol.commands import call_script, command
+from queues.protocol.keys import Keys
+from queues.protocol.wire import Wire
+from tests.eventually import eventually
+
+
+@pytest.fixture
+async def wire(own_redis):
+    opened = Wire(Address("127.0.0.1", own_redis.port), name="a-name", timeout_s=0.5)
+    yield opened
+    await opened.close()
+
+
+async def test_many_in_flight_come_back_in_order(wire):
+    assert await wire.run([command("INCR", "n") for _ in range(1000)]) == list(range(1, 1001))
+
+
+async def test_what_one_turn_submits_leaves_in_one_write(wire):
+    await wire.connect()
+    writes = []
+    real = wire._write
+    wire._write = lambda many: (writes.append(len(many)), real(many))
+    await asyncio.gather(*(wire.call(command("PING")) for _ in range(20)))
+    assert writes == [20]
+
+
+async def test_a_caller_that_gives_up_does_not_shift_the_answers(wire):
+    await wire.run([command("SET", f"k{n}", n) for n in range(50)])
+    calls = [wire.submit(command("GET", f"k{n}")) for n in range(50)]
+    for n in range(0, 50, 3):
+        calls[n].cancel()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert [int(a) for n, a in enumerate(answers) if n % 3] == [n for n in range(50) if n % 3]
+
+
+async def test_an_error_of_redis_is_raised_for_its_own_call_alone(wire):
+    await wire.call(command("SET", "text", "x"))
+    results = await wire.run([command("LPUSH", "text", "y"), command("GET", "text")], return_errors=True)
+    assert isinstance(results[0], RedisRefused)
+    assert results[1] == b"x"
+    with pytest.raises(RedisRefused, match="WRONGTYPE"):
+        await wire.run([command("LPUSH", "text", "y"), command("GET", "text")])
+
+
+async def test_a_script_the_server_lost_is_sent_whole(wire):
+    pause = call_script("pause", Keys("p", "q").many("wait paused meta prioritized events delayed marker"), ["paused"])
+    for _ in range(2):
+        await wire.call(command("SCRIPT", "FLUSH"))
+        assert await wire.run([pause, pause]) == [0, 0]
+    assert await wire.call(command("HGET", "p:q:meta", "paused")) == b"1"
+
+
+async def test_the_connection_has_its_name(wire):
+    assert await wire.call(command("CLIENT", "GETNAME")) == b"a-name"
+
+
+async def test_a_stopped_server_fails_fast_and_a_started_one_is_found_again(wire, own_redis):
+    await wire.connect()
+    own_redis.stop()
+    for _ in range(5):
+        with pytest.raises(RedisUnavailable):
+            await wire.call(command("PING"))
+    own_redis.start()
+
+    async def answers() -> bool:
+        try:
+            return await wire.call(command("PING")) == b"PONG"
+        except RedisUnavailable:
+            return False
+
+    await eventually(answers, what="the server is found again")
+
+
+async def test_a_frozen_server_is_given_up_in_time_and_later_answers_do_not_leak(wire, own_redis):
+    await wire.call(command("SET", "secret", "old"))
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(RedisUnavailable):
+            await wire.call(command("GET", "secret"))
+        assert time.monotonic() - began < 5
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+
+    async def echo() -> bool:
+        try:
+            return await wire.call(command("ECHO", "mine")) == b"mine"
+        except RedisUnavailable:
+            return False
+
+    await eventually(echo)
+
+
+async def test_a_blocking_call_past_its_margin_counts_as_half_open(own_redis):
+    blocking = Wire(Address("127.0.0.1", own_redis.port), timeout_s=None)
+    await blocking.connect()
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(RedisUnavailable, match="did not answer"):
+            await blocking.call(command("BZPOPMIN", "none", 0), timeout_s=0.2)
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+    assert await blocking.call(command("PING")) == b"PONG"
+    await blocking.close()
+
+
+async def test_a_wrong_password_is_told(own_redis):
+    refused = Wire(Address("127.0.0.1", own_redis.port, password="wrong", username="nobody"))
+    with pytest.raises(RedisUnavailable, match="WRONGPASS"):
+        await refused.call(command("PING"))
+    await refused.close()
+
+
+async def test_close_may_come_twice_and_ends_what_waits(own_redis):
+    closing = Wire(Address("127.0.0.1", own_redis.port), timeout_s=None)
+    waiting = asyncio.ensure_future(closing.call(command("BZPOPMIN", "none", 0)))
+    await eventually(lambda: closing.is_connected)
+    await closing.close()
+    await closing.close()
+    with pytest.raises(RedisUnavailable):
+        await waiting
+    with pytest.raises(RedisUnavailable):
+        await closing.call(command("PING"))
+
+
+async def test_a_unix_socket_serves(own_redis):
+    local = Wire(Address(path=str(own_redis.socket_path)))
+    assert await local.call(command("PING")) == b"PONG"
+    await local.close()
+
+
+async def test_a_missing_unix_socket_is_told(tmp_path):
+    with pytest.raises(RedisUnavailable, match="cannot be reached"):
+        await Wire(Address(path=str(tmp_path / "none.sock"))).call(command("PING"))
