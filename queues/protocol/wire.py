@@ -102,7 +102,10 @@ class Wire(asyncio.Protocol):
             raise error from None
 
     async def run(self, commands: Sequence[Command[Any]], return_errors: bool = False) -> list[Any]:
-        """All values, in order, in one round trip. The first error is raised after every reply is in."""
+        """All values, in order, in one round trip. The first error is raised after every reply is in.
+
+        `return_errors` puts refusals among the values; RedisUnavailable is raised all the same: silence is no answer.
+        """
         futures = [self.submit(asked) for asked in commands]
         results: list[Any] = []
         try:
@@ -115,10 +118,9 @@ class Wire(asyncio.Protocol):
             for future in futures:
                 # Retrieves what an early leave left behind, so that asyncio does not complain of it.
                 future.cancel() if not future.done() else future.cancelled() or future.exception()
-        if not return_errors:
-            for result in results:
-                if isinstance(result, TorilError):
-                    raise result
+        for result in results:
+            if isinstance(result, RedisUnavailable if return_errors else TorilError):
+                raise result
         return results
 
     async def connect(self) -> None:

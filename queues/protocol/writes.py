@@ -4,11 +4,12 @@ pipelined, so that no single call halts the workers.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from queues.errors import JobLocked, JobNotFound, JobStateChanged, Refused, TorilError
+from queues.errors import JobLocked, JobNotFound, JobStateChanged, RedisUnavailable, Refused, TorilError
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
@@ -147,12 +148,20 @@ REASONS = {
 }
 
 
+#: Per id, where the connection broke: it may have been done or not.
+UNANSWERED = "Redis did not answer"
+
+
 async def _many(connection: str, asked: list[Command[int]]) -> list[str | None]:
-    answers: list[Any] = await wire(connection).run(asked, return_errors=True)
+    # Not `run`: where the connection breaks midway, what was answered before must not be lost.
+    on = wire(connection)
+    answers = await asyncio.gather(*[on.submit(one) for one in asked], return_exceptions=True)
     return [_reason(answer) for answer in answers]
 
 
 def _reason(answer: Any) -> str | None:
+    if isinstance(answer, RedisUnavailable):
+        return UNANSWERED
     if isinstance(answer, TorilError):
         return str(answer)
     if answer == DONE:
