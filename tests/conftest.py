@@ -13,6 +13,15 @@ import pytest
 import redis
 
 from queues.options import reset_options
+from tests import services
+
+REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, require in REQUIRED_BY_MARKER.items():
+        if item.get_closest_marker(marker):
+            require()
 
 
 def free_port() -> int:

@@ -1,0 +1,45 @@
+"""Lists the benchmarks in tests/bench and runs them one after the other, in the tests' virtualenv."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from house.checks import environment, virtualenv_for_tests
+from house.virtualenv import ROOT, SetupFailed
+
+FOLDER = ROOT / "tests" / "bench"
+
+
+def run(arguments: Sequence[str]) -> int:
+    known = {path.stem: path for path in sorted(FOLDER.glob("[!_]*.py"))}
+    names = list(known) if list(arguments) == ["all"] else list(arguments)
+    if not names:
+        return _list(known)
+    for name in names:
+        if name not in known:
+            print(f"bin/bench: there is no benchmark “{name}”; bin/bench alone lists them.", file=sys.stderr)
+            return 2
+    try:
+        virtualenv = virtualenv_for_tests()
+    except SetupFailed as error:
+        print(f"bin/bench: {error}", file=sys.stderr)
+        return 1
+    # Every one is run even after one has failed: each compares its own pair.
+    codes = [
+        subprocess.call([virtualenv.python, "-m", f"tests.bench.{name}"], cwd=ROOT, env=environment(virtualenv))
+        for name in names
+    ]
+    return max(codes)
+
+
+def _list(known: dict[str, Path]) -> int:
+    print("\n".join(f"{name:<20} {_sentence(path)}" for name, path in known.items()) or "There are none yet.")
+    return 0
+
+
+def _sentence(path: Path) -> str:
+    """The first line of a benchmark's docstring."""
+    return path.read_text().lstrip().strip('"').partition("\n")[0].strip('" ')

@@ -1,0 +1,124 @@
+"""What bin/test runs, and in which order: the quick checks, then pytest, whose closing line is the last but one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from house import interpreter, services
+from house.virtualenv import ROOT, SetupFailed, Virtualenv
+from house.voice import painted, say
+
+REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
+VENDOR = ROOT / "static" / "vendor"
+# One file stays in one process: a browser, once started, belongs to the process that started it.
+PYTEST = ["-n", "2", "--dist", "loadfile"]
+OTHER_DJANGO_NEEDS = (3, 12)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Everything, or pytest alone where arguments are given; the exit code is the verdict."""
+    try:
+        django, rest = _django_of(list(arguments))
+        virtualenv = virtualenv_for_tests(django)
+    except SetupFailed as error:
+        print(f"bin/test: {error}", file=sys.stderr)
+        return 2
+    env = environment(virtualenv)
+    services.ensure_browser()
+    services.ensure_node(virtualenv, env)
+    services.ensure_npm_packages(env)
+    if rest:
+        return _pytest(virtualenv, env, rest)
+    failed = [] if django else _linters(virtualenv, env)
+    if _pytest(virtualenv, env, PYTEST):
+        failed.append("pytest")
+    if failed:
+        say("failed", painted(", ".join(failed), "31"))
+    return bool(failed)
+
+
+def virtualenv_for_tests(django: str | None = None) -> Virtualenv:
+    """The virtualenv with the tests' packages, installed; for another Django, one beside it. Raises SetupFailed."""
+    if django is None:
+        virtualenv, replacing = Virtualenv(ROOT / ".venv-test"), []
+    else:
+        python = interpreter.find(OTHER_DJANGO_NEEDS)
+        if python is None:
+            raise SetupFailed(f"Django {django} needs Python 3.12 or newer, and there is none on this machine.")
+        virtualenv, replacing = Virtualenv(ROOT / f".venv-test-django-{django}", python), [f"Django=={django}.*"]
+    virtualenv.ensure(REQUIREMENTS, replacing)
+    return virtualenv
+
+
+def environment(virtualenv: Virtualenv) -> dict[str, str]:
+    """This process's environment with the virtualenv's programs first on the PATH."""
+    path = os.pathsep.join([str(virtualenv.python.parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(virtualenv.folder)}
+
+
+def _django_of(arguments: list[str]) -> tuple[str | None, list[str]]:
+    if "--django" not in arguments:
+        return None, arguments
+    at = arguments.index("--django")
+    version = arguments[at + 1 : at + 2]
+    if not version or version[0].count(".") != 1:
+        raise SetupFailed("--django wants a version such as 6.1.")
+    return version[0], arguments[:at] + arguments[at + 2 :]
+
+
+def _pytest(virtualenv: Virtualenv, env: Mapping[str, str], arguments: Sequence[str]) -> int:
+    return subprocess.call([virtualenv.python, "-m", "pytest", *arguments], cwd=ROOT, env=env)
+
+
+def _linters(virtualenv: Virtualenv, env: Mapping[str, str]) -> list[str]:
+    """Run each of the quick checks, all of them even after one has failed; the names of those that did."""
+    programs = {
+        "ruff check": ["ruff", "check", "--quiet"],
+        "ruff format": ["ruff", "format", "--check", "--quiet"],
+        "mypy": ["mypy", "--no-error-summary"],
+        "lint-imports": ["lint-imports"],
+    }
+    checks: dict[str, Callable[[], str]] = {
+        name: partial(_output_if_failed, virtualenv, env, command) for name, command in programs.items()
+    }
+    checks["vendored files"] = _changed_vendored_files
+    failed = []
+    for name, check in checks.items():
+        began = time.monotonic()
+        complaint = check()
+        verdict = painted("failed", "31") if complaint else "ok"
+        say(name, f"{verdict} ({time.monotonic() - began:.1f} s)")
+        if complaint:
+            failed.append(name)
+            print(complaint, flush=True)
+    return failed
+
+
+def _output_if_failed(virtualenv: Virtualenv, env: Mapping[str, str], command: Sequence[str]) -> str:
+    program = virtualenv.python.parent / command[0]
+    done = subprocess.run(
+        [program, *command[1:]], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return "" if done.returncode == 0 else done.stdout or f"exit code {done.returncode}"
+
+
+def _changed_vendored_files() -> str:
+    """Vendored files that differ from SHA256SUMS, are missing, or are not listed there."""
+    sums = VENDOR / "SHA256SUMS"
+    if not sums.exists():
+        return ""
+    pairs = [line.split(maxsplit=1) for line in sums.read_text().splitlines() if line.strip()]
+    listed = {name.lstrip("*"): digest for digest, name in pairs}
+    actual = {
+        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path != sums
+    }
+    wrong = sorted(name for name in listed.keys() | actual.keys() if listed.get(name) != actual.get(name))
+    return "\n".join(f"{name} differs from static/vendor/SHA256SUMS" for name in wrong)

