@@ -37,6 +37,12 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="module")
+def browser_context_args() -> dict[str, Any]:
+    """What each test's context is opened with; a file may override it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def browser_type(playwright: Playwright) -> BrowserType:
     return playwright.chromium
 
