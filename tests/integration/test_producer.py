@@ -1,0 +1,229 @@
+"""Adding jobs: what lies in Redis afterwards, and what is refused before anything lies there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from queues import queue
+from queues.errors import InvalidInput, RedisUnavailable, TorilError
+from queues.options import reset_options
+from queues.protocol.blocking import close_blocking
+from queues.protocol.keys import RESERVED_IDS, Keys
+from tests.conftest import RedisServer
+
+
+@pytest.fixture
+def keys(prefix: str) -> Keys:
+    return Keys(prefix, "chat")
+
+
+@pytest.fixture(autouse=True)
+def _no_idle_connections():
+    yield
+    close_blocking()
+
+
+def stored(client: redis.Redis, keys: Keys, job_id: str) -> dict[str, str]:
+    return {k.decode(): v.decode() for k, v in client.hgetall(keys.job(job_id)).items()}
+
+
+async def test_a_job_lies_in_wait_as_node_would_write_it(connection, keys, client_of_redis):
+    added = await queue("chat").add("greet", {"to": "Zoë", "none": None})
+    assert (added.id, added.queue, added.name) == ("1", "chat", "greet")
+    job = stored(client_of_redis, keys, "1")
+    assert client_of_redis.lrange(keys("wait"), 0, -1) == [b"1"]
+    assert job["name"] == "greet"
+    assert job["data"] == '{"to":"Zoë","none":null}'
+    assert json.loads(job["opts"]) == {"attempts": 0}
+    assert abs(int(job["timestamp"]) - time.time() * 1000) < 5_000
+    assert (job["delay"], job["priority"]) == ("0", "0")
+
+
+async def test_every_option_is_stored_under_the_key_node_reads(connection, keys, client_of_redis):
+    await queue("chat").add(
+        "greet",
+        job_id="mine",
+        priority=7,
+        attempts=4,
+        backoff={"type": "exponential", "delay": 250, "jitter": 0.5},
+        remove_on_complete={"age": 60, "count": 10},
+        remove_on_fail=5,
+        keep_logs=3,
+        stack_trace_limit=2,
+        timestamp_ms=1_700_000_000_000,
+    )
+    job = stored(client_of_redis, keys, "mine")
+    assert json.loads(job["opts"]) == {
+        "attempts": 4,
+        "backoff": {"type": "exponential", "delay": 250, "jitter": 0.5},
+        "priority": 7,
+        "removeOnComplete": {"age": 60, "count": 10},
+        "removeOnFail": 5,
+        "kl": 3,
+        "stackTraceLimit": 2,
+        "jobId": "mine",
+    }
+    assert job["timestamp"] == "1700000000000"
+    assert job["data"] == "{}"
+    assert client_of_redis.zrange(keys("prioritized"), 0, -1) == [b"mine"]
+
+
+async def test_a_delayed_job_is_due_when_it_says(connection, keys, client_of_redis):
+    before = time.time() * 1000
+    added = await queue("chat").add("later", delay_ms=60_000, backoff=500)
+    (_, score), *_ = client_of_redis.zrange(keys("delayed"), 0, -1, withscores=True)
+    assert before + 59_990 < score / 4096 < before + 62_000
+    assert json.loads(stored(client_of_redis, keys, added.id)["opts"])["backoff"] == {"type": "fixed", "delay": 500}
+
+
+async def test_the_newest_lifo_job_is_next(connection, keys, client_of_redis):
+    for name in "ab":
+        await queue("chat").add(name, job_id=name)
+    await queue("chat").add("c", job_id="c", lifo=True)
+    assert client_of_redis.lrange(keys("wait"), 0, -1)[-1] == b"c"
+
+
+async def test_the_queues_settings_apply_where_a_job_does_not_say_otherwise(
+    connection, keys, client_of_redis, settings
+):
+    settings.TORIL = {
+        **settings.TORIL,
+        "QUEUES": {
+            "chat": {
+                "attempts": 3,
+                "backoff": {"type": "exponential", "delay": 1000},
+                "remove_on_complete": {"age": 3600},
+                "remove_on_fail": True,
+            }
+        },
+    }
+    reset_options()
+    plain = await queue("chat").add("plain")
+    own = await queue("chat").add("own", attempts=1, backoff=5, remove_on_fail=False)
+    opts = json.loads(stored(client_of_redis, keys, plain.id)["opts"])
+    assert opts == {
+        "attempts": 3,
+        "backoff": {"type": "exponential", "delay": 1000},
+        "removeOnComplete": {"age": 3600},
+        "removeOnFail": True,
+    }
+    opts = json.loads(stored(client_of_redis, keys, own.id)["opts"])
+    assert (opts["attempts"], opts["backoff"], opts["removeOnFail"]) == (1, {"type": "fixed", "delay": 5}, False)
+
+
+async def test_an_id_that_exists_adds_nothing(connection, keys, client_of_redis):
+    first = await queue("chat").add("greet", {"n": 1}, job_id="once")
+    again = await queue("chat").add("greet", {"n": 2}, job_id="once")
+    assert first.id == again.id == "once"
+    assert stored(client_of_redis, keys, "once")["data"] == '{"n":1}'
+    assert client_of_redis.llen(keys("wait")) == 1
+
+
+@pytest.mark.parametrize(
+    "job_id", ["a b", "😀", "<img src=x>", "/?#%", "x/retry", '"q"', "[*]", "y" * 500, "null", "v1.2"]
+)
+async def test_ids_that_people_choose_are_kept(connection, keys, client_of_redis, job_id):
+    assert (await queue("chat").add("greet", job_id=job_id)).id == job_id
+    assert client_of_redis.exists(keys.job(job_id))
+
+
+@pytest.mark.parametrize("job_id", [*sorted(RESERVED_IDS), "0", "12", "-3", "a:b", "a:b:c", "0:x", "", 5, "\ud800"])
+async def test_an_id_that_would_ruin_the_queue_is_refused_before_anything_is_written(
+    connection, keys, client_of_redis, prefix, job_id: Any
+):
+    with pytest.raises(InvalidInput):
+        await queue("chat").add("greet", job_id=job_id)
+    assert client_of_redis.keys(f"{prefix}*") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("delay_ms", -1),
+        ("delay_ms", 1.5),
+        ("delay_ms", True),
+        ("priority", 2_097_152),
+        ("priority", 1.5),
+        ("attempts", "3"),
+        ("backoff", {"delay": 5}),
+        ("backoff", {"type": "fixed", "delay": "x"}),
+        ("backoff", {"type": "fixed", "delay": 5, "jitter": 2}),
+        ("remove_on_complete", {"days": 1}),
+        ("remove_on_fail", "yes"),
+        ("lifo", 1),
+        ("nonsense", 1),
+    ],
+)
+async def test_a_bad_option_is_named(connection, client_of_redis, prefix, option: str, value: Any):
+    with pytest.raises(InvalidInput, match=option):
+        await queue("chat").add("greet", **{option: value})  # type: ignore[misc]
+    assert client_of_redis.keys(f"{prefix}*") == []
+
+
+@pytest.mark.parametrize("data", [float("nan"), float("inf"), {1, 2}, b"x", object(), {(1, 2): 3}])
+async def test_data_that_json_cannot_say_is_refused(connection, client_of_redis, prefix, data: Any):
+    with pytest.raises(InvalidInput, match="JSON"):
+        await queue("chat").add("greet", data)
+    assert client_of_redis.keys(f"{prefix}*") == []
+
+
+async def test_half_a_surrogate_pair_in_data_is_escaped_as_json(connection, keys, client_of_redis):
+    added = await queue("chat").add("greet", {"name": "\ud83d"})
+    assert stored(client_of_redis, keys, added.id)["data"] == '{"name":"\\ud83d"}'
+
+
+@pytest.mark.parametrize("name", ["", "a:b", 5, "\udc80"])
+def test_a_name_no_queue_can_have_is_refused(name: Any):
+    with pytest.raises(InvalidInput):
+        queue(name)
+
+
+async def test_a_job_without_a_name_is_refused(connection):
+    with pytest.raises(InvalidInput, match="name"):
+        await queue("chat").add("", {})
+
+
+def test_plain_code_adds_through_the_sync_door(connection, keys, client_of_redis):
+    added = queue("chat").sync.add("greet", {"n": 1}, priority=2)
+    assert stored(client_of_redis, keys, added.id)["data"] == '{"n":1}'
+
+
+async def test_threads_add_through_the_sync_door_at_once(connection, keys, client_of_redis):
+    def add_ten() -> None:
+        for _ in range(10):
+            queue("chat").sync.add("greet")
+
+    threads = [threading.Thread(target=add_ten) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    assert client_of_redis.llen(keys("wait")) == 40
+
+
+async def test_the_sync_door_says_why_it_is_shut_inside_an_event_loop(connection, client_of_redis, prefix):
+    with pytest.raises(TorilError, match="await queue"):
+        queue("chat").sync.add("greet")
+    assert client_of_redis.keys(f"{prefix}*") == []
+
+
+async def test_adding_fails_within_two_seconds_when_redis_is_gone(own_redis: RedisServer, settings):
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "gone"}}}
+    reset_options()
+    await queue("chat").add("greet")
+    await asyncio.to_thread(own_redis.stop)
+    for add in (lambda: queue("chat").add("greet"), lambda: asyncio.to_thread(queue("chat").sync.add, "greet")):
+        started = time.monotonic()
+        with pytest.raises(RedisUnavailable):
+            await add()
+        assert time.monotonic() - started < 2
+    await asyncio.to_thread(own_redis.start)
+    assert (await queue("chat").add("greet")).queue == "chat"
+    reset_options()
