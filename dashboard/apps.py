@@ -8,3 +8,8 @@ class DashboardConfig(AppConfig):
     label = "toril_dashboard"
     verbose_name = "Toril dashboard"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from dashboard import logs
+
+        logs.configure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import tempfile
@@ -48,6 +49,23 @@ def allowed_hosts(environ: Mapping[str, str]) -> list[str]:
         host = socket.gethostname()
     named = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return list(dict.fromkeys([*LOCAL_HOSTS, *([named] if named else [])]))
+
+
+def root_path(environ: Mapping[str, str]) -> str | None:
+    """ROOT_PATH as Django's FORCE_SCRIPT_NAME: `/toril`, or None."""
+    path = environ.get("ROOT_PATH", "").strip().strip("/")
+    if path and not re.fullmatch(r"[A-Za-z0-9._~/-]+", path):
+        raise ConfigurationError("ROOT_PATH must be a plain path such as /toril.")
+    return f"/{path}" if path else None
+
+
+def choice(environ: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    """A variable with few possible values, in either case; the first where it is unset."""
+    given = environ.get(name, "").strip() or known[0]
+    for value in known:
+        if value.lower() == given.lower():
+            return value
+    raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {given!r}.")
 
 
 def var_folder(environ: Mapping[str, str], base: Path) -> Path:

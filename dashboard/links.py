@@ -37,8 +37,10 @@ def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
     return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
 
 
-def live_url(connection: str = DEFAULT_CONNECTION, queue: str | None = None, job_id: str | None = None) -> str:
-    return _address("/live", connection, {"queue": queue, "job": job_id})
+def live_url(
+    connection: str = DEFAULT_CONNECTION, queue: str | None = None, job_id: str | None = None, **query: object
+) -> str:
+    return _address("/live", connection, {"queue": queue, "job": job_id} | query)
 
 
 def site_root() -> str:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dashboard import environment
+from dashboard import environment, logs
 from queues import options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -60,12 +60,25 @@ INSTALLED_APPS = [
     "dashboard.apps.DashboardConfig",
     *(["queues.systems"] if DEMO else []),
 ]
+# Each is asynchronous to the core: Django's own chain enters a thread sixteen times per request, this one once.
 MIDDLEWARE = [
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "dashboard.headers.headers",
+    "dashboard.raw_path.raw_path",
+    "dashboard.assets.Assets",
     "django_htmx.middleware.HtmxMiddleware",
+    "dashboard.errors.Errors",
+    "dashboard.access.Access",
+    "dashboard.forms.Forms",
+]
+SILENCED_SYSTEM_CHECKS = [
+    # `dashboard.access` and `dashboard.forms` do the work of these three …
+    "admin.E408",
+    "admin.E409",
+    "admin.E410",
+    # … and `dashboard.headers` and `dashboard.forms` that of SecurityMiddleware, XFrameOptions and CsrfView.
+    "security.W001",
+    "security.W002",
+    "security.W003",
 ]
 TEMPLATES = [
     {
@@ -77,6 +90,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "dashboard.context.dashboard",
             ],
         },
     }
@@ -84,11 +98,40 @@ TEMPLATES = [
 DATABASES = {"default": environment.database(ENVIRON, BASE_DIR, VAR_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+#: Where a proxy serves this site below another's root: `ROOT_PATH=/toril`.
+FORCE_SCRIPT_NAME = environment.root_path(ENVIRON)
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_ALLOW_ALL_ORIGINS = False
+
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/admin/queues/"
+LOGOUT_REDIRECT_URL = "sign-in"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_AGE = None
+CSRF_FAILURE_VIEW = "dashboard.errors.csrf_failure"
+CSRF_TRUSTED_ORIGINS = environment.words(ENVIRON, "CSRF_TRUSTED_ORIGINS")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+#: Forms are small; a larger body is refused.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
 
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+
+LOGGING = logs.django_logging(
+    environment.choice(ENVIRON, "LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+    environment.choice(ENVIRON, "LOG_FORMAT", ("text", "json")),
+)

@@ -1,5 +1,25 @@
 """Where each address leads."""
 
-from django.urls import URLPattern
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, path, register_converter
 
-urlpatterns: list[URLPattern] = []
+from dashboard.pages import health, session, ways
+from dashboard.raw_path import Segment
+
+register_converter(Segment, "segment")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("sign-in", session.sign_in, name="sign-in"),
+    path("sign-out", session.sign_out, name="sign-out"),
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("", ways.to_overview),
+    # After the dashboard, which lies below it.
+    path("admin", ways.to_admin),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "dashboard.errors.bad_request"
+handler403 = "dashboard.errors.forbidden"
+handler404 = "dashboard.errors.not_found"
+handler500 = "dashboard.errors.server_error"

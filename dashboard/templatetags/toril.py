@@ -15,35 +15,36 @@ from queues.models import Job, Queue
 register = template.Library()
 
 
-def _connection(context: Context, thing: object = None) -> str:
-    named = getattr(thing, "connection", None) or context.get("connection")
+def _connection(context: Context, query: dict[str, object], thing: object = None) -> str:
+    """The one asked for (`connection=name`), the thing's own, or the page's."""
+    named = query.pop("connection", None) or getattr(thing, "connection", None) or context.get("connection")
     return str(named or links.DEFAULT_CONNECTION)
 
 
 @register.simple_tag(takes_context=True)
 def overview_url(context: Context, **query: object) -> str:
-    return links.overview_url(_connection(context), **query)
+    return links.overview_url(_connection(context, query), **query)
 
 
 @register.simple_tag(takes_context=True)
 def queue_url(context: Context, queue: Queue | Job | str, **query: object) -> str:
     """{% queue_url queue status="failed" page=2 %}; takes a Queue, a Job (its queue), or a queue's name."""
     name = queue.name if isinstance(queue, Queue) else queue.queue if isinstance(queue, Job) else queue
-    return links.queue_url(_connection(context, queue), str(name), **query)
+    return links.queue_url(_connection(context, query, queue), str(name), **query)
 
 
 @register.simple_tag(takes_context=True)
 def job_url(context: Context, job: Job | str, job_id: str | None = None, **query: object) -> str:
     """{% job_url job action="retry" %}, or {% job_url queue_name job_id %}."""
     if isinstance(job, Job):
-        return links.job_url(_connection(context, job), job.queue, job.job_id, **query)
-    return links.job_url(_connection(context), str(job), str(job_id), **query)
+        return links.job_url(_connection(context, query, job), job.queue, job.job_id, **query)
+    return links.job_url(_connection(context, query), str(job), str(job_id), **query)
 
 
 @register.simple_tag(takes_context=True)
-def live_url(context: Context, queue: str | None = None, job: str | None = None) -> str:
+def live_url(context: Context, queue: str | None = None, job: str | None = None, **query: object) -> str:
     """The socket's address: {% live_url %}, {% live_url queue.name %}, {% live_url job.queue job.job_id %}."""
-    return links.live_url(_connection(context), queue, job)
+    return links.live_url(_connection(context, query), queue, job, **query)
 
 
 @register.simple_tag

@@ -1,0 +1,199 @@
+"""Who may see and who may act: session, user, staff and grants in one thread hop, for pages and for the socket.
+
+Nothing is open unless it is named in `OPEN`. Only this module reads sessions; every rule is asked here, on the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from dashboard import errors, links
+from dashboard.request import Next, Request
+from queues.actions.actor import Actor
+from queues.errors import Forbidden
+
+#: action → the Django permission it needs, beside being staff.
+PERMISSIONS: Mapping[str, str] = {
+    "queue.pause": "toril.change_queue",
+    "queue.resume": "toril.change_queue",
+    "job.retry": "toril.change_job",
+    "job.promote": "toril.change_job",
+    "job.remove": "toril.delete_job",
+    "queue.retry-all": "toril.change_job",
+    "queue.promote-all": "toril.change_job",
+    "queue.clean": "toril.delete_job",
+    "queue.drain": "toril.delete_job",
+}
+#: Templates cannot write `-` or `.` in a name: `grants.queue_retry_all`.
+_FLAGS = {action.replace(".", "_").replace("-", "_"): action for action in PERMISSIONS}
+#: Paths that answer anyone. Probes never wait for a database.
+PROBES = frozenset({"/livez", "/readyz"})
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
+OPEN = PROBES | {SIGN_IN, "/favicon.ico"}
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What one person may do, computed once: asking costs nothing and never raises."""
+
+    actor: Actor
+    may_see: bool = False
+    actions: frozenset[str] = frozenset()
+
+    def may(self, action: str) -> bool:
+        """`may("job.retry")`; an action that no permission names is nobody's."""
+        return action in self.actions
+
+    def require(self, action: str) -> None:
+        """Raises Forbidden, with the sentence, where `may` says no."""
+        if action not in self.actions:
+            raise Forbidden(
+                f"Your account may not do this: it needs the permission “{PERMISSIONS.get(action, action)}”."
+            )
+
+    def __getattr__(self, name: str) -> bool:
+        try:
+            return _FLAGS[name] in self.actions
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A session with its user and grants, as they are in the database now."""
+
+    session: SessionBase
+    user: User | AnonymousUser
+    grants: Grants = field(default_factory=lambda: Grants(Actor(None, "")))
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.user.is_authenticated
+
+
+def grants_of(user: User | AnonymousUser) -> Grants:
+    """Asks the database for the permissions of staff who are not superusers."""
+    if not (user.is_authenticated and user.is_active):
+        return Grants(Actor(None, ""))
+    actor = Actor(user.pk, user.get_username())
+    if not user.is_staff:
+        return Grants(actor)
+    if user.is_superuser:
+        return Grants(actor, True, frozenset(PERMISSIONS))
+    held = user.get_all_permissions()
+    return Grants(actor, True, frozenset(action for action, needed in PERMISSIONS.items() if needed in held))
+
+
+def _session(key: str | None) -> SessionBase:
+    store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+    return store(key)
+
+
+def _look_up(session_key: str) -> Visitor:
+    asking = HttpRequest()
+    asking.session = _session(session_key)
+    user = get_user(asking)
+    return Visitor(asking.session, user, grants_of(user))
+
+
+async def visitor(cookies: Mapping[str, str]) -> Visitor:
+    """Who these cookies belong to, asked anew each time; without a session cookie nothing is asked."""
+    return await visitor_of(cookies.get(settings.SESSION_COOKIE_NAME))
+
+
+async def visitor_of(session_key: str | None) -> Visitor:
+    """Who holds this session now: call it again to see whether they still may."""
+    if not session_key:
+        return Visitor(_session(None), AnonymousUser())
+    return await sync_to_async(_look_up)(session_key)
+
+
+class Access:
+    """Sets `session`, `user`, `auser` and `grants` on the request; turns away who may not see the page."""
+
+    sync_capable, async_capable = False, True
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+        self.sessions = SessionMiddleware(lambda request: HttpResponse())
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: Request) -> HttpResponseBase:
+        if request.path_info in PROBES:
+            return await self.get_response(request)
+        request.get_host()  # Refuses a Host that is not ours, before anything is asked.
+        found = await visitor(request.COOKIES)
+        _seat(request, found)
+        response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
+        session = request.session
+        if session.modified or (settings.SESSION_COOKIE_NAME in request.COOKIES and session.is_empty()):
+            await sync_to_async(self.sessions.process_response)(request, cast(HttpResponse, response))
+        return response
+
+
+def _seat(request: Request, found: Visitor) -> None:
+    async def auser() -> Any:
+        return request.user
+
+    request.session, request.user, request.auser = found.session, found.user, auser
+    request.grants = found.grants
+
+
+def turned_away(request: Request, found: Visitor) -> HttpResponse | None:
+    """The answer for whoever may not see this path, or None."""
+    if request.path_info in OPEN or found.grants.may_see:
+        return None
+    if not found.is_signed_in:
+        return to_sign_in(request)
+    if request.path_info == SIGN_OUT:
+        return None
+    return errors.answer(
+        request,
+        403,
+        "Your account is not marked as staff, so it may not look at queues. An administrator can change that.",
+    )
+
+
+def to_sign_in(request: Request) -> HttpResponse:
+    """Sends the whole page to sign-in, and back afterwards: a login form never lands inside a table."""
+    is_htmx = request.headers.get("HX-Request") == "true"
+    address = (
+        links.site_root() + SIGN_IN + "?" + urlencode({"next": _page_behind(request) if is_htmx else _here(request)})
+    )
+    if is_htmx or errors.wants_json(request):
+        return errors.answer(request, 401, "Sign in again to go on.", "signed_out", {"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def _here(request: Request) -> str:
+    query = request.GET.copy()
+    query.pop("action", None)
+    return request.raw_path + (f"?{query.urlencode()}" if query else "")
+
+
+def _page_behind(request: HttpRequest) -> str:
+    """The page on which htmx runs, by its own word; the overview where that is none of ours."""
+    told = request.headers.get("HX-Current-URL", "")
+    return safe_next(request, told) if told else links.overview_url()
+
+
+def safe_next(request: HttpRequest, told: str) -> str:
+    """A path on this site from what a form or header claims; the overview for anything else."""
+    if not url_has_allowed_host_and_scheme(told, {request.get_host()}, require_https=request.is_secure()):
+        return links.overview_url()
+    parts = urlsplit(told)
+    path = parts._replace(scheme="", netloc="", fragment="").geturl()
+    return path if path.startswith("/") and not path.startswith("//") else links.overview_url()

@@ -1,0 +1,36 @@
+"""Django's CSRF check and flash messages, without the threads its own middleware would enter: neither does I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import markcoroutinefunction
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.http import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+
+from dashboard.request import Next, Request
+
+
+class Forms:
+    """Messages live in a signed cookie and the CSRF secret in another: both are read and written on the loop."""
+
+    sync_capable, async_capable = False, True
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+        self.csrf = CsrfViewMiddleware(lambda request: HttpResponseBase())
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: Request) -> HttpResponseBase:
+        request._messages = CookieStorage(request)
+        self.csrf.process_request(request)
+        response = await self.get_response(request)
+        request._messages.update(response)
+        return self.csrf.process_response(request, response)
+
+    async def process_view(
+        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        return self.csrf.process_view(request, view, args, kwargs)

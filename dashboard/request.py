@@ -1,0 +1,28 @@
+"""A request as views see it: Django's, with what the middleware of this project adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponseBase
+
+if TYPE_CHECKING:
+    from django.contrib.messages.storage.cookie import CookieStorage
+    from django_htmx.middleware import HtmxDetails
+
+    from dashboard.access import Grants
+
+
+class Request(HttpRequest):
+    """For annotations alone; at run time it is Django's own class that carries these."""
+
+    #: The path as it was sent, percent-encoded, with the site's root.
+    raw_path: str
+    csp_nonce: str
+    htmx: HtmxDetails
+    grants: Grants
+    _messages: CookieStorage
+
+
+Next = Callable[[Request], Awaitable[HttpResponseBase]]
