@@ -59,9 +59,18 @@ class Job(models.Model):
                 fields=("connection", "queue", "job_id", "timestamp_ms"), name="toril_job_natural_key"
             ),
         )
+        # Of what is still in Redis only: history grows for years and must not slow the mirror down.
         indexes = (
-            models.Index(fields=("connection", "queue", "state"), name="toril_job_state"),
-            models.Index(fields=("connection", "queue", "removed_at"), name="toril_job_removed"),
+            models.Index(
+                fields=("connection", "queue", "state", "finished_on_ms"),
+                condition=models.Q(removed_at__isnull=True),
+                name="toril_job_live_state",
+            ),
+            models.Index(
+                fields=("connection", "queue", "job_id"),
+                condition=models.Q(removed_at__isnull=True),
+                name="toril_job_live_id",
+            ),
         )
 
     def __str__(self) -> str:
