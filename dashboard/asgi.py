@@ -10,7 +10,19 @@ from queues.options import get_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 try:
-    application = get_asgi_application()
+    pages = get_asgi_application()
     get_options()
 except ConfigurationError as error:
     sys.exit(str(error))
+
+# These need Django's apps, which the lines above have loaded.
+from channels.routing import ProtocolTypeRouter  # noqa: E402
+
+from dashboard.socket_door import SocketDoor  # noqa: E402
+
+try:
+    from dashboard.live.consumer import LiveConsumer
+except ModuleNotFoundError:
+    from channels.security.websocket import WebsocketDenier as LiveConsumer
+
+application = ProtocolTypeRouter({"http": pages, "websocket": SocketDoor(LiveConsumer.as_asgi())})

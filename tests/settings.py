@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("SECRET_KEY", "tests-only")
+# Not the folder in which a developer's own server runs.
+os.environ["VAR_DIR"] = ".pytest_cache/var"
 
 from dashboard.settings import *  # noqa: F403
 
