@@ -1,4 +1,4 @@
-"""The door of the dashboard's socket: only pages of this site, only people who may see, only its one address.
+"""The door of the dashboard's socket: only its one address, only for pages of this site. Who may look the consumer asks.
 
 A browser sends its cookies with any page's socket, so the page's Origin must be this very site; a client that names
 none is no page of ours.
@@ -13,11 +13,9 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http.cookie import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from dashboard import access, links
-from dashboard.live.codes import Close
+from dashboard import links
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,27 +29,18 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class SocketDoor:
-    """Puts `visitor` and `session_key` into the scope of whom it lets in."""
+    """Refuses before the handshake, so that nothing of ours runs for a stranger."""
 
     def __init__(self, inner: App) -> None:
         self.inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        if not is_live_path(scope) or not is_own_page(headers.get("host", ""), headers.get("origin", "")):
+        if is_live_path(scope) and is_own_page(headers.get("host", ""), headers.get("origin", "")):
+            await self.inner(scope, receive, send)
+        else:
             log.info("socket refused", path=scope["path"][:200], origin=headers.get("origin", "")[:200])
             await send({"type": "websocket.close"})
-            return
-        session_key = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME, "")
-        visitor = await access.visitor_of(session_key)
-        if visitor.grants.may_see:
-            await self.inner({**scope, "visitor": visitor, "session_key": session_key}, receive, send)
-            return
-        # Accepted first: a refused handshake tells the page nothing, and it would knock for ever.
-        await receive()
-        await send({"type": "websocket.accept"})
-        code = Close.FORBIDDEN if visitor.is_signed_in else Close.SIGNED_OUT
-        await send({"type": "websocket.close", "code": int(code)})
 
 
 def is_live_path(scope: Scope) -> bool:
@@ -82,9 +71,9 @@ def _place(scheme: str, netloc: str) -> tuple[str, int] | None:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Each header's value; one that comes twice counts as absent where it matters, for who reads which is anyone's guess."""
+    """Each header's value; one that comes twice counts as absent: which of the two is meant is anyone's guess."""
     found: dict[str, str] = {}
     for name, value in scope.get("headers", []):
         key = name.decode("latin1").lower()
-        found[key] = "" if key in found and key != "cookie" else value.decode("latin1")
+        found[key] = "" if key in found else value.decode("latin1")
     return found

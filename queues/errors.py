@@ -56,6 +56,13 @@ class InvalidInput(TorilError):
     status = 400
 
 
+class Forbidden(TorilError):
+    """Who asks may not do this; the sentence names the permission that is missing."""
+
+    code = "forbidden"
+    status = 403
+
+
 class Refused(TorilError):
     """The job or queue is not in a state that allows this; nothing was changed."""
 
