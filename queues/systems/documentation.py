@@ -47,7 +47,7 @@ async def generate_embeddings(job: Any) -> dict[str, Any]:
         job,
         too_many_requests("api.openai.com"),
         HTTPError(503, "Service Unavailable", "api.openai.com"),
-        ValidationError("ValidationError: the page has no text after its markup is removed"),
+        ValidationError("the page has no text after its markup is removed"),
     )
     vectors = []
     for number, chunk in enumerate(chunks, 1):

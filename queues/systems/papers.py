@@ -18,7 +18,7 @@ def arxiv_id(job: Any) -> str:
     """The paper's id. Raises ValidationError for what arXiv would not know."""
     given = str(job.data["arxivId"])
     if not ARXIV_ID.fullmatch(given):
-        raise ValidationError(f"ValidationError: {given!r} is not an arXiv id")
+        raise ValidationError(f"{given!r} is not an arXiv id")
     return given
 
 

@@ -39,7 +39,7 @@ async def answer(job: Any, work: Callable[[str], dict[str, Any]], seconds: float
     """What the five kinds share: check the text, take the model's time, count tokens and cost."""
     text = job.data["text"]
     if not text.strip():
-        raise ValidationError("ValidationError: text is empty")
+        raise ValidationError("text is empty")
     await step(job, "queued for model", 10, 0.05, f"{len(text)} characters")
     await step(job, "model", 50, seconds, f"running {job.name}")
     strike(
@@ -47,7 +47,7 @@ async def answer(job: Any, work: Callable[[str], dict[str, Any]], seconds: float
         too_many_requests("api.openai.com"),
         TimeoutError("model did not answer within 30 s"),
         KeyError("choices"),
-        ValidationError("ValidationError: output is not the JSON that was asked for"),
+        ValidationError("output is not the JSON that was asked for"),
     )
     output = work(text)
     tokens = len(words(text)) * 4 // 3 + 40

@@ -24,7 +24,7 @@ async def chat(job: Any) -> dict[str, Any]:
     """A sample: answers a message of a conversation in three stages."""
     message = job.data["message"]
     if not message.strip():
-        raise ValidationError("ValidationError: message is empty")
+        raise ValidationError("message is empty")
     await step(job, "context", 10, 0.15, f"loading conversation {job.data['conversationId']}")
     await step(job, "thinking", 40, 0.8, "asking the model")
     strike(
@@ -32,7 +32,7 @@ async def chat(job: Any) -> dict[str, Any]:
         TimeoutError("model did not answer within 30 s"),
         too_many_requests("api.anthropic.com"),
         KeyError("choices"),
-        ValidationError("ValidationError: conversationId is not one of this user's"),
+        ValidationError("conversationId is not one of this user's"),
     )
     if job.attempt > 1:
         await job.log(line("WARN", f"attempt {job.attempt} of {job.attempts}"))

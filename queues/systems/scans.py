@@ -21,13 +21,13 @@ def scan(job: Any) -> dict[str, Any]:
     """A sample: resolves a site, runs three groups of checks and counts what they find."""
     host = urlsplit(job.data["url"]).hostname
     if host is None:
-        raise ValidationError(f"ValidationError: {job.data['url']!r} names no host")
+        raise ValidationError(f"{job.data['url']!r} names no host")
     step_in_thread(job, "resolve", 5, 0.1, f"resolving {host}")
     strike(
         job,
         TimeoutError(f"{host} did not answer within 20 s"),
         HTTPError(403, "Forbidden", host),
-        ValidationError(f"ValidationError: {host} resolves to a private address"),
+        ValidationError(f"{host} resolves to a private address"),
     )
     findings = []
     for number, (check, possible) in enumerate(CHECKS.items(), 1):
