@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,18 +36,24 @@ async def read_events(
     return _events(await _xread(wire, prefix, cursors, count, block_ms))
 
 
-async def changed(wire: Wire, prefix: str, cursors: Mapping[str, str], block_ms: int) -> set[str]:
+async def changed(wire: Wire, prefix: str, cursors: Mapping[str, str], block_ms: int | None = None) -> set[str]:
     """The queues of which something is newer than their cursor; empty when `block_ms` passed quietly."""
     return {queue for queue, _ in await _xread(wire, prefix, cursors, 1, block_ms)}
 
 
-def now_command() -> Command[str]:
+async def readable(wire: Wire, prefix: str, queues: Sequence[str]) -> list[str]:
+    """Those whose `events` key is a stream or not there yet; one of another type fails every XREAD that names it."""
+    kinds = await wire.run([command("TYPE", Keys(prefix, queue)("events")) for queue in queues])
+    return [queue for queue, kind in zip(queues, kinds, strict=True) if kind in (b"stream", b"none", "stream", "none")]
+
+
+def now_command(earlier_ms: int = 0) -> Command[str]:
     """Redis's own clock as a stream position, minus 1 ms: nothing written after this reply is before it."""
-    return command("TIME", read=lambda reply: f"{int(reply[0]) * 1000 + int(reply[1]) // 1000 - 1}-0")
+    return command("TIME", read=lambda reply: f"{int(reply[0]) * 1000 + int(reply[1]) // 1000 - 1 - earlier_ms}-0")
 
 
-async def server_now(wire: Wire) -> str:
-    return await wire.call(now_command())
+async def server_now(wire: Wire, earlier_ms: int = 0) -> str:
+    return await wire.call(now_command(earlier_ms))
 
 
 async def stream_bounds(wire: Wire, prefix: str, queue: str) -> tuple[str, str]:

@@ -1,0 +1,107 @@
+"""The pieces of a page that are pushed, each drawn once for all viewers from the template that the page uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.template.loader import render_to_string
+
+from queues.models import Job, Queue
+from queues.states import LISTED
+
+#: A message is cut between fragments here: daphne refuses to send more than it would accept.
+FRAME_CHARS = 16_000
+_ROOT_ID = re.compile(r"<[a-zA-Z][^<>]*?\sid=[\"']?([A-Za-z][\w-]*)[\"'\s>]", re.ASCII)
+
+
+class Topic(NamedTuple):
+    """What a viewer may look at: `nav` (all of them), `overview` or one `queue`, one `job`; `status` and `names`."""
+
+    kind: str
+    queue: str = ""
+    job: str = ""
+
+    def shows(self, queue: str) -> bool:
+        """Whether this queue's figures are in it."""
+        return self.kind in ("nav", "overview") or (self.kind == "queue" and self.queue == queue)
+
+
+STATUS, NAMES, NAV, OVERVIEW = Topic("status"), Topic("names"), Topic("nav"), Topic("overview")
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """`id` is the element's own, so page and push cannot disagree about it; `html` is the whole element."""
+
+    id: str
+    html: str
+
+    @property
+    def partial(self) -> str:
+        # Morphing keeps the elements that stay: focus, selection and what is under the pointer.
+        return f'<hx-partial hx-target="#{self.id}" hx-swap="outerMorph">{self.html}</hx-partial>'
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether the figures move. `as_of` is when the last ones were read, `reason` why there are no newer ones."""
+
+    is_live: bool = True
+    as_of: datetime | None = None
+    reason: str = ""
+
+
+def draw(template: str, context: Mapping[str, Any]) -> Fragment:
+    """Raises ValueError where the template's first element has no id, or one that a selector cannot hold."""
+    html = render_to_string(template, dict(context)).strip()
+    found = _ROOT_ID.match(html)
+    if found is None:
+        raise ValueError(f"{template} must begin with an element whose id is letters, digits, - and _")
+    return Fragment(found[1], html)
+
+
+def of_queue(topic: Topic, queue: Queue, now: Any) -> list[Fragment]:
+    """What this topic shows of a queue."""
+    if topic.kind == "nav":
+        return [draw("queue/nav_item.html", {"queue": queue})]
+    if topic.kind == "overview":
+        return [draw("queue/row.html", {"queue": queue, "now": now})]
+    counts = [draw("queue/tab_count.html", {"queue": queue, "state": state}) for state in LISTED]
+    return [*counts, draw("queue/facts.html", {"queue": queue, "now": now})]
+
+
+def of_job(connection: str, topic: Topic) -> Fragment:
+    """What makes a job's page fetch the job again."""
+    job = Job(connection=connection, queue=topic.queue, job_id=topic.job)
+    return draw("job/moved.html", {"job": job})
+
+
+def of_status(status: Status) -> Fragment:
+    return draw("live/status.html", {"status": status})
+
+
+def of_names(new: Sequence[str], gone: Sequence[str]) -> Fragment:
+    """That the list of queues is another one than the page's."""
+    return draw("live/names.html", {"new": new, "gone": gone})
+
+
+def frames(fragments: Iterable[Fragment]) -> list[str]:
+    """As few messages as carry them all."""
+    return list(_packed(fragment.partial for fragment in fragments))
+
+
+def _packed(partials: Iterable[str]) -> Iterator[str]:
+    held: list[str] = []
+    size = 0
+    for partial in partials:
+        if held and size + len(partial) > FRAME_CHARS:
+            yield "".join(held)
+            held, size = [], 0
+        held.append(partial)
+        size += len(partial)
+    if held:
+        yield "".join(held)
