@@ -1,0 +1,156 @@
+"""The one way to act: a row is opened before Redis is asked and closed with the outcome, whatever the request becomes.
+
+No trace, no action: where the row cannot be written, nothing is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from django.db import Error as DatabaseFailure
+from django.db.models import Field
+from django.utils import timezone
+
+from queues.actions.actor import Actor
+from queues.errors import InvalidInput, NotFound, RedisUnavailable, Refused, TorilError
+from queues.models import AuditEntry, Outcome
+from queues.protocol.codec import to_json
+from queues.states import State
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_under_way: set[asyncio.Task[Any]] = set()
+
+
+class AuditUnavailable(TorilError):
+    """The database did not take the row, so nothing was done."""
+
+    code = "audit_unavailable"
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What an action did, for the person who asked; `state` is where the job is now."""
+
+    message: str
+    state: State | None = None
+    affected: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a row is closed."""
+
+    outcome: Outcome
+    message: str
+    affected: int
+
+
+@dataclass(slots=True)
+class Deed:
+    """One action on one target. `is_unwanted` turns true when nobody waits any more: long work then stops early."""
+
+    actor: Actor
+    action: str
+    connection: str
+    queue: str
+    job_id: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    is_unwanted: bool = False
+
+
+def of_done(done: Done) -> Ending:
+    return Ending(Outcome.DONE, done.message, done.affected)
+
+
+async def record(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[T], Ending]) -> T:
+    """Open the row, act, close the row; the action's value, or the error it raised.
+
+    A cancelled caller neither stops the action nor leaves the row open: it is let go when both are through. Raises
+    AuditUnavailable before anything is done.
+    """
+    task = asyncio.create_task(_recorded(deed, act, ending), name=f"action {deed.action}")
+    _under_way.add(task)
+    task.add_done_callback(_ended)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        deed.is_unwanted = True
+        # A server that is told to stop waits for what it has cancelled, and so for the row.
+        await asyncio.wait({task})
+        raise
+
+
+async def settle() -> None:
+    """Wait until every action under way in this loop is done and its row closed: for whoever stops the process."""
+    loop = asyncio.get_running_loop()
+    mine = {task for task in _under_way if task.get_loop() is loop}
+    if mine:
+        await asyncio.wait(mine)
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _under_way.discard(task)
+    if not task.cancelled():
+        # Retrieved here too, for a caller that has gone.
+        task.exception()
+
+
+async def _recorded(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[T], Ending]) -> T:
+    entry = await _open(deed)
+    try:
+        value = await act()
+    except (Refused, NotFound, InvalidInput) as error:
+        await _close(entry, Ending(Outcome.REFUSED, str(error), 0))
+        raise
+    except Exception as error:
+        await _close(entry, Ending(Outcome.FAILED, _failure(error), 0))
+        raise
+    await _close(entry, ending(value))
+    return value
+
+
+async def _open(deed: Deed) -> AuditEntry:
+    try:
+        return await AuditEntry.objects.acreate(
+            user_id=deed.actor.user_id,
+            actor=_fitting("actor", deed.actor.name),
+            action=deed.action,
+            connection=_fitting("connection", deed.connection),
+            queue=_fitting("queue", deed.queue),
+            job_id=_fitting("job_id", deed.job_id),
+            parameters=to_json(deed.parameters) if deed.parameters else "",
+        )
+    except (DatabaseFailure, ValueError) as error:
+        log.exception("The audit row of %s could not be opened.", deed.action)
+        raise AuditUnavailable(
+            "Nothing was done: the audit record could not be written, because the database did not take it."
+        ) from error
+
+
+async def _close(entry: AuditEntry, ending: Ending) -> None:
+    entry.closed_at = timezone.now()
+    entry.outcome, entry.message, entry.affected = ending.outcome, ending.message, ending.affected
+    try:
+        await entry.asave(update_fields=["closed_at", "outcome", "message", "affected"])
+    except DatabaseFailure:
+        # What was done is done, and who asked must hear of it; the row goes on saying "outcome unknown".
+        log.exception("Audit row %s stays open; its action ended: %s, %s", entry.pk, ending.outcome, ending.message)
+
+
+def _failure(error: Exception) -> str:
+    if isinstance(error, RedisUnavailable):
+        return f"{error} Whether it was done is unknown."
+    return str(error) if isinstance(error, TorilError) else f"An error in Toril: {type(error).__name__}."
+
+
+def _fitting(column: str, value: str) -> str:
+    """PostgreSQL refuses a longer text, and NUL; neither must forbid an action."""
+    length = cast("Field[str, str]", AuditEntry._meta.get_field(column)).max_length
+    return value[:length].replace("\0", "\ufffd00")

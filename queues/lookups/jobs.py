@@ -1,0 +1,148 @@
+"""Jobs for a page: a state's list, and one job whole; from Redis, or what the mirror kept of it.
+
+Odd data gets a shape that shows what is wrong: nothing here raises because of what a job holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from queues.errors import JobNotFound, RedisRefused, RedisUnavailable
+from queues.lookups import mirrored
+from queues.lookups.excerpt import LINE_SHOWN, SHOWN, excerpt, shortened_stacks
+from queues.models import Job
+from queues.protocol import reads
+from queues.protocol.codec import JobRecord
+from queues.protocol.diagnosis import broken_key
+from queues.protocol.keys import RESERVED_IDS
+from queues.protocol.reads import JobLogs, JobSight
+from queues.states import State, parse_state
+
+MOST_PER_PAGE = 300
+#: Beyond this no page can lie; a start that Redis cannot count is never sent.
+LAST_PAGE = 10**12
+LOG_LINES = 200
+#: A stack trace larger than this is not parsed only to be shown.
+LARGEST_STACKTRACE = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """One page of a state: next to run first, finished: newest first. Payloads are not read.
+
+    `note` says what was asked for and is not there; `broken` that a key of the queue is not what it should be.
+    """
+
+    jobs: list[Job]
+    total: int
+    page: int
+    pages: int
+    per_page: int
+    state: State
+    note: str = ""
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """One job. `sizes` are the bytes of each payload field (BullMQ's names), `cut` those of which only a part is here.
+
+    `logs` are the last `LOG_LINES` of `log_total`. Where `is_live` is False the job is the mirror's copy; `note` says
+    why.
+    """
+
+    job: Job
+    logs: list[str]
+    log_total: int
+    sizes: dict[str, int]
+    cut: frozenset[str]
+    is_live: bool
+    note: str = ""
+
+
+async def job_list(connection: str, queue: str, state: State | str, page: int = 1, per_page: int = 25) -> JobList:
+    """A page of jobs; a page or state that is not there becomes the nearest that is, and `note` says so.
+
+    Raises RedisUnavailable, or RedisRefused where it may not be read.
+    """
+    known = parse_state(state)
+    notes = [] if known else [f"There is no state “{state}”: these are the waiting jobs."]
+    known = known or State.WAITING
+    per_page = min(max(per_page, 1), MOST_PER_PAGE)
+    wanted = min(max(page, 1), LAST_PAGE)
+    try:
+        found = await reads.job_page(connection, queue, known, (wanted - 1) * per_page, per_page)
+        pages = max(1, -(-found.total // per_page))
+        if wanted > pages:
+            wanted = pages
+            found = await reads.job_page(connection, queue, known, (pages - 1) * per_page, per_page)
+    except RedisRefused:
+        if broken := await broken_key(connection, queue):
+            return JobList([], 0, 1, 1, per_page, known, " ".join(notes), broken)
+        raise
+    if wanted != page:
+        notes.append(f"There is no page {page}: this is the {'last' if page > 1 else 'first'} one.")
+    jobs = [Job.from_record(connection, queue, known, row.record, due_ms=row.due_ms) for row in found.rows]
+    return JobList(jobs, found.total, wanted, pages, per_page, known, " ".join(notes))
+
+
+async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:
+    """The job as Redis has it, else as the mirror kept it; if neither does, raises JobNotFound (RedisUnavailable)."""
+    try:
+        sight, logs = await asyncio.gather(
+            _sight(connection, queue, job_id), reads.job_logs(connection, queue, job_id, -LOG_LINES, LOG_LINES)
+        )
+    except RedisUnavailable as error:
+        return await _kept(connection, queue, job_id, f"{error} This is the copy Toril kept.", error)
+    if sight is None:
+        note = "Redis no longer has this job. This is the copy Toril kept."
+        return await _kept(connection, queue, job_id, note, JobNotFound(queue, job_id))
+    return await _live(connection, queue, sight, logs)
+
+
+async def job_payload(connection: str, queue: str, job_id: str, field: str) -> bytes | None:
+    """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more."""
+    try:
+        value = await reads.job_field(connection, queue, job_id, field) if field in reads.PAYLOAD_FIELDS else None
+    except RedisRefused:
+        value = None
+    if value is None:
+        kept = await mirrored.last_incarnation(connection, queue, job_id)
+        value = mirrored.payload(kept, field) if kept else None
+    return value
+
+
+async def _sight(connection: str, queue: str, job_id: str) -> JobSight | None:
+    """None where Redis has no such job: neither listed nor a hash that a job would have."""
+    try:
+        sight = await reads.job(connection, queue, job_id, SHOWN)
+    except RedisRefused as error:
+        (state,) = await reads.job_states(connection, queue, [job_id])
+        sight = JobSight(JobRecord(job_id, exists=False, problems=(str(error),)), state)
+    is_job = sight.record.exists and sight.record.timestamp_ms != 0
+    is_listed = sight.state is not State.UNKNOWN and job_id not in RESERVED_IDS
+    return sight if is_job or is_listed else None
+
+
+async def _live(connection: str, queue: str, sight: JobSight, logs: JobLogs) -> JobDetail:
+    job = Job.from_record(connection, queue, sight.state, sight.record, due_ms=sight.due_ms)
+    job.is_locked = sight.is_locked
+    if sight.state is State.UNKNOWN:
+        job.problems = "\n".join([*job.problem_list, "no list of the queue holds it"])
+    cut = frozenset(name for name, size in sight.sizes.items() if size > SHOWN)
+    if "stacktrace" in cut and sight.sizes["stacktrace"] <= LARGEST_STACKTRACE:
+        whole = await reads.job_field(connection, queue, job.job_id, "stacktrace")
+        job.stacktrace = shortened_stacks(whole or b"")
+    lines = [excerpt(line, LINE_SHOWN) for line in logs.lines]
+    return JobDetail(job, lines, logs.total, sight.sizes, cut, is_live=True)
+
+
+async def _kept(connection: str, queue: str, job_id: str, note: str, error: Exception) -> JobDetail:
+    job = await mirrored.last_incarnation(connection, queue, job_id)
+    if job is None:
+        raise error
+    sizes = mirrored.sizes(job)
+    cut = frozenset(name for name, size in sizes.items() if size > SHOWN)
+    mirrored.cut(job, cut)
+    return JobDetail(job, [], 0, sizes, cut, is_live=False, note=note)

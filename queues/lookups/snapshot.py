@@ -1,0 +1,203 @@
+"""What every page, push and figure says of the queues: read once per connection and shared by all who look.
+
+Belongs to one event loop, as the wire does. It never lets a page wait longer than `ANSWER_WITHIN_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+from queues.errors import RedisUnavailable, TorilError
+from queues.lookups.discovery import NEVER, Discovery
+from queues.models import Queue
+from queues.options import ConnectionOptions, get_options
+from queues.protocol import reads, selection
+from queues.protocol.codec import QueueFacts
+from queues.protocol.reads import ServerInfo
+
+#: A page must say within 2 s that Redis is away; this leaves it time to draw.
+ANSWER_WITHIN_S = 1.7
+#: CLIENT LIST and INFO cost what all clients of the server together cost: asked no more often than this.
+SURROUNDINGS_EVERY_S = 3.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The queues by name, as they were at `taken_at`. Where `error` is set, Redis has not answered since."""
+
+    connection: str
+    queues: tuple[Queue, ...]
+    taken_at: datetime
+    error: str = ""
+    server: ServerInfo | None = None
+
+    @cached_property
+    def _by_name(self) -> dict[str, Queue]:
+        return {queue.name: queue for queue in self.queues}
+
+    def queue(self, name: str) -> Queue | None:
+        return self._by_name.get(name)
+
+    @property
+    def age_s(self) -> float:
+        return max(0.0, (datetime.now(UTC) - self.taken_at).total_seconds())
+
+
+async def snapshot(connection: str = "default", max_age_s: float = 1.0) -> Snapshot:
+    """The queues, no older than `max_age_s` while Redis answers; concurrent callers join one round trip.
+
+    An unchanged queue is the same `Queue` object as before: treat it as frozen. While Redis is away: the last known
+    with `error` set; where nothing was ever known, raises RedisUnavailable (or RedisRefused).
+    """
+    return await _source(connection).look(max_age_s)
+
+
+async def refresh(connection: str, names: Iterable[str]) -> Snapshot:
+    """Read these queues now, into the shared snapshot; its `taken_at` stays that of the whole.
+
+    A name that was unknown joins if it is a queue, one whose `meta` vanished leaves. Fails as `snapshot` does.
+    """
+    return await _source(connection).reread(frozenset(names))
+
+
+async def forget() -> None:
+    """Drop the running loop's snapshots and end their tasks; callable at any time, twice."""
+    for source in _sources.pop(asyncio.get_running_loop(), {}).values():
+        await source.stop()
+
+
+class _Source:
+    """Duties: 1. join callers into one reading; 2. facts of all queues in one round trip; 3. workers and server,
+    seldom; 4. keep the last known, and what is wrong, while Redis is away.
+    """
+
+    def __init__(self, connection: str) -> None:
+        self.connection = connection
+        self.discovery = Discovery(connection)
+        self._known: dict[str, tuple[QueueFacts, int | None, Queue]] = {}
+        self._workers: Mapping[str, int] | None = None
+        self._server: ServerInfo | None = None
+        self._surroundings_at = self._tried_at = NEVER
+        self._last: Snapshot | None = None
+        self._error: TorilError | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    async def look(self, max_age_s: float) -> Snapshot:
+        # A failed reading counts as one: in an outage no page waits for what the page before it waited for.
+        if time.monotonic() - self._tried_at >= max_age_s:
+            await self._join()
+        return self._answer()
+
+    async def reread(self, names: frozenset[str]) -> Snapshot:
+        if self._last is None or self._error is not None:
+            await self._join()
+            return self._answer()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                self._learn(await self._facts(names))
+            self._last = self._snapshot(self._last.taken_at)
+        except (TorilError, TimeoutError) as error:
+            self._fail(error)
+        return self._answer()
+
+    async def stop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reading
+        await self.discovery.stop()
+
+    async def _join(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(), name=f"snapshot of {self.connection}")
+        reading = self._reading
+        # Waited for, not awaited: it belongs to all callers and goes on when one of them is cancelled.
+        done, _ = await asyncio.wait({reading}, timeout=ANSWER_WITHIN_S)
+        if done:
+            reading.result()
+        else:
+            self._fail(TimeoutError())
+
+    async def _read(self) -> None:
+        try:
+            names = await self.discovery.look()
+            began = datetime.now(UTC)
+            facts, _ = await asyncio.gather(self._facts(names), self._look_around())
+            self._known = {name: known for name, known in self._known.items() if name in self.discovery.names}
+            self._learn(facts)
+            self._last, self._error = self._snapshot(began), None
+            self._tried_at = time.monotonic()
+        except TorilError as error:
+            self._fail(error)
+        finally:
+            self._reading = None
+
+    async def _facts(self, names: frozenset[str]) -> list[QueueFacts]:
+        """Of those that are queues. Only what looks like nothing, or is new, is asked whether its `meta` is there."""
+        facts = await reads.queue_facts(self.connection, sorted(names))
+        doubtful = [fact.name for fact in facts if fact.name not in self.discovery.names or _looks_gone(fact)]
+        if not doubtful:
+            return facts
+        exist = dict(zip(doubtful, await selection.queues_exist(self.connection, doubtful), strict=True))
+        gone = frozenset(name for name, is_there in exist.items() if not is_there)
+        self.discovery.add(frozenset(exist) - gone)
+        self.discovery.drop(gone)
+        for name in gone:
+            self._known.pop(name, None)
+        return [fact for fact in facts if fact.name not in gone]
+
+    async def _look_around(self) -> None:
+        if time.monotonic() - self._surroundings_at < SURROUNDINGS_EVERY_S:
+            return
+        self._workers, self._server = await asyncio.gather(
+            reads.worker_clients(self.connection), reads.server_info(self.connection)
+        )
+        self._surroundings_at = time.monotonic()
+
+    def _learn(self, facts: list[QueueFacts]) -> None:
+        for fact in facts:
+            workers = None if self._workers is None else self._workers.get(fact.name, 0)
+            known = self._known.get(fact.name)
+            if known is None or known[:2] != (fact, workers):
+                self._known[fact.name] = (fact, workers, Queue.from_facts(self.connection, fact, workers))
+
+    def _snapshot(self, taken_at: datetime) -> Snapshot:
+        queues = tuple(self._known[name][2] for name in sorted(self._known))
+        return Snapshot(self.connection, queues, taken_at, server=self._server)
+
+    def _fail(self, error: TorilError | TimeoutError) -> None:
+        if isinstance(error, TimeoutError):
+            error = RedisUnavailable(f"Redis did not answer within {ANSWER_WITHIN_S:g} s.")
+        self._error, self._tried_at = error, time.monotonic()
+
+    def _answer(self) -> Snapshot:
+        if self._error is None and self._last is not None:
+            return self._last
+        error = self._error or RedisUnavailable("Redis has not answered yet.")
+        if self._last is None:
+            # A new one each time: a raised exception gathers the traceback of whoever raised it.
+            raise type(error)(str(error))
+        return replace(self._last, error=str(error))
+
+
+def _looks_gone(fact: QueueFacts) -> bool:
+    return not any(fact.counts.values()) and not fact.version and not fact.is_paused and not fact.broken
+
+
+_sources: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ConnectionOptions, _Source]] = WeakKeyDictionary()
+
+
+def _source(connection: str) -> _Source:
+    """The running loop's; a connection configured anew begins anew."""
+    options = get_options().connection(connection)
+    sources = _sources.setdefault(asyncio.get_running_loop(), {})
+    if options not in sources:
+        sources[options] = _Source(connection)
+    return sources[options]
