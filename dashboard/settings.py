@@ -39,7 +39,9 @@ TORIL = {
             "PREFIX": ENVIRON.get("QUEUE_PREFIX") or options.DEFAULT_PREFIX,
         }
     },
+    # <QUEUE>_QUEUE_CONCURRENCY, <QUEUE>_RATE_LIMIT_PER_MINUTE and the like; also of queues that are not named here.
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
+    "VARIABLES": options.queue_variables(ENVIRON),
     "USE_JOB_QUEUE": environment.flag(ENVIRON, "USE_JOB_QUEUE", True),
 }
 

@@ -1,4 +1,4 @@
-"""The door of the dashboard's socket: only its one address, only for pages of this site. Who may look the consumer asks.
+"""The door of the dashboard's socket: one address, for pages of this site alone. Who may look the consumer asks.
 
 A browser sends its cookies with any page's socket, so the page's Origin must be this very site; a client that names
 none is no page of ours.

@@ -8,3 +8,6 @@ class QueuesConfig(AppConfig):
     label = "toril"
     verbose_name = "Toril"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from queues import checks  # noqa: F401

@@ -1,0 +1,131 @@
+"""Settings and environment become one frozen, validated `Options`. A bad value stops the start, naming its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from queues.errors import ConfigurationError
+from queues.options import reading
+from queues.options.environment import queue_overrides, queue_variables, redis_configured, redis_url
+from queues.options.reading import boolean
+from queues.options.values import (
+    DEFAULT_PREFIX,
+    DEFAULT_URL,
+    Backoff,
+    ConnectionOptions,
+    Keep,
+    Limiter,
+    QueueOptions,
+)
+
+__all__ = [
+    "DEFAULT_PREFIX",
+    "DEFAULT_URL",
+    "Backoff",
+    "ConnectionOptions",
+    "Keep",
+    "Limiter",
+    "Options",
+    "QueueOptions",
+    "boolean",
+    "get_options",
+    "load",
+    "mistakes",
+    "queue_overrides",
+    "queue_variables",
+    "redis_configured",
+    "redis_url",
+    "reset_options",
+]
+_KNOWN = {"CONNECTIONS", "QUEUES", "USE_JOB_QUEUE", "VARIABLES"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    connections: Mapping[str, ConnectionOptions]
+    queues: Mapping[str, QueueOptions] = field(default_factory=dict)
+    use_job_queue: bool = True
+    #: Environment variables that may speak of queues which the settings don't name.
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def connection(self, name: str = "default") -> ConnectionOptions:
+        try:
+            return self.connections[name]
+        except KeyError:
+            known = ", ".join(sorted(self.connections))
+            raise ConfigurationError(f"There is no connection named “{name}”; configured: {known}.") from None
+
+    def queue(self, name: str) -> QueueOptions:
+        """The queue's configured options, else BullMQ's defaults with what the environment says of it."""
+        if (known := self.queues.get(name)) is not None:
+            return known
+        told = queue_overrides({name: {}}, self.variables)[name]
+        return reading.queue(name, told) if told else QueueOptions()
+
+
+@cache
+def get_options() -> Options:
+    """The process's options from `settings.TORIL`; cached until `reset_options()`."""
+    from django.conf import settings
+
+    return load(getattr(settings, "TORIL", {}))
+
+
+def reset_options() -> None:
+    get_options.cache_clear()
+
+
+def load(toril: Mapping[str, Any]) -> Options:
+    """Validate a `TORIL` settings dict. Raises ConfigurationError naming the key."""
+    reading.mapping("TORIL", toril)
+    reading.refuse_unknown("TORIL", toril, _KNOWN)
+    described = reading.mapping("TORIL['CONNECTIONS']", toril.get("CONNECTIONS", {}))
+    connections = {name: reading.connection(name, value) for name, value in described.items()}
+    if not connections:
+        connections = {"default": ConnectionOptions("default", DEFAULT_URL)}
+    if "default" not in connections:
+        raise ConfigurationError("TORIL['CONNECTIONS'] needs one named 'default'.")
+    variables = queue_variables(reading.mapping("TORIL['VARIABLES']", toril.get("VARIABLES", {})))
+    described = queue_overrides(reading.mapping("TORIL['QUEUES']", toril.get("QUEUES", {})), variables)
+    queues = {name: reading.queue(name, value) for name, value in described.items()}
+    use_job_queue = boolean("TORIL['USE_JOB_QUEUE']", toril.get("USE_JOB_QUEUE", True))
+    return Options(connections, queues, use_job_queue, variables)
+
+
+def mistakes(toril: Any) -> list[str]:
+    """Every mistake in a `TORIL` settings dict, one sentence each; empty where `load` takes it."""
+    found: dict[str, None] = {}
+    for part in _parts(toril):
+        try:
+            load(part)
+        except ConfigurationError as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _parts(toril: Any) -> Iterator[Any]:
+    """The settings cut up so that one mistake does not hide the next."""
+    if not isinstance(toril, Mapping):
+        yield toril
+        return
+    variables = {"VARIABLES": toril["VARIABLES"]} if "VARIABLES" in toril else {}
+    for key, value in toril.items():
+        if key == "CONNECTIONS" and isinstance(value, Mapping):
+            yield {key: {name: {} for name in value}}
+            yield from ({key: {"default": {}, name: described}} for name, described in value.items())
+        elif key == "QUEUES" and isinstance(value, Mapping):
+            for name, described in value.items():
+                yield from ({key: {name: piece}} for piece in _pieces(described))
+                yield {key: {name: {}}} | variables
+        else:
+            yield {key: value}
+
+
+def _pieces(described: Any) -> Iterator[Any]:
+    if isinstance(described, Mapping):
+        yield from ({option: value} for option, value in described.items())
+    else:
+        yield described

@@ -1,0 +1,145 @@
+"""Each part of `TORIL`, from what was written to a checked value. A mistake names its place and shows no password."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from queues.errors import ConfigurationError
+from queues.options.values import DEFAULT_PREFIX, DEFAULT_URL, Backoff, ConnectionOptions, Keep, Limiter, QueueOptions
+
+
+def mapping(where: str, value: Any, what: str = "a dict") -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} must be {what}.")
+    return value
+
+
+def refuse_unknown(where: str, value: Mapping[Any, Any], known: set[str]) -> None:
+    for name in value:
+        if name not in known:
+            raise ConfigurationError(f"{where} has no option {name!r}; it knows {', '.join(sorted(known))}.")
+
+
+def integer(where: str, value: Any, least: int, most: int | None = None) -> int:
+    try:
+        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    except ValueError:
+        number = None
+    if number is None or number < least or (most is not None and number > most):
+        bound = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise ConfigurationError(f"{where} must be a whole number {bound}, not {value!r}.")
+    return number
+
+
+def boolean(where: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("", "0", "false", "no", "off"):
+        return False
+    raise ConfigurationError(f"{where} must be true or false, not {value!r}.")
+
+
+def connection(name: str, value: Any) -> ConnectionOptions:
+    where = f"TORIL['CONNECTIONS'][{name!r}]"
+    value = mapping(where, value, "a dict with URL and PREFIX")
+    if not isinstance(name, str) or not name or len(name) > 64:
+        raise ConfigurationError(f"{where}: a connection's name is a text of 1 to 64 characters.")
+    refuse_unknown(where, value, {"URL", "PREFIX"})
+    url = checked_url(f"{where}['URL']", str(value.get("URL", DEFAULT_URL)))
+    prefix = str(value.get("PREFIX", DEFAULT_PREFIX))
+    if not prefix:
+        raise ConfigurationError(f"{where}['PREFIX'] is empty.")
+    return ConnectionOptions(name, url, prefix)
+
+
+def checked_url(where: str, url: str) -> str:
+    """The URL, if it names one server. The sentence never repeats it: it may hold a password."""
+    if "," in url:
+        raise ConfigurationError(
+            f"{where} lists several hosts; Sentinel and Cluster are not supported yet, name one server."
+        )
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigurationError(f"{where} must begin with redis://, rediss:// or unix://.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError(f"{where} has a host or a port (1 to 65535) that cannot be read.") from None
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise ConfigurationError(f"{where} names no socket file.")
+        return url
+    if not host or port == 0:
+        raise ConfigurationError(f"{where} names no host, or port 0.")
+    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+        raise ConfigurationError(f"{where} ends with a database that is not a number.")
+    return url
+
+
+def queue(name: str, value: Any) -> QueueOptions:
+    where = f"TORIL['QUEUES'][{name!r}]"
+    value = mapping(where, value)
+    if not isinstance(name, str) or ":" in name or not name:
+        raise ConfigurationError(f"{where}: a queue's name is a text, not empty and without ':'.")
+    refuse_unknown(where, value, {f.name for f in fields(QueueOptions)})
+    return replace(QueueOptions(), **{key: _option(f"{where}[{key!r}]", key, given) for key, given in value.items()})
+
+
+def _option(where: str, key: str, given: Any) -> Any:
+    if key in _READERS:
+        return _READERS[key](where, given)
+    return integer(where, given, 0 if key == "max_stalled_count" else 1)
+
+
+def _limiter(where: str, value: Any) -> Limiter | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or set(value) != {"max", "duration"}:
+        raise ConfigurationError(f"{where} must be {{'max': jobs, 'duration': milliseconds}}.")
+    return Limiter(integer(f"{where}['max']", value["max"], 1), integer(f"{where}['duration']", value["duration"], 1))
+
+
+def _backoff(where: str, value: Any) -> Backoff | None:
+    if value is None:
+        return None
+    if isinstance(value, int):
+        return Backoff("fixed", integer(where, value, 0))
+    if not isinstance(value, Mapping) or value.get("type") not in ("fixed", "exponential"):
+        raise ConfigurationError(
+            f"{where} must be milliseconds or {{'type': 'fixed' or 'exponential', 'delay': milliseconds}}."
+        )
+    refuse_unknown(where, value, {"type", "delay", "jitter"})
+    jitter = value.get("jitter", 0)
+    if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
+        raise ConfigurationError(f"{where}['jitter'] must be a number from 0 to 1.")
+    return Backoff(value["type"], integer(f"{where}['delay']", value.get("delay", 0), 0), float(jitter))
+
+
+def _keep(where: str, value: Any) -> Keep | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Keep(count=0)
+    if isinstance(value, int):
+        return Keep(count=integer(where, value, 0))
+    if not isinstance(value, Mapping) or not set(value) <= {"age", "count"}:
+        raise ConfigurationError(f"{where} must be true, a number or {{'age': seconds, 'count': jobs}}.")
+    age, count = value.get("age"), value.get("count")
+    return Keep(
+        None if age is None else integer(f"{where}['age']", age, 1),
+        None if count is None else integer(f"{where}['count']", count, 0),
+    )
+
+
+_READERS: Mapping[str, Callable[[str, Any], Any]] = {
+    "limiter": _limiter,
+    "backoff": _backoff,
+    "remove_on_complete": _keep,
+    "remove_on_fail": _keep,
+}

@@ -1,0 +1,67 @@
+"""What settings and environment become: frozen values, checked before they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+DEFAULT_URL = "redis://localhost:6379"
+DEFAULT_PREFIX = "bull"
+
+
+@dataclass(frozen=True, slots=True)
+class Limiter:
+    """At most `max` jobs started per `duration_ms`, over all workers of the queue."""
+
+    max: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long a failed attempt waits: `fixed` = delay_ms, `exponential` = delay_ms · 2^(attempt-1)."""
+
+    type: str
+    delay_ms: int
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How many finished jobs stay in Redis. `count` 0 removes at once; None means no bound."""
+
+    age_s: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """What `TORIL["QUEUES"][name]` may say; producers apply attempts, backoff and retention, workers the rest."""
+
+    concurrency: int = 1
+    limiter: Limiter | None = None
+    attempts: int = 1
+    backoff: Backoff | None = None
+    remove_on_complete: Keep | None = None
+    remove_on_fail: Keep | None = None
+    lock_duration_ms: int = 30_000
+    stalled_interval_ms: int = 30_000
+    max_stalled_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """A named Redis plus prefix. `url` is redis://, rediss:// or unix://, with user, password and db inside."""
+
+    name: str
+    url: str
+    prefix: str = DEFAULT_PREFIX
+
+    @property
+    def safe_url(self) -> str:
+        """The URL without its password and query: the only form that may be shown or logged."""
+        parts = urlsplit(self.url)
+        login, at, place = parts.netloc.rpartition("@")
+        user = login.partition(":")[0]
+        # Parameters may hold a password too (`?password=`).
+        return parts._replace(netloc=(f"{user}:***@{place}" if at else place), query="").geturl()
