@@ -16,13 +16,9 @@ except ConfigurationError as error:
     sys.exit(str(error))
 
 # These need Django's apps, which the lines above have loaded.
-from channels.routing import ProtocolTypeRouter  # noqa: E402
+from channels.routing import ProtocolTypeRouter
 
-from dashboard.socket_door import SocketDoor  # noqa: E402
-
-try:
-    from dashboard.live.consumer import LiveConsumer
-except ModuleNotFoundError:
-    from channels.security.websocket import WebsocketDenier as LiveConsumer
+from dashboard.live.consumer import LiveConsumer
+from dashboard.socket_door import SocketDoor
 
 application = ProtocolTypeRouter({"http": pages, "websocket": SocketDoor(LiveConsumer.as_asgi())})
