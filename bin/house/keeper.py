@@ -81,7 +81,7 @@ def _end(children: dict[int, float]) -> None:
     began = time.monotonic()
     for pid in children:
         _send(os.kill, pid, signal.SIGTERM)
-    # The dead are buried by init, or by nobody where a container has none: hence an end to the waiting.
+    # An end to the waiting, for what not even SIGKILL ends.
     while time.monotonic() < began + max(children.values()) + GRACE_S and any(map(_lives, children)):
         for pid, patience_s in children.items():
             if time.monotonic() > began + patience_s:
@@ -96,7 +96,12 @@ def _lives(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    try:
+        # The orphaned dead are buried by init when it likes, or by nobody in a container without one.
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _send(send: Callable[[int, int], None], pid: int, number: int) -> None:
