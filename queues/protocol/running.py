@@ -1,0 +1,233 @@
+"""The commands of one worker on one queue: take a job, keep its lock, report on it, finish it, hand it back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from queues.errors import JobNotFound
+from queues.options import Limiter
+from queues.protocol import codec
+from queues.protocol.commands import Command, call_script, command, pack
+from queues.protocol.keys import Keys
+from queues.protocol.taken import Fetched, KeepJobs, TakenJob, parent_flags, read_fetched, read_moved
+
+_FETCH = "wait active prioritized events stalled limiter delayed paused meta pc"
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class RunningCommands:
+    """Every command is a value; nothing here does I/O. A `token` is what a job's lock holds.
+
+    `fetch_next` asks a finishing command to bring the slot's next job with its answer, under the same token.
+    """
+
+    def __init__(self, keys: Keys, *, name: str, lock_ms: int, limiter: Limiter | None = None) -> None:
+        self.keys = keys
+        #: Becomes each job's processedBy.
+        self.name = name
+        self.lock_ms = lock_ms
+        self.limiter = {"max": limiter.max, "duration": limiter.duration_ms} if limiter else None
+        self._fetch_keys = keys.many(_FETCH)
+        self._marker = keys("marker")
+        self._finish_options = lru_cache(maxsize=1024)(self._pack_finish_options)
+
+    # --- taking
+
+    def fetch(self, token: str) -> Command[Fetched]:
+        """Move the next job to active and lock it. Reads as Fetched."""
+        keys = (*self._fetch_keys, self._marker)
+        return call_script("moveToActive", keys, (self.keys.base, now_ms(), self._fetch_options(token)), read_fetched)
+
+    def await_marker(self, block_s: float) -> Command[float | None]:
+        """Block until the queue has news, and take the note. Reads as the time (ms) at which there is work, or None."""
+        return command("BZPOPMIN", self._marker, block_s, read=lambda reply: float(reply[2]) if reply else None)
+
+    def put_marker(self) -> Command[Any]:
+        """Wake a waiting worker, as BullMQ's scripts do (addBaseMarkerIfNeeded)."""
+        return command("ZADD", self._marker, 0, "0")
+
+    def forget_ghost(self, job: TakenJob) -> list[Command[Any]]:
+        """Take an id without a job out of active. Until its last command no producer can make a job of that id."""
+        key = self.keys.base + job.raw_id
+        return [
+            command("LREM", self.keys("active"), -1, job.raw_id),
+            command("SREM", self.keys("stalled"), job.raw_id),
+            command("DEL", key + b":lock", key),
+        ]
+
+    # --- keeping
+
+    def extend(self, jobs: Sequence[tuple[bytes, str]]) -> Command[list[bytes]]:
+        """Renew the locks of (raw id, token) pairs. Reads as the ids whose lock is not ours any more."""
+        ids, tokens = [job_id for job_id, _ in jobs], [token for _, token in jobs]
+        return call_script(
+            "extendLocks", [self.keys("stalled")], [self.keys.base, pack(tokens), pack(ids), self.lock_ms], list
+        )
+
+    def recover_stalled(self, max_count: int, interval_ms: int) -> Command[list[str]]:
+        """Put back what lost its lock since the last check, by whichever worker. Reads as the ids put back."""
+        return call_script(
+            "moveStalledJobsToWait",
+            self.keys.many("stalled wait active stalled-check meta paused marker events repeat"),
+            [max_count, self.keys.base, now_ms(), interval_ms],
+            lambda reply: [codec.text(job_id) for job_id in reply],
+        )
+
+    def active_ids(self) -> Command[list[bytes]]:
+        return command("LRANGE", self.keys("active"), 0, -1)
+
+    def lock_tokens(self, raw_ids: Sequence[bytes]) -> Command[list[bytes | None]]:
+        return command("MGET", *(self.keys.base + job_id + b":lock" for job_id in raw_ids))
+
+    # --- reporting
+
+    def progress(self, job: TakenJob, value_json: str) -> Command[None]:
+        return call_script(
+            "updateProgress",
+            (self.keys.base + job.raw_id, self.keys("events"), self.keys("meta")),
+            (job.raw_id, value_json),
+            self._exists(job),
+        )
+
+    def log(self, job: TakenJob, line: str) -> Command[None]:
+        key = self.keys.base + job.raw_id
+        keep = "" if job.options.keep_logs is None else job.options.keep_logs
+        return call_script("addLog", (key, key + b":logs"), (job.raw_id, line, keep), self._exists(job))
+
+    # --- finishing
+
+    def complete(
+        self, job: TakenJob, token: str, value_json: str, keep: KeepJobs, *, fetch_next: bool
+    ) -> Command[Fetched]:
+        return self._finish(job, token, "completed", "returnvalue", value_json, keep, fetch_next)
+
+    def fail(
+        self, job: TakenJob, token: str, reason: str, stacktrace_json: str, keep: KeepJobs, *, fetch_next: bool
+    ) -> Command[Fetched]:
+        fields = _fields(reason, stacktrace_json)
+        return self._finish(job, token, "failed", "failedReason", reason, keep, fetch_next, fields)
+
+    def delay(
+        self, job: TakenJob, token: str, reason: str, stacktrace_json: str, delay_ms: int, *, fetch_next: bool
+    ) -> Command[Fetched]:
+        """The attempt failed; the next is due in `delay_ms`."""
+        before, after = "marker active prioritized delayed", "events meta stalled wait limiter pc"
+        return call_script(
+            "moveToDelayed",
+            (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
+            (
+                self.keys.base,
+                now_ms(),
+                job.raw_id,
+                token,
+                delay_ms,
+                "0",
+                _fields(reason, stacktrace_json),
+                "1" if fetch_next else "0",
+                self._fetch_options(token),
+            ),
+            read_moved,
+        )
+
+    def retry(self, job: TakenJob, token: str, reason: str, stacktrace_json: str) -> Command[Fetched]:
+        """The attempt failed; the next may start at once."""
+        before, after = "active wait paused", "meta events delayed prioritized pc marker stalled"
+        push = "RPUSH" if job.options.is_lifo else "LPUSH"
+        return call_script(
+            "retryJob",
+            (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
+            (self.keys.base, now_ms(), push, job.raw_id, token, _fields(reason, stacktrace_json)),
+            read_moved,
+        )
+
+    def hand_back(self, raw_id: bytes, token: str) -> Command[Fetched]:
+        """Put an unfinished job at the head of the queue; no attempt is counted. Raises LockLost."""
+        return call_script(
+            "moveJobFromActiveToWait",
+            self.keys.many("active wait stalled paused meta limiter prioritized marker events"),
+            (raw_id, token, self.keys.base + raw_id),
+            read_moved,
+        )
+
+    def next_iteration(
+        self, job: TakenJob, next_ms: int | None, data_json: bytes, options: dict[str, Any]
+    ) -> Command[Any]:
+        """Add the scheduler's next job; of `every` schedulers the script reckons the time itself."""
+        before, after = "repeat delayed wait paused meta prioritized marker id events pc", "active"
+        return call_script(
+            "updateJobScheduler",
+            (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
+            (
+                "" if next_ms is None else next_ms,
+                job.scheduler_id,
+                data_json,
+                pack(options),
+                now_ms(),
+                self.keys.base,
+                job.raw_id,
+            ),
+        )
+
+    def _finish(
+        self,
+        job: TakenJob,
+        token: str,
+        target: str,
+        field: str,
+        value: str,
+        keep: KeepJobs,
+        fetch_next: bool,
+        fields: bytes = b"",
+    ) -> Command[Fetched]:
+        key, metrics = self.keys.base + job.raw_id, self.keys("metrics:" + target)
+        packed = self._finish_options(token, keep, job.options.attempts, job.options.parent_flags)
+        return call_script(
+            "moveToFinished",
+            (*self._fetch_keys, self.keys(target), key, metrics, self._marker),
+            (
+                job.raw_id,
+                now_ms(),
+                field,
+                value,
+                target,
+                "1" if fetch_next else "",
+                self.keys.base,
+                packed,
+                *((fields,) if fields else ()),
+            ),
+            read_fetched,
+        )
+
+    def _fetch_options(self, token: str) -> bytes:
+        return pack({"token": token, "lockDuration": self.lock_ms, "limiter": self.limiter, "name": self.name})
+
+    def _pack_finish_options(self, token: str, keep: KeepJobs, attempts: int, flags: tuple[bool, ...]) -> bytes:
+        return pack(
+            {
+                "token": token,
+                "name": self.name,
+                "keepJobs": dict(keep),
+                "limiter": self.limiter,
+                "lockDuration": self.lock_ms,
+                "attempts": attempts,
+                "maxMetricsSize": "",
+                **parent_flags(flags),
+            }
+        )
+
+    def _exists(self, job: TakenJob) -> Any:
+        def read(reply: Any) -> None:
+            if reply == -1:
+                raise JobNotFound(self.keys.queue, job.id)
+
+        return read
+
+
+def _fields(reason: str, stacktrace_json: str) -> bytes:
+    return pack(["failedReason", reason, "stacktrace", stacktrace_json])

@@ -1,0 +1,315 @@
+"""One queue's slots: fetch, run, commit, and the next job that comes with the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.options import QueueOptions
+from queues.processors import Processor
+from queues.protocol.commands import Command
+from queues.protocol.connections import keys
+from queues.protocol.running import RunningCommands, now_ms
+from queues.protocol.taken import UNKNOWN, Fetched, TakenJob
+from queues.protocol.wire import Wire
+from queues.worker import journal, schedulers
+from queues.worker.commit import Committer
+from queues.worker.execution import Execution
+from queues.worker.executors import Threads
+from queues.worker.leases import Leases
+from queues.worker.marker import Marker
+from queues.worker.outage import Outage
+from queues.worker.outcome import Unfinished
+from queues.worker.recovery import Recovery
+
+log = logging.getLogger("queues.worker")
+
+#: An idle queue is asked at least this often, marker or not (THREATS.md A3.5).
+POLL_S = 2.0
+#: A rate limit may be lifted before its time.
+LONGEST_LIMIT_S = 5.0
+LARGEST_BURST = 16
+ABANDON_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """What a worker does on one queue."""
+
+    name: str
+    processors: Mapping[str | None, Processor]
+    options: QueueOptions = field(default_factory=QueueOptions)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the engines of a worker share."""
+
+    connection: str
+    name: str
+    wire: Wire
+    leases: Leases
+    threads: Threads
+    outage: Outage
+    id: str = field(default_factory=lambda: str(uuid4()))
+    _numbers: Any = field(default_factory=itertools.count)
+
+    def token(self) -> str:
+        """A lock's content; new for each fetch, so that a lost answer's jobs can be told from others."""
+        return f"{self.id}:{next(self._numbers)}"
+
+
+class Engine:
+    """1. `feed`: while a slot is free, fetch; where there is nothing, wait for the marker, the next delayed job, the
+    end of the rate limit, or the poll.
+    2. Each slot: run a job, commit it, go on with the job that the answer brought.
+    3. `quiet`, `cancel`, `hand_back_rest`: the ways to stop, in that order.
+    """
+
+    def __init__(self, plan: QueuePlan, means: Means) -> None:
+        self.plan, self._means = plan, means
+        self.commands = RunningCommands(
+            keys(means.connection, plan.name),
+            name=means.name,
+            lock_ms=plan.options.lock_duration_ms,
+            limiter=plan.options.limiter,
+        )
+        self.running: dict[bytes, Execution] = {}
+        self._slots: set[asyncio.Task[None]] = set()
+        self._marker = Marker(means.connection, self.commands, means.outage, self._heard)
+        self._recovery = Recovery(
+            means.wire, self.commands, plan.options, means.outage, lambda raw_id: raw_id in self.running
+        )
+        self._committer = Committer(means.wire, self.commands, plan.options, means.outage, self._recovery.suspect)
+        self._news = asyncio.Event()
+        self._has_fed = asyncio.Event()
+        self._is_quiet = False
+        #: The last answer said that there is nothing to run; `_was_called` that there is news since the last fetch.
+        self._is_drained = False
+        self._was_called = False
+        self._due_ms = 0.0
+        self._limited_until = 0.0
+        self._burst = 1
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    def duties(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        return [
+            (f"feed {self.name}", self.feed()),
+            (f"marker {self.name}", self._marker.run()),
+            (f"stalled check {self.name}", self._recovery.check_stalled()),
+            (f"sweep {self.name}", self._recovery.sweep()),
+        ]
+
+    # --- fetching
+
+    @property
+    def _has_free_slot(self) -> bool:
+        return len(self._slots) < self.plan.options.concurrency
+
+    async def feed(self) -> None:
+        """Until `quiet`; then it waits to be cancelled."""
+        patience = self._means.outage.patience()
+        try:
+            while not self._is_quiet:
+                try:
+                    await self._feed_once()
+                    patience.over()
+                except (RedisUnavailable, RedisRefused) as error:
+                    await patience.wait(error)
+        finally:
+            self._has_fed.set()
+        await asyncio.Event().wait()
+
+    async def _feed_once(self) -> None:
+        self._news.clear()
+        if not self._has_free_slot:
+            await self._news.wait()
+        elif self._is_drained and not self._was_called:
+            await self._until_work()
+        else:
+            await self._fetch()
+
+    async def _fetch(self) -> None:
+        """Ask for a job, or for more at once while every asking brings one. Raises the first error of all."""
+        free = self.plan.options.concurrency - len(self._slots)
+        tokens = [self._means.token() for _ in range(min(free, self._burst))]
+        self._was_called = False
+        answers = [(token, self._means.wire.submit(self.commands.fetch(token))) for token in tokens]
+        brought, first_error = 0, None
+        for token, answer in answers:
+            try:
+                found = await answer
+            except TorilError as error:
+                first_error = first_error or error
+                if isinstance(error, RedisUnavailable):
+                    self._recovery.suspect(token)
+                continue
+            self._note(found)
+            if found.job is not None:
+                brought += 1
+                self._open_slot(found.job, token)
+        self._burst = min(self._burst * 2, LARGEST_BURST) if brought == len(answers) else 1
+        if first_error is not None:
+            raise first_error
+
+    async def _until_work(self) -> None:
+        """Sleep until there may be something to run."""
+        limit_s = self._limited_until - asyncio.get_running_loop().time()
+        pause_s = POLL_S
+        if limit_s > 0:
+            pause_s = min(limit_s, LONGEST_LIMIT_S)
+        else:
+            self._marker.listen()
+            if self._due_ms:
+                pause_s = min(pause_s, max(self._due_ms - now_ms(), 0) / 1000)
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._news.wait()
+        except TimeoutError:
+            self._was_called = True
+
+    def _heard(self, due_ms: float) -> None:
+        """The marker: work at once, or a delayed job's time."""
+        if self._is_quiet or not self._has_free_slot:
+            # Heard by a worker that cannot use it: let another hear it.
+            self._means.wire.submit(self.commands.put_marker()).add_done_callback(_forget)
+        elif due_ms <= now_ms():
+            self._was_called = True
+        else:
+            self._due_ms = min(self._due_ms or due_ms, due_ms)
+        self._news.set()
+
+    def _note(self, found: Fetched) -> None:
+        self._is_drained = found.is_known and found.job is None
+        if self._is_drained:
+            self._due_ms = found.due_ms
+            self._limited_until = asyncio.get_running_loop().time() + found.limited_ms / 1000
+
+    # --- running
+
+    def _open_slot(self, taken: TakenJob, token: str) -> None:
+        slot = asyncio.create_task(self._slot(taken, token), name=f"slot {self.name}")
+        self._slots.add(slot)
+        slot.add_done_callback(self._slot_ended)
+        if not self._has_free_slot:
+            self._marker.unlisten()
+
+    def _slot_ended(self, slot: asyncio.Task[None]) -> None:
+        self._slots.discard(slot)
+        self._news.set()
+
+    async def _slot(self, first: TakenJob, token: str) -> None:
+        taken: TakenJob | None = first
+        while taken is not None:
+            try:
+                found = await self._take(taken, token)
+            except TorilError as error:
+                log.warning("%s %s: %s", journal.line(self.name), journal.line(taken.id), error)
+                found = UNKNOWN
+            except Exception:
+                log.exception("%s %s: the worker itself failed", journal.line(self.name), journal.line(taken.id))
+                found = UNKNOWN
+            self._note(found)
+            taken = found.job
+
+    async def _take(self, taken: TakenJob, token: str) -> Fetched:
+        if taken.is_ghost:
+            log.warning("skipped %s %s: the job is gone, only its id was left", self.name, journal.line(taken.id))
+            await self._means.wire.run(self.commands.forget_ghost(taken))
+            return UNKNOWN
+        run = Execution(taken, token)
+        self.running[taken.raw_id] = run
+        self._means.leases.hold(self.commands, taken.raw_id, token)
+        try:
+            return await self._run(run)
+        finally:
+            self._means.leases.drop(self.commands, taken.raw_id)
+            self.running.pop(taken.raw_id, None)
+
+    async def _run(self, run: Execution) -> Fetched:
+        if self._is_quiet:
+            # Fetched in the moment of stopping.
+            return await self._committer.commit(run, Unfinished(), self._may_fetch)
+        if run.taken.scheduler_id:
+            await self._schedule_next(run.taken)
+        journal.started(self.name, run)
+        outcome = await run.run(self.plan.processors, self._means.threads, self.commands, self._send)
+        return await self._committer.commit(run, outcome, self._may_fetch)
+
+    def _may_fetch(self) -> bool:
+        return not self._is_quiet
+
+    async def _schedule_next(self, taken: TakenJob) -> None:
+        try:
+            command = schedulers.next_iteration(taken, self.commands)
+            if command is not None:
+                await self._send(command)
+        except (schedulers.CannotSchedule, RedisRefused) as error:
+            log.error(
+                "scheduler %s of %s will not run again: %s", journal.line(str(taken.scheduler_id)), self.name, error
+            )
+
+    async def _send(self, command: Command[Any]) -> Any:
+        """Waits where Redis is away; a job should not fail because a report could not be written just then."""
+        patience = self._means.outage.patience()
+        while True:
+            try:
+                answer = await self._means.wire.call(command)
+            except RedisUnavailable as error:
+                await patience.wait(error)
+            else:
+                patience.over()
+                return answer
+
+    def lock_lost(self, raw_id: bytes, token: str) -> None:
+        run = self.running.get(raw_id)
+        if run is not None and run.token == token and not run.is_committing:
+            log.warning("lost the lock of %s %s; its outcome will be refused", self.name, journal.line(run.taken.id))
+
+    # --- stopping
+
+    def quiet(self) -> None:
+        """Fetch nothing more; what runs, runs on. Callable twice."""
+        self._is_quiet = True
+        self._news.set()
+
+    async def idle(self) -> None:
+        """Wait, after `quiet`, until nothing is fetched and no slot is in use."""
+        await self._has_fed.wait()
+        while self._slots:
+            await asyncio.wait(self._slots)
+
+    def cancel(self) -> None:
+        """Stop async processors; each job that ends so goes back to the queue."""
+        for run in list(self.running.values()):
+            if not run.is_committing:
+                run.cancel()
+
+    async def hand_back_rest(self) -> int:
+        """Put back what still runs; returns how many jobs that were. Their outcomes will be refused."""
+        rest = [run for run in self.running.values() if not run.is_committing]
+        commands = [self.commands.hand_back(run.taken.raw_id, run.token) for run in rest]
+        await self._means.wire.run([*commands, self.commands.put_marker()], return_errors=True)
+        return len(rest)
+
+    async def abandon(self) -> int:
+        """End the slots that are left; returns how many async processors would not be cancelled."""
+        for slot in self._slots:
+            slot.cancel()
+        if self._slots:
+            await asyncio.wait(self._slots, timeout=ABANDON_S)
+        return len(self._slots)
+
+
+def _forget(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()

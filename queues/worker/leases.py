@@ -1,0 +1,129 @@
+"""Renews the locks of running jobs from a thread, a loop and a connection of its own.
+
+A processor may block the worker's loop for longer than a lock lasts (THREATS.md A2.1); its lock must not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+from queues.errors import TorilError
+from queues.protocol.connections import open_wire
+from queues.protocol.running import RunningCommands
+from queues.protocol.wire import Wire
+
+#: A lock is renewed when a third of its time is over, so that two renewals may fail.
+RENEWALS = 3
+LONGEST_TICK_S = 5.0
+RETRY_S = 0.5
+ANSWER_S = 2.0
+
+Key = tuple[bytes, bytes]
+
+
+class _Lease:
+    __slots__ = ("commands", "raw_id", "renewed", "token")
+
+    def __init__(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
+        self.commands, self.raw_id, self.token = commands, raw_id, token
+        self.renewed = time.monotonic()
+
+    @property
+    def due(self) -> float:
+        return self.renewed + self.commands.lock_ms / 1000 / RENEWALS
+
+
+class Leases:
+    """1. Renew every held lock in time. 2. Tell (on the worker's loop) which were lost. 3. Tell if the thread dies.
+
+    `start` and `stop` are callable twice. `hold` and `drop` are cheap: called for every job.
+    """
+
+    def __init__(
+        self, connection: str, on_lost: Callable[[bytes, bytes, str], None], on_death: Callable[[str], None]
+    ) -> None:
+        self._connection, self._on_lost, self._on_death = connection, on_lost, on_death
+        self._held: dict[Key, _Lease] = {}
+        self._owner: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, shortest_lock_ms: int) -> None:
+        if self._thread is not None:
+            return
+        self._owner = asyncio.get_running_loop()
+        tick_s = min(shortest_lock_ms / 1000 / RENEWALS / 2, LONGEST_TICK_S)
+        self._thread = threading.Thread(target=self._run, args=[tick_s], name="leases", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+        await asyncio.to_thread(thread.join)
+
+    def hold(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
+        self._held[commands.keys.base, raw_id] = _Lease(commands, raw_id, token)
+
+    def drop(self, commands: RunningCommands, raw_id: bytes) -> None:
+        self._held.pop((commands.keys.base, raw_id), None)
+
+    # --- in the thread
+
+    def _run(self, tick_s: float) -> None:
+        try:
+            asyncio.run(self._renew(tick_s))
+        except BaseException as error:
+            self._tell(self._on_death, f"“leases” died: {type(error).__name__}: {error}")
+
+    async def _renew(self, tick_s: float) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        wire = open_wire(self._connection, timeout_s=ANSWER_S)
+        pause_s = tick_s
+        try:
+            while self._thread is not None and not self._stopped.is_set():
+                went_well = await self._renew_due(wire)
+                pause_s = tick_s if went_well else min(tick_s, RETRY_S)
+                try:
+                    await asyncio.wait_for(self._stopped.wait(), pause_s)
+                except TimeoutError:
+                    continue
+        finally:
+            await wire.close()
+
+    async def _renew_due(self, wire: Wire) -> bool:
+        now = time.monotonic()
+        queues: dict[RunningCommands, list[_Lease]] = defaultdict(list)
+        # A copy is one step under the interpreter's lock; the worker's thread writes meanwhile.
+        for lease in self._held.copy().values():
+            if lease.due <= now:
+                queues[lease.commands].append(lease)
+        if not queues:
+            return True
+        asked = [commands.extend([(lease.raw_id, lease.token) for lease in due]) for commands, due in queues.items()]
+        answers = await wire.run(asked, return_errors=True)
+        for due, answer in zip(queues.values(), answers, strict=True):
+            if not isinstance(answer, TorilError):
+                self._settle(due, set(answer), now)
+        return not any(isinstance(answer, TorilError) for answer in answers)
+
+    def _settle(self, renewed: list[_Lease], lost: set[bytes], now: float) -> None:
+        for lease in renewed:
+            key = (lease.commands.keys.base, lease.raw_id)
+            if lease.raw_id not in lost:
+                lease.renewed = now
+            elif self._held.get(key) is lease:
+                # Told once; whether it is ours, the script says that commits the job.
+                self._held.pop(key, None)
+                self._tell(self._on_lost, *key, lease.token)
+
+    def _tell(self, listener: Callable[..., None], *words: object) -> None:
+        if self._owner is not None and not self._owner.is_closed():
+            self._owner.call_soon_threadsafe(listener, *words)

@@ -1,0 +1,69 @@
+"""Waits while Redis is away or refuses, and says so: once when it begins, every half minute, once when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+
+from queues.errors import RedisUnavailable, TorilError
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 1.0
+SAY_AGAIN_S = 30.0
+#: Whatever is wrong, no more lines than this in a second.
+LINES_PER_S = 3
+
+
+class Outage:
+    """One per worker, so that its fifty slots complain with one voice."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+        self._lines: list[float] = []
+
+    def patience(self) -> Patience:
+        return Patience(self)
+
+    def began(self, trouble: str, sentence: str) -> None:
+        now = time.monotonic()
+        self._since.setdefault(trouble, now)
+        if now - self._said.get(trouble, -SAY_AGAIN_S) >= SAY_AGAIN_S and self._may_say(now):
+            self._said[trouble] = now
+            log.warning("%s Trying again.", sentence)
+
+    def over(self, trouble: str) -> None:
+        since = self._since.pop(trouble, None)
+        if since is not None and self._said.pop(trouble, None) is not None:
+            what = "Redis answers again" if trouble == "away" else "Redis accepts again what it refused"
+            log.warning("%s, after %.1f s.", what, time.monotonic() - since)
+
+    def _may_say(self, now: float) -> bool:
+        self._lines = [line for line in self._lines if now - line < 1.0]
+        self._lines.append(now)
+        return len(self._lines) <= LINES_PER_S
+
+
+class Patience:
+    """One caller's retries: `wait` after each failure, `over` after each success."""
+
+    __slots__ = ("_outage", "_trouble", "tries")
+
+    def __init__(self, outage: Outage) -> None:
+        self._outage, self.tries, self._trouble = outage, 0, ""
+
+    async def wait(self, error: TorilError) -> None:
+        """Sleep 50 ms, then longer, at most a second, give or take: fifty callers should not come back as one."""
+        self._trouble = "away" if isinstance(error, RedisUnavailable) else str(error)
+        self._outage.began(self._trouble, str(error))
+        pause_s = min(0.05 * 2**self.tries, LONGEST_PAUSE_S)
+        self.tries += 1
+        await asyncio.sleep(pause_s * random.uniform(0.7, 1.0))  # noqa: S311
+
+    def over(self) -> None:
+        if self.tries:
+            self.tries = 0
+            self._outage.over(self._trouble)

@@ -1,0 +1,126 @@
+"""What became of one run of a job, as text that is safe to store: nothing here keeps an exception or its frames."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from queues.errors import TorilError, UnrecoverableError
+from queues.protocol import codec
+
+#: A reason lies in the hash, in the stack and in the event stream: three times.
+MAX_REASON = 4_000
+MAX_TRACE = 8_000
+MAX_FRAMES = 40
+#: All attempts' stacks together; the oldest go first.
+MAX_STACK = 32_000
+
+
+class UnknownJob(TorilError):
+    """No processor runs jobs of this name."""
+
+    code = "unknown_job"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    value_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`may_retry` is False where another attempt cannot help: it fails for good whatever attempts are left."""
+
+    reason: str
+    trace: str
+    may_retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The worker stopped before the job was done: it goes back to the queue, no attempt is counted."""
+
+
+Outcome = Completed | Failed | Unfinished
+
+
+def of_result(result: Any) -> Outcome:
+    """A processor's return value. What JSON cannot say fails the job for good: another attempt returns the same."""
+    if inspect.iscoroutine(result):
+        result.close()
+        return refusal("The processor is a plain function but returned a coroutine; declare it with “async def”.")
+    try:
+        return Completed(codec.to_json(result))
+    except (TypeError, ValueError, RecursionError) as error:
+        return refusal(f"The processor's result cannot be written as JSON: {_words(error)}")
+
+
+def of_error(error: BaseException) -> Failed:
+    """Whatever a processor raised, BaseExceptions included. Never raises."""
+    return Failed(reason_of(error), trace_of(error), may_retry=not is_unrecoverable(error))
+
+
+def refusal(sentence: str) -> Failed:
+    """A failure for good that no exception caused."""
+    text = safe(sentence, MAX_REASON)
+    return Failed(text, text, may_retry=False)
+
+
+def reason_of(error: BaseException) -> str:
+    """The error's message, or its type where it has none (a KeyError's message alone says too little)."""
+    words, kind = _words(error), type(error).__name__
+    if not words.strip():
+        return kind
+    return safe(f"{kind}: {words}" if isinstance(error, KeyError) else words, MAX_REASON)
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback from the processor on, the last frames where there are many."""
+    try:
+        lines = traceback.format_exception(type(error), error, _own_frames(error), limit=-MAX_FRAMES)
+        return safe("".join(lines), MAX_TRACE)
+    except Exception:
+        return f"{type(error).__name__} (its traceback cannot be drawn)"
+
+
+def is_unrecoverable(error: BaseException) -> bool:
+    """By type, or by a type of that name: bullmq's own, or a team's (as Node decides)."""
+    return isinstance(error, UnrecoverableError) or any(
+        kind.__name__ == "UnrecoverableError" for kind in type(error).__mro__
+    )
+
+
+def safe(text: str, limit: int) -> str:
+    """Text that Redis, JSON and SQL all take: no half surrogate, no NUL, cut in the middle to `limit` characters."""
+    if len(text) > limit:
+        head = limit * 2 // 3
+        text = f"{text[:head]}\n… cut, {len(text):,} characters in all …\n{text[head - limit :]}"
+    return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def stack(earlier: list[str], trace: str, limit: int | None) -> list[str]:
+    """The job's stacks with the newest, as the job's stackTraceLimit and our own bound allow."""
+    traces = [*earlier, trace]
+    if limit is not None:
+        traces = traces[-limit:] if limit > 0 else []
+    while len(traces) > 1 and sum(map(len, traces)) > MAX_STACK:
+        traces.pop(0)
+    return traces
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except BaseException:
+        return f"{type(error).__name__} (its message cannot be read)"
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
+    """Without the worker's own frames, which come first."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("queues.worker."):
+        frames = frames.tb_next
+    return frames or error.__traceback__

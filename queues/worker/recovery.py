@@ -1,0 +1,93 @@
+"""Brings back jobs that nobody runs: those of dead workers, and those that Redis gave us in an answer we never got."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from queues.errors import LockLost, RedisRefused, RedisUnavailable
+from queues.options import QueueOptions
+from queues.protocol.running import RunningCommands
+from queues.protocol.wire import Wire
+from queues.worker.journal import line
+from queues.worker.outage import Outage
+
+log = logging.getLogger("queues.worker")
+
+#: The mutex of the stalled check lasts exactly one interval: whoever is a little early waits for another.
+MARGIN_S = 0.05
+SWEEP_EVERY_S = 1.0
+
+
+class Recovery:
+    """1. `check_stalled`: put back what lost its lock, on a timer (two checks: mark, then move; PROTOCOL.md §6).
+    2. `sweep`: when an answer was lost, hand back what was locked with its token and is not running here.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        commands: RunningCommands,
+        options: QueueOptions,
+        outage: Outage,
+        is_running: Callable[[bytes], bool],
+    ) -> None:
+        self._wire, self._commands, self._options, self._outage = wire, commands, options, outage
+        self._is_running = is_running
+        self._suspects: dict[str, float] = {}
+        self._suspected = asyncio.Event()
+
+    def suspect(self, token: str) -> None:
+        """The answer to a command that may have locked a job with this token was lost. The token is not used again."""
+        self._suspects[token] = time.monotonic()
+        self._suspected.set()
+
+    async def check_stalled(self) -> None:
+        options, patience = self._options, self._outage.patience()
+        while True:
+            command = self._commands.recover_stalled(options.max_stalled_count, options.stalled_interval_ms)
+            try:
+                for job_id in await self._wire.call(command):
+                    log.warning("put back %s %s: its worker lost it", line(self._commands.keys.queue), line(job_id))
+                patience.over()
+            except (RedisUnavailable, RedisRefused) as error:
+                await patience.wait(error)
+                continue
+            await asyncio.sleep(options.stalled_interval_ms / 1000 + MARGIN_S)
+
+    async def sweep(self) -> None:
+        """Again and again until the locks in question have expired: a frozen Redis may yet run our old commands."""
+        patience = self._outage.patience()
+        while True:
+            await self._suspected.wait()
+            try:
+                await self._sweep_once()
+                patience.over()
+            except (RedisUnavailable, RedisRefused) as error:
+                await patience.wait(error)
+                continue
+            self._forget_expired()
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _sweep_once(self) -> None:
+        ids = await self._wire.call(self._commands.active_ids())
+        tokens = await self._wire.call(self._commands.lock_tokens(ids)) if ids else []
+        for raw_id, held in zip(ids, tokens, strict=True):
+            token = held.decode("ascii", "replace") if held else ""
+            if token in self._suspects and not self._is_running(raw_id):
+                await self._hand_back(raw_id, token)
+
+    async def _hand_back(self, raw_id: bytes, token: str) -> None:
+        try:
+            await self._wire.run([self._commands.hand_back(raw_id, token), self._commands.put_marker()])
+            log.warning("put back one job of %s that an outage had left with nobody", line(self._commands.keys.queue))
+        except LockLost:
+            return
+
+    def _forget_expired(self) -> None:
+        oldest = time.monotonic() - self._commands.lock_ms / 1000
+        self._suspects = {token: since for token, since in self._suspects.items() if since > oldest}
+        if not self._suspects:
+            self._suspected.clear()

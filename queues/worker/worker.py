@@ -1,0 +1,159 @@
+"""A process's worker: one engine per queue over shared connections, locks and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+
+from queues.errors import RedisUnavailable
+from queues.protocol.commands import command
+from queues.protocol.connections import open_wire
+from queues.worker.duties import Duties
+from queues.worker.engine import Engine, Means, QueuePlan
+from queues.worker.executors import Threads
+from queues.worker.leases import Leases
+from queues.worker.outage import Outage
+
+log = logging.getLogger("queues.worker")
+
+#: Long enough for a Redis that stalls (a fork, a slow disk): each answer given up may be of a command that was done.
+ANSWER_S = 5.0
+#: What async processors get to end after they were cancelled.
+CANCEL_S = 1.0
+HAND_BACK_S = 1.0
+#: Threads are not waited for where their jobs were handed back.
+STUCK_S = 0.1
+
+
+def default_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """`unfinished` jobs went back to their queues; `stuck` processors did not end and live as long as the process."""
+
+    unfinished: int
+    stuck: int
+
+
+class Worker:
+    """1. Hold the shared means: wire, leases, threads.
+    2. Run the engines and their side tasks, and set `died` if one of those dies.
+    3. Stop in order: fetch nothing, drain, cancel, hand back, close.
+
+    `start` and `stop` are callable twice.
+    """
+
+    def __init__(self, plans: Sequence[QueuePlan], *, connection: str = "default", name: str = "") -> None:
+        self.plans, self.connection, self.name = plans, connection, name or default_name()
+        self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._duties = Duties(self._death)
+        self._leases = Leases(connection, self._lock_lost, self._death)
+        self._threads = Threads(sum(plan.options.concurrency for plan in plans))
+        self._outage = Outage()
+        self._wire = open_wire(connection, timeout_s=ANSWER_S)
+        means = Means(connection, self.name, self._wire, self._leases, self._threads, self._outage)
+        self.engines = [Engine(plan, means) for plan in plans]
+        self._is_started = False
+        self._hurry = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        return sum(len(engine.running) for engine in self.engines)
+
+    def start(self) -> None:
+        """Where Redis is away the engines wait for it."""
+        if self._is_started:
+            return
+        self._is_started = True
+        self._leases.start(min(plan.options.lock_duration_ms for plan in self.plans))
+        for engine in self.engines:
+            for name, duty in engine.duties():
+                self._duties.start(name, duty)
+
+    async def connected(self) -> None:
+        """Wait until Redis answers, saying so while it does not."""
+        patience = self._outage.patience()
+        while True:
+            try:
+                await self._wire.call(command("PING"))
+            except RedisUnavailable as error:
+                await patience.wait(error)
+            else:
+                patience.over()
+                return
+
+    def quiet(self) -> None:
+        """Fetch nothing more."""
+        for engine in self.engines:
+            engine.quiet()
+
+    def hurry(self) -> None:
+        """Do not wait for running jobs any longer: `stop` goes on to cancel them and hand them back."""
+        self._hurry.set()
+
+    async def stop(self, drain_timeout_s: float = 0.0) -> Stopped:
+        """Stop, letting what runs finish for so long, then handing it back."""
+        self.quiet()
+        unfinished = 0
+        if self._is_started and not await self._drained(drain_timeout_s):
+            unfinished = await self._hand_back()
+        await self._duties.stop()
+        await self._leases.stop()
+        stuck = sum([await engine.abandon() for engine in self.engines])
+        stuck += await self._threads.stop(STUCK_S if unfinished else CANCEL_S)
+        await sync_to_async(connections.close_all)()
+        await self._wire.close()
+        return Stopped(unfinished, stuck)
+
+    async def _drained(self, timeout_s: float) -> bool:
+        draining = asyncio.create_task(self._idle())
+        hurrying = asyncio.create_task(self._hurry.wait())
+        try:
+            await asyncio.wait({draining, hurrying}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            return draining.done()
+        finally:
+            draining.cancel()
+            hurrying.cancel()
+
+    async def _idle(self) -> None:
+        for engine in self.engines:
+            await engine.idle()
+
+    async def _hand_back(self) -> int:
+        unfinished = self.running
+        log.warning("%d jobs are unfinished; handing them back to their queues", unfinished)
+        for engine in self.engines:
+            engine.cancel()
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await self._idle()
+        except TimeoutError:
+            await self._hand_back_rest()
+        return unfinished
+
+    async def _hand_back_rest(self) -> None:
+        try:
+            async with asyncio.timeout(HAND_BACK_S):
+                await asyncio.gather(*(engine.hand_back_rest() for engine in self.engines))
+        except TimeoutError:
+            log.error("Redis is away: %d jobs stay active until their locks expire", self.running)
+
+    # --- what the side tasks tell
+
+    def _death(self, sentence: str) -> None:
+        if not self.died.done():
+            self.died.set_result(sentence)
+
+    def _lock_lost(self, base: bytes, raw_id: bytes, token: str) -> None:
+        for engine in self.engines:
+            if engine.commands.keys.base == base:
+                engine.lock_lost(raw_id, token)
