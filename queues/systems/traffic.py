@@ -18,7 +18,7 @@ from queues.systems.settings import QUEUES
 MOST_WAITING = 200
 MOST_KEPT = 20_000
 #: Of all happenings, this share is followed by a pile-up.
-PILE_UPS_SHARE = 0.004
+PILE_UPS_SHARE = 0.006
 #: How often jobs are added, how many at most at a time, and how old the queues' counts may be.
 TICK_S = 0.1
 MOST_AT_ONCE = 500
@@ -32,7 +32,7 @@ def silent(sentence: str) -> None:
 
 
 class Traffic:
-    """Made-up jobs, `rate` per second on average; the same `seed` makes up the same ones in the same order.
+    """Made-up jobs, `rate` per second and now and then a pile-up; the same `seed` makes up the same ones.
 
     Its duties: 1. keep the queues' counts fresh, so that a full queue rests; 2. add what is due;
     3. wait in growing pauses while Redis is away; 4. end when asked to. `say` is told what an operator should know.
