@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from dashboard.pages import health, session, ways
+from dashboard.pages import door, health, job, overview, queue, session, ways
 from dashboard.raw_path import Segment
 
 register_converter(Segment, "segment")
@@ -14,6 +14,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("", ways.to_overview),
+    path("admin/queues", overview.overview),
+    path("admin/queues/", overview.overview),
+    path("admin/queues/queue", door.by_query),
+    path("admin/queues/queue/<segment:queue>", queue.queue_page),
+    path("admin/queues/queue/<segment:queue>/<segment:job_id>", job.job_page),
     # After the dashboard, which lies below it.
     path("admin", ways.to_admin),
     path("admin/", admin.site.urls),

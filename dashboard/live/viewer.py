@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from dashboard.live.codes import Close
 from dashboard.live.fragments import NAMES, NAV, OVERVIEW, STATUS, Topic
+from queues.models import Job
 from queues.protocol.reads.marks import JobMark
 
 #: Clocks of two web hosts may differ by this much, so what changed shortly before is sent again.
@@ -59,8 +60,8 @@ class Place:
         return Topic("job", self.queue, self.job) if self.queue and self.job else None
 
 
-def seen(job: JobMark) -> str:
-    """How far a job is, for the socket's address. Takes a Job as well: the names are the same."""
+def seen(job: JobMark | Job) -> str:
+    """How far a job is, for the socket's address."""
     return f"{job.attempts_started}.{job.attempts_made}.{job.processed_on_ms or 0}.{job.finished_on_ms or 0}"
 
 

@@ -1,0 +1,101 @@
+"""A bulk action before it starts: which jobs, how many, frozen at a moment; and its run, as long as a request may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.http import QueryDict
+
+from dashboard.access import Grants
+from queues.actions import bulk
+from queues.actions.bulk import Plan, Progress
+from queues.errors import InvalidInput
+from queues.models import Queue
+from queues.states import BULK_ACTIONS, LISTED, State, parse_state
+
+HOUR_MS = 3_600_000
+#: Ages to choose from; any other is `custom` with a number of hours.
+AGES = (
+    ("now", "of any age"),
+    ("1h", "older than 1 hour"),
+    ("1d", "older than 1 day"),
+    ("7d", "older than 7 days"),
+    ("custom", "older than …"),
+)
+_HOURS = {"now": 0, "1h": 1, "1d": 24, "7d": 168}
+MOST_HOURS = 87_600
+DESTRUCTIVE = frozenset({"clean", "drain"})
+WARNINGS = {"promote-all": "They run as soon as a worker is free, in spite of their delay."}
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    name: str = "now"
+    hours: int = 0
+
+    @classmethod
+    def read(cls, query: QueryDict) -> Age:
+        """Raises InvalidInput for what is no age: a wrong one must not widen what is removed."""
+        name, given = query.get("age") or "now", query.get("hours") or "0"
+        if name in _HOURS:
+            return cls(name, _HOURS[name])
+        hours = whole(given)
+        if name != "custom" or hours is None or hours > MOST_HOURS:
+            raise InvalidInput(f"The age must be a whole number of hours from 0 to {MOST_HOURS:,}.")
+        return cls("custom", hours)
+
+
+def whole(text: str | None) -> int | None:
+    """A whole number as forms of ours write it; None for anything else."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 17 else None
+
+
+async def counted(queue: Queue, action: str, query: QueryDict, status: State, grants: Grants) -> dict[str, Any]:
+    """The context of queue/confirm.html, counted now. A `before` in the query takes an earlier plan up again."""
+    _require(action, grants)
+    state, age, before = asked_state(action, query, status), Age.read(query), whole(query.get("before"))
+    plan = await bulk.plan(queue.connection, queue.name, action, state, age.hours * HOUR_MS, before)
+    return told(plan, age, is_again=before is not None)
+
+
+async def run(queue: Queue, action: str, form: QueryDict, grants: Grants) -> Progress:
+    """Do what was confirmed: the jobs that were there at that moment, and no more than were counted."""
+    _require(action, grants)
+    state, before, count = parse_state(form.get("state", "")), whole(form.get("before")), whole(form.get("count"))
+    if state not in BULK_ACTIONS[action] or before is None or count is None:
+        raise InvalidInput("The form does not say which jobs; open the action again.")
+    plan = await bulk.plan(queue.connection, queue.name, action, state, before_ms=before)
+    return await bulk.run(grants.actor, replace(plan, count=min(plan.count, count)))
+
+
+def told(plan: Plan, age: Age, is_again: bool) -> dict[str, Any]:
+    has_jobs = bool(plan.count or plan.is_least)
+    what = plan.sentence.split(".", 1)[0]
+    return {
+        "panel": "queue/confirm.html",
+        "plan": plan,
+        "has_jobs": has_jobs,
+        # A plan's sentence is an order; here it is a question still.
+        "question": plan.sentence.replace(".", "?", 1) if has_jobs else plan.sentence,
+        "button": f"Continue: {what[:1].lower()}{what[1:]}" if is_again else what,
+        "is_again": is_again,
+        "is_destructive": plan.action in DESTRUCTIVE,
+        "warning": WARNINGS.get(plan.action, ""),
+        "age": age,
+        "ages": AGES,
+        "cleanable": [state for state in LISTED if state in BULK_ACTIONS["clean"]],
+    }
+
+
+def asked_state(action: str, query: QueryDict, status: State) -> State:
+    """The state that the form names, else the one on screen, else the first that the action knows."""
+    allowed = BULK_ACTIONS[action]
+    named = parse_state(query.get("state", ""))
+    return next(state for state in (named, status, *LISTED) if state in allowed)
+
+
+def _require(action: str, grants: Grants) -> None:
+    if action not in BULK_ACTIONS:
+        raise InvalidInput(f"There is no action “{action[:60]}”.")
+    grants.require(f"queue.{action}")

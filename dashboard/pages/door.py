@@ -1,0 +1,16 @@
+"""The way to queues and jobs whose name no path can hold (`.`, `..`, the empty one): `queue?name=…&id=…`."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from dashboard import links
+from dashboard.pages.job import job_page
+from dashboard.pages.queue import queue_page
+
+
+async def by_query(request: HttpRequest) -> HttpResponse:
+    name, job_id = request.GET.get("name"), request.GET.get("id")
+    if name is None:
+        return HttpResponseRedirect(links.overview_url())
+    return await (queue_page(request, name) if job_id is None else job_page(request, name, job_id))
