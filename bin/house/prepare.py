@@ -48,7 +48,24 @@ def prepare() -> dict[str, Any]:
     get_options()  # a wrong queue setting is told here, not by three children at once
     call_command("migrate", verbosity=0, interactive=False)
     user, password, is_new = admin_user(os.environ)
-    return {"database": _database(), "user": user, "password": password, "is_new": is_new}
+    return {
+        "database": _database(),
+        "user": user,
+        "password": password,
+        "is_new": is_new,
+        "has_processors": has_processors(),
+    }
+
+
+def has_processors() -> bool:
+    """Whether workers would have anything to run; a jobs.py that cannot be imported is theirs to complain about."""
+    from queues import processors
+
+    try:
+        processors.autodiscover()
+    except Exception:
+        return True
+    return bool(processors.registry.queues())
 
 
 class PasswordUnfit(Exception):

@@ -162,17 +162,25 @@ class Start:
         say("database", f"{self.login['database']} is up to date")
 
     def _start_processes(self) -> None:
-        if self.plan.has_queue:
-            say("starting", "web, worker, mirror" + (", sample traffic" if self.plan.has_demo else ""))
-            worker = self._child("worker", self.plan.manage("runworkers"), patience_s=WORKER_PATIENCE_S, may_end=True)
-            self.supervisor.start([worker, self._child("mirror", self.plan.manage("runmirror"))])
-        else:
-            say("starting", "web")
+        behind = [self._worker(), self._mirror()] if self.plan.has_queue else []
+        if behind and not self.login["has_processors"]:
+            say("worker", "none, for there is no processor yet: docs/processors.md shows how to write one")
+            behind = [self._mirror()]
+        self.supervisor.start(behind)
         self.supervisor.start([self._child("web", self._web_command())])
+        say("starting", ", ".join(["web", *(child.name for child in behind)]))
         if not self.supervisor.run_until(self._web_answers, WEB_PATIENCE_S):
             raise NotStarted(f"The web did not answer at {self.plan.address} within {WEB_PATIENCE_S:.0f} s.")
         if self.plan.has_demo:
-            self.supervisor.start([self._child("traffic", self.plan.manage("demo"), may_end=True)])
+            self.supervisor.start([self._child("traffic", self.plan.manage("demo"), is_quiet=True)])
+
+    def _worker(self) -> Child:
+        # Sample jobs by the second would push the address off the screen; the dashboard shows them better.
+        level = "ERROR" if self.plan.has_demo else "INFO"
+        return self._child("worker", self.plan.manage("runworkers"), log_level=level, patience_s=WORKER_PATIENCE_S)
+
+    def _mirror(self) -> Child:
+        return self._child("mirror", self.plan.manage("runmirror"))
 
     def _web_command(self) -> list[str]:
         # The pings drop readers that have stopped reading; daphne would buffer for them without end.
@@ -198,6 +206,11 @@ class Start:
             say("password", "from TORIL_ADMIN_PASSWORD" if self.login["is_new"] else f"as it was; {reset} sets another")
         if self.plan.has_queue and not self.plan.redis_url:
             say("redis", f"{self.valkey.url} (for Node programs; kept in {self._shown(self.valkey.url_file)})")
+        if self.plan.has_demo:
+            say(
+                "samples",
+                "about two sample jobs a second; LOG_LEVEL=INFO bin/up shows each, TORIL_DEMO=0 leaves them out",
+            )
         say("ctrl-c", "ends all of it, in order; nothing is lost")
         write("")
 
@@ -208,8 +221,9 @@ class Start:
             say("password", f"{painted(password, '1')} (of “{self.login['user']}”; shown this once)")
         return bool(password)
 
-    def _child(self, name: str, command: Sequence[str], **more: Any) -> Child:
-        return Child(name, command, environment=self.plan.environ, folder=ROOT, **more)
+    def _child(self, name: str, command: Sequence[str], log_level: str = "WARNING", **more: Any) -> Child:
+        environment = {"LOG_LEVEL": log_level, **self.plan.environ}
+        return Child(name, command, environment=environment, folder=ROOT, **more)
 
     def _shown(self, path: Any) -> str:
         return os.path.relpath(path, ROOT)

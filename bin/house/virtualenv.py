@@ -90,7 +90,7 @@ class Virtualenv:
         made = _run([self.base_python, "-m", "venv", "--clear", str(self.folder)])
         if made.returncode == 0:
             return
-        if "ensurepip" in made.stdout:
+        if _run([self.base_python, "-c", "import ensurepip"]).returncode:
             raise SetupFailed(
                 f"{self.base_python} cannot make a virtualenv because its ensurepip is missing: install it "
                 f"(Debian and Ubuntu: apt-get install python3-venv), then start again."
