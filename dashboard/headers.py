@@ -40,8 +40,8 @@ def headers(get_response: Next) -> Next:
             response["Content-Length"] = str(len(response.content))
         if settings.HTTPS:
             response.setdefault("Strict-Transport-Security", "max-age=31536000")
-        if not response.has_header("Cache-Control"):
-            response["Cache-Control"] = "no-store"
+        response.setdefault("Cache-Control", "no-store")
+        if "public" not in response["Cache-Control"]:
             patch_vary_headers(response, ("Cookie", "HX-Request"))
         return response
 

@@ -43,6 +43,14 @@ def live_url(
     return _address("/live", connection, {"queue": queue, "job": job_id} | query)
 
 
+def records_url(model: str, connection: str, queue: str, job_id: str | None = None) -> str:
+    """Where Django's admin lists what is kept of this queue or job: `model` is `job` or `auditentry`."""
+    asked = {"connection__exact": connection, "queue__exact": queue}
+    if job_id is not None:
+        asked["job_id__exact"] = job_id
+    return f"{site_root()}/admin/toril/{model}/?{urlencode(asked)}"
+
+
 def site_root() -> str:
     """What stands before every path, without its last slash; empty where the site has its host to itself."""
     # A pushed fragment is drawn outside any request, where Django knows no prefix but the setting.

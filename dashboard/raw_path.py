@@ -39,11 +39,16 @@ def raw_path(get_response: Next) -> Next:
         sent = _sent(request)
         request.raw_path = sent
         inside = sent.removeprefix(quote(request.META.get("SCRIPT_NAME", ""), safe=_PLAIN))
-        if inside == f"/{BASE}" or inside.startswith(f"/{BASE}/"):
+        # An address that is ours only when decoded (`/admin%2Fqueues`) is not found either.
+        if _is_below(inside) or _is_below(request.path_info):
             request.path_info = inside
         return await get_response(request)
 
     return middleware
+
+
+def _is_below(path: str) -> bool:
+    return path == f"/{BASE}" or path.startswith(f"/{BASE}/")
 
 
 def _sent(request: Request) -> str:

@@ -48,6 +48,24 @@ def live_url(context: Context, queue: str | None = None, job: str | None = None,
 
 
 @register.simple_tag
+def records_url(thing: Queue | Job) -> str:
+    """The mirror's rows of this queue's jobs, or of this job (ids come back: there may be several), in Django's admin."""
+    return _kept("job", thing)
+
+
+@register.simple_tag
+def audit_url(thing: Queue | Job) -> str:
+    """Who did what to this queue or job, in Django's admin."""
+    return _kept("auditentry", thing)
+
+
+def _kept(model: str, thing: Queue | Job) -> str:
+    if isinstance(thing, Job):
+        return links.records_url(model, thing.connection, thing.queue, thing.job_id)
+    return links.records_url(model, thing.connection, thing.name)
+
+
+@register.simple_tag
 def fragment_id(kind: str, *names: object) -> str:
     """{% fragment_id "queue-row" queue.name %}: safe as an id, in a selector and in a URL's fragment."""
     return links.fragment_id(kind, *(str(name) for name in names))

@@ -14,6 +14,8 @@ class Browser(AsyncClient):
     """`await browser.get(path)`, `.post(path, data)`; `htmx=True` asks as htmx does for a part of a page."""
 
     _sent = b""
+    #: As behind a proxy that decodes paths.
+    hides_raw_path = False
 
     def __init__(self, address: str = "127.0.0.1", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -28,4 +30,5 @@ class Browser(AsyncClient):
     def _base_scope(self, **request: Any) -> dict[str, Any]:
         scope = super()._base_scope(**request)
         path = unquote(self._sent.decode("ascii"))
-        return {**scope, "raw_path": self._sent, "path": path, "client": [self.address, 1]}
+        raw = {} if self.hides_raw_path else {"raw_path": self._sent}
+        return {**scope, **raw, "path": path, "client": [self.address, 1]}

@@ -1,0 +1,68 @@
+"""Addresses whose views only tell what reached them: the plumbing seen without any page."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, JsonResponse
+from django.template import RequestContext, Template
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+import dashboard.urls
+from dashboard.request import Request
+from queues.errors import JobNotFound, JobStateChanged, RedisUnavailable, TorilError
+
+BASE = "admin/queues"
+RAISED: dict[str, Exception] = {
+    "toril": TorilError("a secret detail"),
+    "gone": JobNotFound("chat", "<7>"),
+    "changed": JobStateChanged("7", "retried", "active"),
+    "redis": RedisUnavailable("Redis does not answer."),
+    "bug": RuntimeError("a secret detail"),
+    "404": Http404("a secret detail"),
+    "403": PermissionDenied("a secret detail"),
+    "400": SuspiciousOperation("a secret detail"),
+}
+
+
+async def told(request: Request, **names: str) -> JsonResponse:
+    return JsonResponse(names | {"raw": request.raw_path, "method": request.method})
+
+
+async def grants(request: Request) -> JsonResponse:
+    user = await request.auser()
+    shown = Template(
+        "{{ grants.job_retry }} {{ grants.queue_retry_all }} {{ grants.job_remove }} {{ user_name }} {{ nothing }}"
+    )
+    return JsonResponse(
+        {
+            "same_user": user is request.user,
+            "name": request.grants.actor.name,
+            "actions": sorted(request.grants.actions),
+            "drawn": shown.render(RequestContext(request)),
+        }
+    )
+
+
+async def acts(request: Request) -> JsonResponse:
+    request.grants.require("job.remove")
+    return JsonResponse({"removed": True})
+
+
+async def fails(request: HttpRequest, how: str) -> JsonResponse:
+    raise RAISED[how]
+
+
+urlpatterns = [
+    path(BASE, told),
+    path(f"{BASE}/", told),
+    path(f"{BASE}/queue/<segment:queue>", told),
+    path(f"{BASE}/queue/<segment:queue>/<segment:job_id>", told),
+    path("grants", grants),
+    path("acts", acts),
+    path("exempt", csrf_exempt(told)),
+    path("fails/<str:how>", fails),
+    *dashboard.urls.urlpatterns,
+]
+handler400, handler403 = dashboard.urls.handler400, dashboard.urls.handler403
+handler404, handler500 = dashboard.urls.handler404, dashboard.urls.handler500
