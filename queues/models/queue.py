@@ -55,7 +55,8 @@ class Queue(models.Model):
             rate_limit_max=facts.rate_limit_max,
             rate_limit_duration_ms=facts.rate_limit_duration_ms,
             oldest_waiting_ms=facts.oldest_waiting_ms,
-            version=facts.version,
+            # Written by others; the column is short.
+            version=facts.version[:64],
             **{state.field: facts.counts.get(state.value, 0) for state in LISTED},
         )
         queue.workers, queue.rate_limited_ms, queue.broken = workers, facts.rate_limited_ms, facts.broken

@@ -6,7 +6,7 @@ Plain read-only commands, a few hundred ids per round trip; a large field is nev
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,7 +148,7 @@ async def listed(on: Wire, k: Keys, job_ids: Sequence[str]) -> set[str]:
     return {job_id for job_id, reply in zip([*job_ids, *job_ids], replies, strict=True) if reply is not None}
 
 
-async def state_chunks(on: Wire, k: Keys, state: State, count: int) -> AsyncIterator[list[str]]:
+async def state_chunks(on: Wire, k: Keys, state: State, count: int) -> AsyncGenerator[list[str], None]:
     """Every id in the state, about `count` at a time; some may come twice.
 
     What is listed from beginning to end is not missed, but for a list out of which something is taken meanwhile.
@@ -167,7 +167,7 @@ async def state_chunks(on: Wire, k: Keys, state: State, count: int) -> AsyncIter
             raise
 
 
-async def _scan(on: Wire, key: bytes, count: int) -> AsyncIterator[list[str]]:
+async def _scan(on: Wire, key: bytes, count: int) -> AsyncGenerator[list[str], None]:
     cursor = b"0"
     while True:
         cursor, flat = await on.call(command("ZSCAN", key, cursor, "COUNT", count))
@@ -179,7 +179,7 @@ async def _scan(on: Wire, key: bytes, count: int) -> AsyncIterator[list[str]]:
             return
 
 
-async def _range(on: Wire, key: bytes, count: int) -> AsyncIterator[list[str]]:
+async def _range(on: Wire, key: bytes, count: int) -> AsyncGenerator[list[str], None]:
     # From the head: what is added there meanwhile moves the rest back, so that it is seen twice rather than missed.
     start = 0
     while found := await on.call(command("LRANGE", key, start, start + count - 1)):

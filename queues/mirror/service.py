@@ -1,0 +1,162 @@
+"""The mirror as a process: one leads, follows every connection, and outlives what Redis and the database do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterable
+
+from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.mirror.leader import RENEW_S, Leader, LeaseLost
+from queues.mirror.session import Session
+from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
+from queues.protocol.connections import close_wires
+
+log = logging.getLogger(__name__)
+
+#: How long to wait after a failure: doubling up to the longest.
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 5.0
+#: An outage is said once, then this often.
+REMIND_EVERY_S = 60.0
+REPORT_EVERY_S = 60.0
+#: Being further behind than this is said at once.
+LATE_S = 5.0
+
+#: What passes by itself. RedisRefused too: a server that is starting, or whose memory is full, refuses many things.
+PASSING = (RedisUnavailable, RedisRefused, DatabaseUnavailable)
+
+
+class Outage:
+    """Waits between attempts, and says little."""
+
+    def __init__(self, of: str) -> None:
+        self.of = of
+        self._since: float | None = None
+        self._said_at = 0.0
+        self._wait_s = FIRST_WAIT_S
+
+    async def wait(self, error: TorilError) -> None:
+        now = time.monotonic()
+        if self._since is None or now - self._said_at >= REMIND_EVERY_S:
+            self._since, self._said_at = self._since or now, now
+            log.warning("%s: %s Waiting.", self.of, error)
+        await asyncio.sleep(self._wait_s)
+        self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
+
+    def is_over(self) -> None:
+        if self._since is not None:
+            log.info("%s: it goes on after %.1f s", self.of, time.monotonic() - self._since)
+        self._since, self._wait_s = None, FIRST_WAIT_S
+
+
+class Mirror:
+    """Duties: 1. lead or wait, 2. follow each connection, 3. keep the lease, 4. say how far behind it is.
+
+    `run` lasts until it is cancelled, then leaves nothing half written and gives the lease back.
+    """
+
+    def __init__(self, connections: Iterable[str]) -> None:
+        self.connections = list(connections)
+        self.leader = Leader()
+        self.sessions: dict[str, Session] = {}
+        self.is_leading = False
+        self._database = DatabaseThread()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await self._lead()
+                self.is_leading = True
+                with contextlib.suppress(LeaseLost):
+                    await self._follow()
+                self.is_leading = False
+                log.warning("another mirror has taken over; waiting")
+        finally:
+            self.is_leading = False
+            await self._leave()
+
+    async def _lead(self) -> None:
+        """Wait until this process leads."""
+        outage, waiting = Outage("the lease"), False
+        while True:
+            try:
+                if await self._database.call(self.leader.try_take):
+                    outage.is_over()
+                    log.info("this mirror leads")
+                    return
+                outage.is_over()
+            except DatabaseUnavailable as error:
+                await outage.wait(error)
+            if not waiting:
+                log.info("another mirror leads; waiting to take over")
+                waiting = True
+            await asyncio.sleep(RENEW_S / 2)
+
+    async def _follow(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self.connections:
+                    group.create_task(self._keep(name), name=f"mirror {name}")
+                group.create_task(self._renew(), name="mirror lease")
+                group.create_task(self._report(), name="mirror report")
+        except* LeaseLost as lost:
+            raise LeaseLost(str(lost.exceptions[0])) from None
+
+    async def _keep(self, connection: str) -> None:
+        """One session after the other, as long as we lead."""
+        outage = Outage(f"connection {connection}")
+        while True:
+            session = self.sessions[connection] = Session(connection, self.leader, self._database)
+            try:
+                await session.begin()
+                outage.is_over()
+                while True:
+                    await session.turn()
+                    outage.is_over()
+            except PASSING as error:
+                await session.end()
+                await outage.wait(error)
+            finally:
+                await session.end()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            # The database away: nobody else can take the lease either, and nothing is written without it.
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._database.call(self.leader.renew)
+
+    async def _report(self) -> None:
+        """How far behind each connection is: now and then, and at once when it falls back or has caught up."""
+        late: dict[str, bool] = {}
+        said_at = time.monotonic()
+        written = dict.fromkeys(self.connections, 0)
+        while True:
+            await asyncio.sleep(1.0)
+            is_time = time.monotonic() - said_at >= REPORT_EVERY_S
+            for name, session in self.sessions.items():
+                is_late = session.ear.lag_s > LATE_S
+                if is_time or is_late != late.get(name, False):
+                    fresh = session.written - written[name] if session.written >= written[name] else session.written
+                    log.info("%s", _state(name, session, fresh))
+                    written[name] = session.written
+                late[name] = is_late
+            said_at = time.monotonic() if is_time else said_at
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(DatabaseUnavailable):
+            await self._database.call(self.leader.give_back)
+        await self._database.close()
+        await close_wires()
+
+
+def _state(name: str, session: Session, written: int) -> str:
+    mending = sum(queue.is_pressing for queue in session.followed.values())
+    also = f", {mending} of them being compared with their sets" if mending else ""
+    return (
+        f"connection {name}: {len(session.followed)} queues{also}, {session.ear.lag_s:.1f} s behind,"
+        f" {written} rows written since the last report"
+    )
