@@ -1,0 +1,66 @@
+"""docs/processors.md says what the code does: options, fields, flags and exit codes by name, examples that compile."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
+
+from queues.worker.job import Job, JobFacts
+from queues.worker.process import DRAIN_TIMEOUT_S, Exit
+
+PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "processors.md").read_text()
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def first_cells(text: str) -> set[str]:
+    """The names in backquotes in the first column of a section's tables."""
+    rows = re.findall(r"^\| ([^|]*`[^|]*) \|", text, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+async def test_the_options_of_add_are_those_it_takes() -> None:
+    from queues import queue
+    from queues.errors import InvalidInput
+
+    with pytest.raises(InvalidInput, match="no option 'nonsense'") as refused:
+        await queue("mails").add("welcome", nonsense=1)
+    known = str(refused.value).partition("it knows ")[2].rstrip(".").split(", ")
+    assert set(known) == first_cells(section("Adding jobs"))
+
+
+def test_the_jobs_fields_are_those_it_has() -> None:
+    documented = {re.sub(r"^(await )?job\.(\w+).*$", r"\2", name) for name in first_cells(section("What `job` is"))}
+    assigned = {
+        node.attr
+        for node in ast.walk(ast.parse(inspect.getsource(JobFacts)))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    public = {name for name in assigned | set(vars(Job)) if not name.startswith("_")}
+    assert documented == public
+
+
+def test_the_flags_of_runworkers_are_all_there_with_the_right_default() -> None:
+    parser = load_command_class("queues", "runworkers").create_parser("manage.py", "runworkers")
+    theirs = BaseCommand().create_parser("manage.py", "any")
+    of_django = {flag for action in theirs._actions for flag in action.option_strings}
+    flags = {flag for action in parser._actions for flag in action.option_strings} - of_django
+    documented = {name.split()[0] for name in first_cells(section("Running workers"))}
+    assert documented == flags
+    assert f"({DRAIN_TIMEOUT_S:g})" in section("Running workers")
+
+
+def test_the_exit_codes_are_those_of_the_process() -> None:
+    documented = re.findall(r"^\| (\d) \|", section("Running workers"), re.MULTILINE)
+    assert sorted(map(int, documented)) == sorted(Exit)
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+def test_the_examples_are_python(example: str) -> None:
+    compile(example, "docs/processors.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
