@@ -49,7 +49,7 @@ def live_url(context: Context, queue: str | None = None, job: str | None = None,
 
 @register.simple_tag
 def records_url(thing: Queue | Job) -> str:
-    """The mirror's rows of this queue's jobs, or of this job (ids come back: there may be several), in Django's admin."""
+    """The mirror's rows of this queue's jobs, or of this job (ids come back, so there may be several)."""
     return _kept("job", thing)
 
 

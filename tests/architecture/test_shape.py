@@ -1,0 +1,49 @@
+"""The shape of the house: small modules that say what they are for, tables that match their migrations."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    path
+    for room in ("queues", "dashboard", "bin/house")
+    for path in (ROOT / room).rglob("*.py")
+    if "migrations" not in path.parts
+)
+#: Longest module and function; those beyond need a reason here.
+LINES, FUNCTION_LINES = 350, 50
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_a_module_says_what_it_is_for(module):
+    source = module.read_text()
+    if source.strip():
+        assert ast.get_docstring(ast.parse(source)), "its first line is no docstring"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_modules_and_functions_are_short(module):
+    source = module.read_text()
+    assert len(source.splitlines()) <= LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("module", MODULES, ids=relative)
+def test_no_module_has_a_name_that_says_nothing(module):
+    assert module.stem not in {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "base"}
+
+
+@pytest.mark.django_db
+def test_the_tables_match_their_migrations():
+    call_command("makemigrations", "toril", "toril_dashboard", check=True, dry_run=True, verbosity=0)
