@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from queues.actions.actor import Actor
@@ -20,8 +21,7 @@ async def retry_job(actor: Actor, connection: str, queue: str, job_id: str) -> D
     """
 
     async def act() -> Done:
-        state = await _state(connection, queue, job_id)
-        _check(job_id, "retry", "retried", state)
+        state = await _checked(connection, queue, job_id, "retry", "retried")
         await writes.retry_job(connection, queue, job_id, state)
         return await _moved(connection, queue, job_id, "was put back to run again")
 
@@ -32,8 +32,7 @@ async def promote_job(actor: Actor, connection: str, queue: str, job_id: str) ->
     """Let a delayed job run now. Raises JobNotFound or JobStateChanged."""
 
     async def act() -> Done:
-        state = await _state(connection, queue, job_id)
-        _check(job_id, "promote", "promoted", state)
+        await _checked(connection, queue, job_id, "promote", "promoted")
         await writes.promote_job(connection, queue, job_id)
         return await _moved(connection, queue, job_id, "was promoted")
 
@@ -46,7 +45,7 @@ async def remove_job(actor: Actor, connection: str, queue: str, job_id: str) -> 
     """
 
     async def act() -> Done:
-        await _state(connection, queue, job_id)
+        await _look(connection, queue, job_id)
         try:
             await writes.remove_job(connection, queue, job_id)
         except Refused as error:
@@ -67,24 +66,32 @@ async def _record(
     return await record(Deed(actor, action, connection, queue, job_id), act, of_done)
 
 
-async def _state(connection: str, queue: str, job_id: str) -> State:
-    """Where the job is. Raises JobNotFound where there is none.
+async def _look(connection: str, queue: str, job_id: str) -> tuple[State, bool]:
+    """Where the job is, and whether its hash is there. Raises JobNotFound where there is none.
 
     A name in the queue's keyspace that is no job must never reach a script: removing “meta” would take the queue away.
     """
-    (state,) = await reads.job_states(connection, queue, [job_id])
-    if state is State.UNKNOWN or job_id in RESERVED_IDS:
-        (fields,) = await reads.job_fields(connection, queue, [job_id], ["timestamp"])
-        if not fields:
-            raise JobNotFound(queue, job_id)
-    return state
+    (state,), (fields,) = await asyncio.gather(
+        reads.job_states(connection, queue, [job_id]),
+        reads.job_fields(connection, queue, [job_id], ["timestamp", "name"]),
+    )
+    is_listed = state is not State.UNKNOWN and job_id not in RESERVED_IDS
+    if not is_listed and b"timestamp" not in fields:
+        raise JobNotFound(queue, job_id)
+    return state, bool(fields)
 
 
-def _check(job_id: str, action: str, verb: str, state: State) -> None:
+async def _checked(connection: str, queue: str, job_id: str, action: str, verb: str) -> State:
+    """The state the job is in, where the action makes sense in it."""
+    state, has_hash = await _look(connection, queue, job_id)
+    if not has_hash:
+        # The scripts would bring an empty job back to life.
+        raise Refused(f"Job “{job_id}” was not {verb}: its hash is gone, only its id is left. It can be removed.")
     if state is State.UNKNOWN:
         raise Refused(f"Job “{job_id}” was not {verb}: no list of the queue holds it.")
     if state not in JOB_ACTIONS[action]:
         raise JobStateChanged(job_id, verb, state.value)
+    return state
 
 
 async def _moved(connection: str, queue: str, job_id: str, what: str) -> Done:

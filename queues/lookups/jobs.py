@@ -103,8 +103,10 @@ async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:
 
 async def job_payload(connection: str, queue: str, job_id: str, field: str) -> bytes | None:
     """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more."""
+    if field not in reads.PAYLOAD_FIELDS:
+        return None
     try:
-        value = await reads.job_field(connection, queue, job_id, field) if field in reads.PAYLOAD_FIELDS else None
+        value = await reads.job_field(connection, queue, job_id, field)
     except RedisRefused:
         value = None
     if value is None:

@@ -20,6 +20,7 @@ from queues.models import Queue
 from queues.options import ConnectionOptions, get_options
 from queues.protocol import reads, selection
 from queues.protocol.codec import QueueFacts
+from queues.protocol.diagnosis import broken_key
 from queues.protocol.reads import ServerInfo
 
 #: A page must say within 2 s that Redis is away; this leaves it time to draw.
@@ -141,7 +142,7 @@ class _Source:
 
     async def _facts(self, names: frozenset[str]) -> list[QueueFacts]:
         """Of those that are queues. Only what looks like nothing, or is new, is asked whether its `meta` is there."""
-        facts = await reads.queue_facts(self.connection, sorted(names))
+        facts = await self._explained(await reads.queue_facts(self.connection, sorted(names)))
         doubtful = [fact.name for fact in facts if fact.name not in self.discovery.names or _looks_gone(fact)]
         if not doubtful:
             return facts
@@ -152,6 +153,14 @@ class _Source:
         for name in gone:
             self._known.pop(name, None)
         return [fact for fact in facts if fact.name not in gone]
+
+    async def _explained(self, facts: list[QueueFacts]) -> list[QueueFacts]:
+        """Broken queues with the sentence that names the wrong key."""
+        names = [fact.name for fact in facts if fact.broken]
+        if not names:
+            return facts
+        told = dict(zip(names, await asyncio.gather(*[broken_key(self.connection, n) for n in names]), strict=True))
+        return [replace(fact, broken=told.get(fact.name) or fact.broken) for fact in facts]
 
     async def _look_around(self) -> None:
         if time.monotonic() - self._surroundings_at < SURROUNDINGS_EVERY_S:

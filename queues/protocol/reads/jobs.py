@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queues.protocol import codec
@@ -17,6 +17,9 @@ from queues.states import LISTED, State
 PAYLOAD_FIELDS = ("data", "opts", "returnvalue", "progress", "failedReason", "stacktrace")
 #: A larger field is not read only to show its beginning.
 LARGEST_READ = 16 * 1024 * 1024
+#: Fields of a list's row that may be of any size, and how much of one a list reads.
+_OPEN = (b"name", b"opts", b"failedReason", b"defa", b"parentKey", b"deid", b"rjk", b"pb")
+LARGEST_LISTED = 16 * 1024
 DELAY_BITS = 4096
 
 
@@ -53,22 +56,36 @@ class JobLogs:
 
 async def job_page(connection: str, queue: str, state: State, start: int, count: int) -> JobPage:
     """`count` jobs from position `start`, summaries only. A deep page costs what the first does."""
-    on, k = wire(connection), keys(connection, queue)
     total, ranked = await _ids(connection, queue, state, start, count)
-    hashes = await on.run(
-        [command("HMGET", k.job(job_id), *codec.SUMMARY_FIELDS) for job_id, _ in ranked], return_errors=True
+    records = await _summaries(connection, queue, [job_id for job_id, _ in ranked])
+    return JobPage(total, [JobRow(record, due) for record, (_, due) in zip(records, ranked, strict=True)])
+
+
+async def _summaries(connection: str, queue: str, job_ids: Sequence[str]) -> list[JobRecord]:
+    """Measured first, as an error's text may be megabytes too: what is too large for a list is not read for it."""
+    on, k = wire(connection), keys(connection, queue)
+    sizes = await on.run(
+        [command("HSTRLEN", k.job(job_id), name) for job_id in job_ids for name in _OPEN], return_errors=True
     )
-    rows = [JobRow(_summary(job_id, values), due) for (job_id, due), values in zip(ranked, hashes, strict=True)]
-    return JobPage(total, rows)
+    large = [
+        {name: size for name, size in zip(_OPEN, group, strict=True) if isinstance(size, int) and size > LARGEST_LISTED}
+        for group in zip(*[iter(sizes)] * len(_OPEN), strict=True)
+    ]
+    asked = [tuple(name for name in codec.SUMMARY_FIELDS if name not in without) for without in large]
+    hashes = await on.run(
+        [command("HMGET", k.job(job_id), *names) for job_id, names in zip(job_ids, asked, strict=True)],
+        return_errors=True,
+    )
+    return [_summary(*row) for row in zip(job_ids, asked, hashes, large, strict=True)]
 
 
-def _summary(job_id: str, values: Any) -> JobRecord:
+def _summary(job_id: str, names: tuple[bytes, ...], values: Any, large: dict[bytes, int]) -> JobRecord:
     if isinstance(values, Exception):
         return JobRecord(job_id, exists=False, problems=(str(values),))
-    return job_record(
-        job_id,
-        {name: value for name, value in zip(codec.SUMMARY_FIELDS, values, strict=True) if value is not None},
-    )
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    record = job_record(job_id, found)
+    said = tuple(f"{name.decode()} is too large for a list: {size:,} bytes" for name, size in large.items())
+    return replace(record, problems=(*record.problems, *said)) if said else record
 
 
 async def state_ids(connection: str, queue: str, state: State, start: int, count: int) -> list[str]:
