@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
+from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from dashboard import links
@@ -37,7 +38,8 @@ class SocketDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
         if is_live_path(scope) and is_own_page(headers.get("host", ""), headers.get("origin", "")):
-            await self.inner(scope, receive, send)
+            cookies = parse_cookie(headers.get("cookie", ""))
+            await self.inner({**scope, "session_key": cookies.get(settings.SESSION_COOKIE_NAME, "")}, receive, send)
         else:
             log.info("socket refused", path=scope["path"][:200], origin=headers.get("origin", "")[:200])
             await send({"type": "websocket.close"})

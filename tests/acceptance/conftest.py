@@ -34,11 +34,12 @@ def port() -> int:
 
 @pytest.fixture
 def up(clone: Path, port: int) -> Iterator[Up]:
-    """Start bin/up in the clone on a free port, with the given variables on top of a plain environment."""
+    """Start bin/up in the clone on a free port, in a plain environment with these variables; None leaves one out."""
     with ExitStack() as stack:
 
-        def start(**variables: str) -> Program:
-            environment = plain_environment(**{"PORT": str(port), **variables})
+        def start(**variables: str | None) -> Program:
+            wanted = {"PORT": str(port), **variables}
+            environment = plain_environment(**{name: value for name, value in wanted.items() if value is not None})
             return stack.enter_context(Program([PYTHON, clone / "bin" / "up"], clone, environment))
 
         yield start

@@ -7,7 +7,10 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -39,15 +42,14 @@ def password_said(program: Program) -> str:
     return found[1]
 
 
-def signed_in(port: int, password: str) -> httpx.Client:
-    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=10)
-    form = client.get("/sign-in").text
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
-    assert token
-    client.post(
-        "/sign-in", data={"username": "admin", "password": password, "csrfmiddlewaretoken": token[1]}
-    ).raise_for_status()
-    return client
+@contextmanager
+def signed_in(port: int, password: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True, timeout=10) as client:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/sign-in").text)
+        assert token
+        form = {"username": "admin", "password": password, "csrfmiddlewaretoken": token[1]}
+        client.post("/sign-in", data=form).raise_for_status()
+        yield client
 
 
 def pid_of(part: str, folder: Path) -> int:
@@ -177,7 +179,7 @@ def test_variables_are_read_from_env_files_too(up: Up, clone: Path, port: int) -
     for name, text in files.items():
         (clone / name).write_text(text)
     try:
-        program = up(PORT="")
+        program = up(PORT=None)
         program.has_said(f"http://127.0.0.1:{port}/", FIRST_START_S)
         program.signal()
         assert program.exit_code() == 0
@@ -192,8 +194,6 @@ def test_the_procfile_runs_under_honcho(up: Up, clone: Path, port: int) -> None:
     path = f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
     other = port + 1 if port < 65_535 else port - 1
     environment = plain_environment() | {"PATH": path, "PORT": str(other)}
-    import sys
-
     with Program([sys.executable, "-m", "honcho", "start"], clone, environment) as honcho:
         eventually_sync(lambda: answers(other), timeout_s=30)
         commands = list(processes_in(clone).values())

@@ -86,8 +86,9 @@ def test_a_python_without_ensurepip_is_told_which_package_it_lacks(clone: Path, 
     bare = tmp_path / "bare clone"
     shutil.copytree(clone / "bin", bare / "bin")
     shutil.copy(clone / "requirements.txt", bare)
-    # As Debian has it: the module that makes virtualenvs is there, and pip's is not.
-    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['ensurepip'] = None\n")
+    # What Debian's python3 does without the package python3-venv.
+    (tmp_path / "venv.py").write_text("raise SystemExit('… because ensurepip is not available …')")
+    (tmp_path / "ensurepip.py").write_text("raise ImportError")
     environment = plain_environment(PYTHONPATH=str(tmp_path))
     with Program([PYTHON, bare / "bin" / "up"], bare, environment) as program:
         refuses_with(program, "apt-get install python3-venv")
