@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-out", session.sign_out, name="sign-out"),
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("favicon.ico", ways.to_mark),
     path("", ways.to_overview),
     path("admin/queues", overview.overview),
     path("admin/queues/", overview.overview),
