@@ -1,7 +1,9 @@
 """The door for daphne: HTTP to Django, the dashboard's socket to its consumer."""
 
+import asyncio
 import os
 import sys
+from typing import Any
 
 from django.core.asgi import get_asgi_application
 
@@ -20,5 +22,16 @@ from channels.routing import ProtocolTypeRouter
 
 from dashboard.live.consumer import LiveConsumer
 from dashboard.socket_door import SocketDoor
+from queues.actions.audit import settle
 
-application = ProtocolTypeRouter({"http": pages, "websocket": SocketDoor(LiveConsumer.as_asgi())})
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    """Django; a server that is told to stop cuts the request, and waits here for the action and its audit row."""
+    try:
+        await pages(scope, receive, send)
+    except asyncio.CancelledError:
+        await settle()
+        raise
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor(LiveConsumer.as_asgi())})

@@ -17,6 +17,8 @@ from queues.states import State
 
 #: As many places one script call may look at; what stands behind more that stay is removed job by job.
 MOST_PLACES = 1000
+#: For one job the script walks the list it is in, 16 ns an item: this many items take about what a chunk may.
+MOST_WALKED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +128,22 @@ class PlaceWalk:
 
     def __init__(self, connection: str, queue: str, suffix: str, before_ms: int) -> None:
         self.connection, self.queue, self.suffix, self.before_ms = connection, queue, suffix, before_ms
-        self._stay = 0
+        self._stay = self._length = 0
         self._unseen: int | None = None
 
     async def step(self, limit: int, most: int) -> Step:
         if self._unseen is None:
             # What is added meanwhile is younger: the places there were at first are all that need to be seen.
-            self._unseen = await selection.key_length(self.connection, self.queue, self.suffix)
+            self._length = await selection.key_length(self.connection, self.queue, self.suffix)
+            self._unseen = self._length
         limit = min(limit, max(self._unseen, 1))
         if self._stay + limit <= MOST_PLACES and limit <= most:
             window = self._stay + limit
             removed = await selection.sweep(self.connection, self.queue, self.suffix, self.before_ms, window)
             step = Step(len(removed))
         else:
+            if self.suffix in selection.LISTS:
+                limit = max(1, min(limit, MOST_WALKED // self._length))
             step = await self._one_by_one(limit, most)
         self._unseen -= limit
         self._stay = max(0, self._stay + limit - step.done)

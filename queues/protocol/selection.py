@@ -46,8 +46,13 @@ class Candidate:
     is_locked: bool
 
     def is_older_than(self, before_ms: int) -> bool:
-        # As text, because the script compares it so; a job without a moment is old (cleanJobsInSet-3.lua).
-        return self.stamp is None or self.stamp <= str(before_ms).encode()
+        # A job without a moment is old (cleanJobsInSet-3.lua).
+        return self.stamp is None or self.stamp <= _cutoff(before_ms)
+
+
+def _cutoff(before_ms: int) -> bytes:
+    """The script compares moments as text: one with fewer digits, before 2001, would pass for later than all."""
+    return b"%d" % before_ms if before_ms >= 10**12 else b"0"
 
 
 def suffixes(state: State) -> tuple[str, ...]:
@@ -97,11 +102,11 @@ async def placed_ids(connection: str, queue: str, suffix: str, start: int, count
 async def candidates(connection: str, queue: str, suffix: str, job_ids: Sequence[str]) -> list[Candidate]:
     """What decides over each job; one round trip, and a second where schedulers are involved."""
     k = keys(connection, queue)
-    asked: list[Command[Any]] = [command("HMGET", k.job(i), "rjk", "name", *AGE_FIELDS[suffix]) for i in job_ids]
+    asked: list[Command[Any]] = [command("HMGET", k.job(i), "rjk", *AGE_FIELDS[suffix]) for i in job_ids]
     if suffix == "active":
         asked += [command("EXISTS", k.lock(i)) for i in job_ids]
     replies = await wire(connection).run(asked, return_errors=True)
-    none = [None] * (len(AGE_FIELDS[suffix]) + 2)
+    none = [None] * (len(AGE_FIELDS[suffix]) + 1)
     rows = [none if isinstance(row, RedisRefused) else row for row in replies[: len(job_ids)]]
     next_runs = await _next_runs(connection, queue, {row[0] for row in rows if row[0]})
     locks = replies[len(job_ids) :] or [0] * len(job_ids)
@@ -109,7 +114,7 @@ async def candidates(connection: str, queue: str, suffix: str, job_ids: Sequence
         Candidate(
             id=job_id,
             exists=any(field is not None for field in row),
-            stamp=next((field for field in row[2:] if field is not None), None),
+            stamp=next((field for field in row[1:] if field is not None), None),
             is_next_run=raw(job_id) == next_runs.get(row[0] or b""),
             is_locked=lock == 1,
         )
@@ -139,7 +144,7 @@ async def sweep(connection: str, queue: str, suffix: str, before_ms: int, window
         return await _sweep_list(connection, queue, suffix, before_ms, window)
     k = keys(connection, queue)
     asked: Command[Any] = call_script(
-        "cleanJobsInSet", k.many(f"{suffix} events repeat"), [k.base, before_ms, window, suffix]
+        "cleanJobsInSet", k.many(f"{suffix} events repeat"), [k.base, _cutoff(before_ms), window, suffix]
     )
     return [text(job_id) for job_id in await wire(connection).call(asked)]
 
@@ -150,7 +155,7 @@ async def _sweep_list(connection: str, queue: str, suffix: str, before_ms: int, 
     k = keys(connection, queue)
     key, bench = k(suffix), k(BENCH)
     clean: Command[Any] = call_script(
-        "cleanJobsInSet", (bench, k("events"), k("repeat")), [k.base, before_ms, window, "wait"]
+        "cleanJobsInSet", (bench, k("events"), k("repeat")), [k.base, _cutoff(before_ms), window, "wait"]
     )
     replies = await wire(connection).run(
         [

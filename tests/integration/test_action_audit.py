@@ -131,6 +131,30 @@ async def test_an_action_that_fails_after_its_request_has_gone_is_no_loose_end()
     assert (await row()).outcome == Outcome.REFUSED
 
 
+async def test_a_server_that_is_told_to_stop_waits_for_the_row(monkeypatch):
+    """daphne cancels what it serves and waits for it; Django's handler leaves its view behind when it is cancelled."""
+    from dashboard import asgi
+
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def act() -> Done:
+        begun.set()
+        await go_on.wait()
+        return Done("It was done.")
+
+    async def pages(_scope, _receive, _send) -> None:
+        await asyncio.wait([asyncio.create_task(record(deed(), act, of_done))])
+
+    monkeypatch.setattr(asgi, "pages", pages)
+    request = asyncio.create_task(asgi.http({}, None, None))
+    await begun.wait()
+    request.cancel()
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert (await row()).outcome == Outcome.DONE
+
+
 async def test_no_trace_no_action():
     acted = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import redis
@@ -324,6 +325,19 @@ async def test_more_than_can_be_looked_at_is_at_least(connection, chat, monkeypa
 async def test_what_makes_no_sense_is_refused(connection, action, state, words):
     with pytest.raises(InvalidInput, match=words):
         await plan(connection, "chat", action, state)
+
+
+@pytest.mark.parametrize("state", ["waiting", "delayed", "prioritized", "failed"])
+async def test_an_age_of_fifty_years_removes_nothing(connection, chat, state):
+    """The script compares moments as text, and `1763…` is less than `9…`."""
+    if state == "waiting":
+        chat.waiting(names("w", 5))
+    else:
+        chat.scored(state, names("w", 5), first=int(time.time() * 1000) - 60_000)
+    asked = await plan(connection, "chat", "clean", state, grace_ms=50 * 365 * 24 * HOUR_MS)
+    assert asked.count == 0
+    assert (await run(ana, replace(asked, count=5))).done == 0
+    assert len(chat.job_keys()) == 5
 
 
 async def test_a_negative_age_is_refused_and_a_future_moment_is_now(connection, client_of_redis, prefix):
