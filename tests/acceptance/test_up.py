@@ -52,6 +52,11 @@ def signed_in(port: int, password: str) -> Iterator[httpx.Client]:
         yield client
 
 
+def jobs_added(client: redis.Redis) -> int:
+    """Over all queues and times: BullMQ's counter of ids."""
+    return sum(int(client.get(key) or 0) for key in client.scan_iter("bull:*:id"))
+
+
 def pid_of(part: str, folder: Path) -> int:
     return next(pid for pid, command in processes_in(folder).items() if part in command)
 
@@ -90,7 +95,7 @@ def test_a_fresh_clone_starts_is_used_ends_and_goes_on_where_it_was(up: Up, clon
     url = url_file.read_text().strip()
     assert url in program.text
     with redis.Redis.from_url(url) as client_of_redis:
-        client_of_redis.set("kept", "yes")
+        jobs = eventually_sync(lambda: jobs_added(client_of_redis), what="sample jobs")
     assert found_by_hand(clone) == url
     ends_with_nothing_left(program, clone)
 
@@ -100,8 +105,7 @@ def test_a_fresh_clone_starts_is_used_ends_and_goes_on_where_it_was(up: Up, clon
     assert password not in again.text
     assert "manage.py changepassword admin" in again.text
     with redis.Redis.from_url(url_file.read_text().strip()) as client_of_redis:
-        assert client_of_redis.get("kept") == b"yes"
-        assert client_of_redis.zcard("bull:chat:completed") + client_of_redis.llen("bull:chat:wait") > 0
+        assert jobs_added(client_of_redis) >= jobs
     with signed_in(port, password) as client:
         assert "deep-research" in client.get("/admin/queues/").text
     ends_with_nothing_left(again, clone, signal.SIGTERM)
