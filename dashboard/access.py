@@ -11,12 +11,14 @@ from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
+import structlog
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -24,6 +26,8 @@ from dashboard import errors, links
 from dashboard.request import Next, Request
 from queues.actions.actor import Actor
 from queues.errors import Forbidden
+
+log = structlog.get_logger("toril.access")
 
 #: action → the Django permission it needs, beside being staff.
 PERMISSIONS: Mapping[str, str] = {
@@ -139,7 +143,8 @@ class Access:
     async def __call__(self, request: Request) -> HttpResponseBase:
         if request.path_info in PROBES:
             return await self.get_response(request)
-        request.get_host()  # Refuses a Host that is not ours, before anything is asked.
+        if refused := strange_host(request):
+            return refused
         found = await visitor(request.COOKIES)
         _seat(request, found)
         response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
@@ -147,6 +152,17 @@ class Access:
         if session.modified or (settings.SESSION_COOKIE_NAME in request.COOKIES and session.is_empty()):
             await sync_to_async(self.sessions.process_response)(request, cast(HttpResponse, response))
         return response
+
+
+def strange_host(request: Request) -> HttpResponse | None:
+    """The answer to a Host that is not this site's, before anything is asked; one line in the log, whoever knocks."""
+    try:
+        request.get_host()
+    except DisallowedHost:
+        log.warning("strange host refused", host=request.headers.get("Host", "")[:200])
+        message = "This site is not reached under this name. If it should be, add the name to ALLOWED_HOSTS."
+        return errors.answer(request, 400, message, "strange_host")
+    return None
 
 
 def _seat(request: Request, found: Visitor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 
 from dashboard import links
@@ -16,19 +18,22 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
     return {
         "grants": grants,
         "user_name": grants.actor.name if grants else "",
-        "connection": connection_of(request),
+        "connection": _known_connection(request),
         "connections": tuple(get_options().connections),
         "csp_nonce": getattr(request, "csp_nonce", ""),
-        "is_demo": _is_demo(),
+        "is_demo": getattr(settings, "DEMO", False),
     }
 
 
 def connection_of(request: HttpRequest) -> str:
-    """The connection that the address names; whether there is such a one is the lookup's question."""
+    """The connection that the address names; whether there is such a one is its view's question."""
     return request.GET.get("connection") or links.DEFAULT_CONNECTION
 
 
-def _is_demo() -> bool:
-    from django.conf import settings
-
-    return bool(getattr(settings, "DEMO", False))
+def _known_connection(request: HttpRequest) -> str:
+    """The links of an error page must not lead into the same error."""
+    try:
+        name = connection_of(request)
+    except SuspiciousOperation:
+        return links.DEFAULT_CONNECTION
+    return name if name in get_options().connections else links.DEFAULT_CONNECTION
