@@ -52,14 +52,17 @@ class RunningCommands:
         """Wake a waiting worker, as BullMQ's scripts do (addBaseMarkerIfNeeded)."""
         return command("ZADD", self._marker, 0, "0")
 
-    def forget_ghost(self, job: TakenJob) -> list[Command[Any]]:
-        """Take an id without a job out of active. Until its last command no producer can make a job of that id."""
-        key = self.keys.base + job.raw_id
+    def forget_id(self, raw_id: bytes) -> list[Command[Any]]:
+        """Take an id whose job was removed out of active."""
         return [
-            command("LREM", self.keys("active"), -1, job.raw_id),
-            command("SREM", self.keys("stalled"), job.raw_id),
-            command("DEL", key + b":lock", key),
+            command("LREM", self.keys("active"), -1, raw_id),
+            command("SREM", self.keys("stalled"), raw_id),
+            command("DEL", self.keys.base + raw_id + b":lock"),
         ]
+
+    def forget_ghost(self, raw_id: bytes) -> list[Command[Any]]:
+        """The same where the fetch itself made a hash again; until it goes, no producer can make a job of that id."""
+        return [*self.forget_id(raw_id), command("DEL", self.keys.base + raw_id)]
 
     # --- keeping
 

@@ -97,8 +97,12 @@ class Fetched(NamedTuple):
 UNKNOWN = Fetched(is_known=False)
 NOTHING = Fetched()
 
+
+class JobRemoved(LockLost):
+    """The job's hash is gone; its id may still be listed as active."""
+
+
 _LOST = {
-    -1: "it was removed meanwhile",
     -2: "its lock had expired",
     -3: "it was no longer active",
     -6: "another worker holds its lock",
@@ -128,6 +132,8 @@ def read_moved(reply: Any) -> Fetched:
 def _raise_for(code: int) -> None:
     if code in _CHILDREN:
         raise Refused(f"The job cannot be completed: it {_CHILDREN[code]}.")
+    if code == -1:
+        raise JobRemoved("it was removed meanwhile")
     if code < 0:
         raise LockLost(_LOST.get(code, f"BullMQ answered {code}"))
 

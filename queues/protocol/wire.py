@@ -23,6 +23,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_S = 1.0
+#: A timer later than this means that something held up the loop.
+BLOCKED_S = 0.1
 #: Replies that mean "not now" rather than "no": starting up, failing over, or a replica.
 TRANSIENT = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY ")
 
@@ -65,6 +67,7 @@ class Wire(asyncio.Protocol):
         self._queued: list[_Call] = []
         self._flush_due = False
         self._watchdog: asyncio.TimerHandle | None = None
+        self._watch_at = 0.0
         self._failures = 0
         self._retry_at = 0.0
         self._last_error: RedisUnavailable | None = None
@@ -148,7 +151,11 @@ class Wire(asyncio.Protocol):
         elif self._connecting is None:
             self._connecting = self._loop.create_task(self._open(), name=f"wire {self.name or 'connect'}")
         if self.timeout_s is not None and self._watchdog is None:
-            self._watchdog = self._loop.call_later(self.timeout_s / 8, self._watch)
+            self._arm(self.timeout_s)
+
+    def _arm(self, timeout_s: float) -> None:
+        self._watch_at = self._loop.time() + timeout_s / 8
+        self._watchdog = self._loop.call_at(self._watch_at, self._watch)
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -249,10 +256,13 @@ class Wire(asyncio.Protocol):
         oldest = self._sent[0] if self._sent else self._queued[0] if self._queued else None
         if oldest is None or self.timeout_s is None:
             return
-        if self._loop.time() - oldest.since >= self.timeout_s:
+        now = self._loop.time()
+        # After a blocked loop the answers may lie in the socket, unread: look again before judging.
+        was_blocked = now - self._watch_at > BLOCKED_S
+        if now - oldest.since >= self.timeout_s and not was_blocked:
             self._break(RedisUnavailable(f"Redis did not answer within {self.timeout_s:g} s."))
         else:
-            self._watchdog = self._loop.call_later(self.timeout_s / 8, self._watch)
+            self._arm(self.timeout_s)
 
     def _break(self, error: RedisUnavailable) -> None:
         """Drop the connection: whatever waits for it fails with `error`, and the next call dials again."""

@@ -9,7 +9,7 @@ from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused
 from queues.options import QueueOptions
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
-from queues.protocol.taken import UNKNOWN, Fetched, keep_jobs
+from queues.protocol.taken import UNKNOWN, Fetched, JobRemoved, keep_jobs
 from queues.protocol.wire import Wire
 from queues.worker import backoff, journal
 from queues.worker.execution import Execution
@@ -46,6 +46,9 @@ class Committer:
             command, say = self._verdict(run, outcome, may_fetch())
             try:
                 found = await self._wire.call(command)
+            except JobRemoved as error:
+                await self._wire.run(self._commands.forget_id(run.taken.raw_id))
+                return self._not_ours(run, error, patience)
             except LockLost as error:
                 return self._not_ours(run, error, patience)
             except Refused as error:
@@ -59,6 +62,9 @@ class Committer:
             else:
                 patience.over()
                 say()
+                if isinstance(outcome, Unfinished):
+                    # The script wakes nobody for a job with a priority.
+                    await self._wire.call(self._commands.put_marker())
                 return found
 
     def _not_ours(self, run: Execution, error: LockLost, patience: Patience) -> Fetched:

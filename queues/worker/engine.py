@@ -8,7 +8,6 @@ import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import QueueOptions
@@ -53,11 +52,12 @@ class Means:
 
     connection: str
     name: str
+    #: What all its lock tokens begin with.
+    id: str
     wire: Wire
     leases: Leases
     threads: Threads
     outage: Outage
-    id: str = field(default_factory=lambda: str(uuid4()))
     _numbers: Any = field(default_factory=itertools.count)
 
     def token(self) -> str:
@@ -224,7 +224,7 @@ class Engine:
     async def _take(self, taken: TakenJob, token: str) -> Fetched:
         if taken.is_ghost:
             log.warning("skipped %s %s: the job is gone, only its id was left", self.name, journal.line(taken.id))
-            await self._means.wire.run(self.commands.forget_ghost(taken))
+            await self._means.wire.run(self.commands.forget_ghost(taken.raw_id))
             return UNKNOWN
         run = Execution(taken, token)
         self.running[taken.raw_id] = run

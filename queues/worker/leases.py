@@ -1,6 +1,7 @@
 """Renews the locks of running jobs from a thread, a loop and a connection of its own.
 
-A processor may block the worker's loop for longer than a lock lasts (THREATS.md A2.1); its lock must not notice.
+A processor may block the worker's loop for longer than a lock lasts; its lock must not notice (THREATS.md A2.1), nor
+must that of a job whose arrival the blocked loop has not even read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from queues.errors import TorilError
 from queues.protocol.connections import open_wire
@@ -38,26 +39,34 @@ class _Lease:
 
 
 class Leases:
-    """1. Renew every held lock in time. 2. Tell (on the worker's loop) which were lost. 3. Tell if the thread dies.
+    """1. Renew every held lock in time.
+    2. While the worker's loop does not turn, renew all that Redis locked for it: tokens begin with the `owner`.
+    3. Tell (on that loop) which locks were lost, and if the thread dies.
 
     `start` and `stop` are callable twice. `hold` and `drop` are cheap: called for every job.
     """
 
     def __init__(
-        self, connection: str, on_lost: Callable[[bytes, bytes, str], None], on_death: Callable[[str], None]
+        self,
+        connection: str,
+        owner: str,
+        on_lost: Callable[[bytes, bytes, str], None],
+        on_death: Callable[[str], None],
     ) -> None:
-        self._connection, self._on_lost, self._on_death = connection, on_lost, on_death
+        self._connection, self._owner, self._on_lost, self._on_death = connection, owner.encode(), on_lost, on_death
+        self._queues: Sequence[RunningCommands] = ()
         self._held: dict[Key, _Lease] = {}
-        self._owner: asyncio.AbstractEventLoop | None = None
+        self._owners_loop: asyncio.AbstractEventLoop | None = None
+        self._turned = self._pinged = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, shortest_lock_ms: int) -> None:
+    def start(self, queues: Sequence[RunningCommands]) -> None:
         if self._thread is not None:
             return
-        self._owner = asyncio.get_running_loop()
-        tick_s = min(shortest_lock_ms / 1000 / RENEWALS / 2, LONGEST_TICK_S)
+        self._queues, self._owners_loop = queues, asyncio.get_running_loop()
+        tick_s = min(min(commands.lock_ms for commands in queues) / 1000 / RENEWALS / 2, LONGEST_TICK_S)
         self._thread = threading.Thread(target=self._run, args=[tick_s], name="leases", daemon=True)
         self._thread.start()
 
@@ -89,7 +98,7 @@ class Leases:
         pause_s = tick_s
         try:
             while self._thread is not None and not self._stopped.is_set():
-                went_well = await self._renew_due(wire)
+                went_well = await self._renew_due(wire) and await self._renew_unread(wire, tick_s)
                 pause_s = tick_s if went_well else min(tick_s, RETRY_S)
                 try:
                     await asyncio.wait_for(self._stopped.wait(), pause_s)
@@ -114,6 +123,35 @@ class Leases:
                 self._settle(due, set(answer), now)
         return not any(isinstance(answer, TorilError) for answer in answers)
 
+    async def _renew_unread(self, wire: Wire, tick_s: float) -> bool:
+        """While the worker's loop stands still, jobs may lie in its socket: locked for it, and not held yet."""
+        is_turning = self._turned >= self._pinged
+        if is_turning:
+            self._pinged = time.monotonic()
+            self._tell(self._has_turned)
+        if is_turning or time.monotonic() - self._pinged < tick_s:
+            return True
+        try:
+            for commands in self._queues:
+                await self._renew_all(wire, commands)
+        except TorilError:
+            return False
+        return True
+
+    async def _renew_all(self, wire: Wire, commands: RunningCommands) -> None:
+        ids = await wire.call(commands.active_ids())
+        tokens = await wire.call(commands.lock_tokens(ids)) if ids else []
+        ours = [
+            (raw_id, token.decode())
+            for raw_id, token in zip(ids, tokens, strict=True)
+            if token is not None and token.startswith(self._owner)
+        ]
+        if ours:
+            await wire.call(commands.extend(ours))
+
+    def _has_turned(self) -> None:
+        self._turned = time.monotonic()
+
     def _settle(self, renewed: list[_Lease], lost: set[bytes], now: float) -> None:
         for lease in renewed:
             key = (lease.commands.keys.base, lease.raw_id)
@@ -125,5 +163,5 @@ class Leases:
                 self._tell(self._on_lost, *key, lease.token)
 
     def _tell(self, listener: Callable[..., None], *words: object) -> None:
-        if self._owner is not None and not self._owner.is_closed():
-            self._owner.call_soon_threadsafe(listener, *words)
+        if self._owners_loop is not None and not self._owners_loop.is_closed():
+            self._owners_loop.call_soon_threadsafe(listener, *words)

@@ -25,8 +25,14 @@ class Outage:
         self._said: dict[str, float] = {}
         self._lines: list[float] = []
 
+        self.is_closed = False
+
     def patience(self) -> Patience:
         return Patience(self)
+
+    def close(self) -> None:
+        """The worker has stopped: whoever still waits gets the error."""
+        self.is_closed = True
 
     def began(self, trouble: str, sentence: str) -> None:
         now = time.monotonic()
@@ -56,7 +62,12 @@ class Patience:
         self._outage, self.tries, self._trouble = outage, 0, ""
 
     async def wait(self, error: TorilError) -> None:
-        """Sleep 50 ms, then longer, at most a second, give or take: fifty callers should not come back as one."""
+        """Sleep 50 ms, then longer, at most a second, give or take: fifty callers should not come back as one.
+
+        Raises the error where the worker has stopped.
+        """
+        if self._outage.is_closed:
+            raise error
         self._trouble = "away" if isinstance(error, RedisUnavailable) else str(error)
         self._outage.began(self._trouble, str(error))
         pause_s = min(0.05 * 2**self.tries, LONGEST_PAUSE_S)

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.db import connections
@@ -23,8 +24,8 @@ from queues.worker.outage import Outage
 
 log = logging.getLogger("queues.worker")
 
-#: Long enough for a Redis that stalls (a fork, a slow disk): each answer given up may be of a command that was done.
-ANSWER_S = 5.0
+#: Long enough for a Redis that stalls (a fork, a slow disk); not so long that a cut cable goes unnoticed.
+ANSWER_S = 3.0
 #: What async processors get to end after they were cancelled.
 CANCEL_S = 1.0
 HAND_BACK_S = 1.0
@@ -56,11 +57,12 @@ class Worker:
         self.plans, self.connection, self.name = plans, connection, name or default_name()
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._duties = Duties(self._death)
-        self._leases = Leases(connection, self._lock_lost, self._death)
+        self.id = str(uuid4())
+        self._leases = Leases(connection, self.id, self._lock_lost, self._death)
         self._threads = Threads(sum(plan.options.concurrency for plan in plans))
         self._outage = Outage()
         self._wire = open_wire(connection, timeout_s=ANSWER_S)
-        means = Means(connection, self.name, self._wire, self._leases, self._threads, self._outage)
+        means = Means(connection, self.name, self.id, self._wire, self._leases, self._threads, self._outage)
         self.engines = [Engine(plan, means) for plan in plans]
         self._is_started = False
         self._hurry = asyncio.Event()
@@ -74,7 +76,7 @@ class Worker:
         if self._is_started:
             return
         self._is_started = True
-        self._leases.start(min(plan.options.lock_duration_ms for plan in self.plans))
+        self._leases.start([engine.commands for engine in self.engines])
         for engine in self.engines:
             for name, duty in engine.duties():
                 self._duties.start(name, duty)
@@ -106,6 +108,7 @@ class Worker:
         unfinished = 0
         if self._is_started and not await self._drained(drain_timeout_s):
             unfinished = await self._hand_back()
+        self._outage.close()
         await self._duties.stop()
         await self._leases.stop()
         stuck = sum([await engine.abandon() for engine in self.engines])

@@ -1,0 +1,182 @@
+"""Locks: kept while a job runs, whatever its processor does to the loop; where one is lost, nothing is overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from queues import queue
+from queues.options import QueueOptions
+from queues.processors import Registry
+from queues.worker.engine import QueuePlan
+from queues.worker.worker import Worker
+from tests.eventually import eventually, eventually_sync
+from tests.working import Sight, working
+
+QUICK = {"lock_duration_ms": 500, "stalled_interval_ms": 250}
+
+
+@pytest.fixture
+def sight(client_of_redis, prefix) -> Sight:
+    return Sight(client_of_redis, prefix)
+
+
+@contextlib.contextmanager
+def rival(function, **options) -> Iterator[None]:
+    """A second worker in a thread and loop of its own, so that it goes on when the test's loop is blocked."""
+    registry, stop, started = Registry(), threading.Event(), threading.Event()
+    registry.processor("chat")(function)
+
+    async def run() -> None:
+        worker = Worker([QueuePlan("chat", registry.of("chat"), QueueOptions(**options))], name="rival")
+        worker.start()
+        started.set()
+        await asyncio.to_thread(stop.wait)
+        await worker.stop(1)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    started.wait(5)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+async def test_a_processor_that_blocks_for_longer_than_its_lock_keeps_its_job(connection, sight, kind):
+    runs = []
+
+    def block(job):
+        runs.append(job.id)
+        time.sleep(1.6)
+
+    async def block_the_loop(job):
+        block(job)
+
+    def steal(job):
+        runs.append(f"stolen {job.id}")
+
+    for _ in range(2):
+        await queue("chat").add("x")
+    async with working(block_the_loop if kind == "async" else block, concurrency=2, **QUICK):
+        await eventually(lambda: len(sight.ids("active")) == 2)
+        with rival(steal, **QUICK):
+            await sight.until_count("completed", 2, timeout_s=10)
+    assert sorted(runs) == ["1", "2"]
+    assert sight.events("stalled") == []
+
+
+async def test_a_job_of_a_dead_worker_is_put_back_and_run_again(connection, sight):
+    async def note(job):
+        return "rescued"
+
+    added = await queue("chat").add("x")
+    # A worker that took the job and vanished: active, its lock over soon.
+    sight.client.lmove(sight.keys("wait"), sight.keys("active"), "RIGHT", "LEFT")
+    sight.client.set(sight.keys.lock(added.id), "dead:1", px=200)
+    async with working(note, **QUICK):
+        await sight.until("completed", added.id, timeout_s=3)
+    assert sight.job(added.id)["stc"] == "1"
+    assert [event["jobId"] for event in sight.events("stalled")] == [added.id]
+
+
+async def test_a_job_that_stalls_too_often_fails_with_that_reason(connection, sight):
+    ran = []
+
+    async def note(job):
+        ran.append(job.id)
+
+    added = await queue("chat").add("x")
+    sight.client.lmove(sight.keys("wait"), sight.keys("active"), "RIGHT", "LEFT")
+    sight.client.hset(sight.keys.job(added.id), "stc", 1)
+    async with working(note, max_stalled_count=1, **QUICK):
+        await sight.until("failed", added.id, timeout_s=3)
+    assert ran == []
+    assert sight.job(added.id)["failedReason"] == "job stalled more than allowable limit"
+
+
+async def test_an_outcome_is_refused_when_another_worker_holds_the_lock(connection, sight, caplog):
+    go_on = asyncio.Event()
+
+    async def hold(job):
+        await go_on.wait()
+        return "mine"
+
+    async with working(hold):
+        added = await queue("chat").add("x")
+        await sight.until("active", added.id)
+        sight.client.set(sight.keys.lock(added.id), "other:1")
+        go_on.set()
+        await eventually(lambda: "another worker holds its lock" in caplog.text)
+        good = await queue("chat").add("y")
+        await sight.until("completed", good.id)
+    assert "returnvalue" not in sight.job(added.id)
+    assert sight.client.get(sight.keys.lock(added.id)) == b"other:1"
+
+
+async def test_a_lost_lock_is_told_once_while_the_job_runs(connection, sight, caplog):
+    go_on = asyncio.Event()
+
+    async def hold(job):
+        await go_on.wait()
+
+    async with working(hold, **QUICK):
+        added = await queue("chat").add("x")
+        await sight.until("active", added.id)
+        sight.client.delete(sight.keys.lock(added.id))
+        await eventually(lambda: "lost the lock" in caplog.text)
+        go_on.set()
+        await eventually(lambda: "not stored" in caplog.text)
+    assert caplog.text.count("lost the lock") == 1
+
+
+async def test_a_lock_is_renewed_before_two_thirds_of_it_are_over(connection, sight):
+    lowest = []
+
+    async def hold(job):
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            lowest.append(sight.client.pttl(sight.keys.lock(job.id)))
+            await asyncio.sleep(0.01)
+
+    async with working(hold, lock_duration_ms=600):
+        added = await queue("chat").add("x")
+        await sight.until("completed", added.id)
+    assert min(lowest) > 200
+
+
+async def test_locks_of_many_jobs_in_several_queues_are_renewed(connection, client_of_redis, prefix):
+    end = asyncio.Event()
+
+    async def hold(job):
+        await end.wait()
+
+    async with (
+        working(hold, "one", concurrency=20, **QUICK),
+        working(hold, "two", concurrency=20, **QUICK),
+    ):
+        sights = [Sight(client_of_redis, prefix, name) for name in ("one", "two")]
+        await asyncio.gather(*(queue(name).add("x") for name in ("one", "two") for _ in range(20)))
+        for sight in sights:
+            await sight.until_count("active", 20)
+        await asyncio.sleep(1.2)
+        end.set()
+        for sight in sights:
+            await sight.until_count("completed", 20)
+            assert sight.events("stalled") == []
+
+
+def test_the_lease_thread_ends_with_its_worker(connection, redis_server):
+    async def nothing(job):
+        return None
+
+    with rival(nothing):
+        assert [thread for thread in threading.enumerate() if thread.name == "leases"]
+    eventually_sync(lambda: not [thread for thread in threading.enumerate() if thread.name == "leases"])
