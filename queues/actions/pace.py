@@ -18,7 +18,7 @@ class Pace:
     """`size` follows what chunks cost. `latency_s` is what a round trip takes that asks nothing of Redis."""
 
     def __init__(self, latency_s: float = 0.0) -> None:
-        self.latency_s, self.size, self._took_s = latency_s, BEGIN, 0.0
+        self.latency_s, self.size, self._took_s = latency_s, BEGIN, TARGET_S
 
     @contextmanager
     def chunk(self, places: int, trips: int) -> Iterator[None]:
@@ -30,7 +30,8 @@ class Pace:
         self.learn(places, max(0.0, waited - trips * self.latency_s))
 
     def learn(self, places: int, took_s: float) -> None:
-        self._took_s = took_s
+        # The shorter of two: one long wait says more of a busy machine than of the chunk.
+        self._took_s, took_s = took_s, min(took_s, self._took_s)
         if took_s > TARGET_S:
             self.size = max(LEAST, int(self.size * max(0.5, TARGET_S / took_s)))
         elif took_s < TARGET_S / 2 and places >= self.size:

@@ -147,6 +147,10 @@ class PlaceWalk:
             step = await self._one_by_one(limit, most)
         self._unseen -= limit
         self._stay = max(0, self._stay + limit - step.done)
+        if not step.done:
+            # Others may have taken what was to be seen.
+            length = await selection.key_length(self.connection, self.queue, self.suffix)
+            self._unseen = min(self._unseen, length - self._stay)
         return Step(step.done, step.skipped, self._unseen <= 0, step.unanswered)
 
     async def _one_by_one(self, limit: int, most: int) -> Step:

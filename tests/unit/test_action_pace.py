@@ -9,6 +9,7 @@ def test_it_begins_with_250():
 
 def test_it_shrinks_when_redis_is_held_up_and_grows_while_it_is_not():
     pace = Pace()
+    pace.learn(250, TARGET_S * 3)
     pace.learn(250, TARGET_S * 2)
     assert pace.size == 125
     for _ in range(20):
@@ -16,8 +17,17 @@ def test_it_shrinks_when_redis_is_held_up_and_grows_while_it_is_not():
     assert pace.size == MOST == 1000
 
 
-def test_one_slow_moment_no_more_than_halves_it_and_it_never_comes_to_rest_at_nothing():
+def test_one_long_wait_changes_nothing():
     pace = Pace()
+    pace.learn(250, TARGET_S * 0.7)
+    pace.learn(250, 10.0)
+    pace.learn(250, TARGET_S * 0.7)
+    assert pace.size == BEGIN
+
+
+def test_a_slow_redis_halves_it_at_most_and_never_brings_it_to_nothing():
+    pace = Pace()
+    pace.learn(250, 10.0)
     pace.learn(250, 10.0)
     assert pace.size == 125
     for _ in range(50):
