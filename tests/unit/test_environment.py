@@ -164,7 +164,8 @@ def test_sqlite_is_opened_for_many_readers_and_one_patient_writer(tmp_path):
     assert database("sqlite:////abs/my.db", tmp_path)["NAME"] == Path("/abs/my.db")
 
 
-def test_postgresql_is_reached_through_a_pool(tmp_path):
+def test_postgresql_is_reached_through_a_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "find_spec", lambda name: name)
     found = database("postgres://u:p%40@h:5433/db?sslmode=require", tmp_path)
     assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"]) == ("u", "p@", "h", 5433)
     assert found["CONN_MAX_AGE"] == 0

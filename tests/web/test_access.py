@@ -78,11 +78,11 @@ async def test_every_route_of_the_site_is_closed_but_those_that_are_named(anonym
 
 
 @pytest.mark.parametrize(
-    "path", ["/sign-in/", "/sign-in/x", "//sign-in", "/livez/", "/LIVEZ", "/static/../admin/", "/livez;x", "/livez%2f"]
+    "path", ["/sign-in/", "/sign-in/x", "//sign-in", "/livez/", "/LIVEZ", "/static", "/livez;x", "/livez%2f"]
 )
 async def test_what_only_looks_like_an_open_path_is_closed(anonymous, path):
-    assert (await anonymous.get(path)).status_code in (302, 404)
-    assert (await anonymous.get(path)).headers.get("Location", "/sign-in").startswith("/sign-in")
+    answer = await anonymous.get(path)
+    assert answer["Location"].startswith("/sign-in?")
 
 
 async def test_staff_may_see(viewer):

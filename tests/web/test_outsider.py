@@ -1,4 +1,4 @@
-"""The dashboard as an attacker meets it: looking changes nothing; session, token and permission are asked everywhere."""
+"""The dashboard as an attacker meets it: looking changes nothing; every act asks for session, token and permission."""
 
 from __future__ import annotations
 
