@@ -30,7 +30,7 @@ REST_S = 0.25
 #: … and a rest is this many times as long as the work before it, so that hundreds of busy queues do not fill the loop.
 REST_PER_WORK, LONGEST_REST_S = 4, 2.0
 #: Short enough that Redis's silence is told within 5 s, even on a half-open connection.
-BLOCK_MS = 2_000
+BLOCK_MS = 1_500
 #: What happens without an event (workers, raw writes, new queues) is seen after this.
 SWEEP_S = 5.0
 #: More than the age of figures that a sweep may share with a page.
@@ -151,8 +151,9 @@ class Watcher:
         changed = await self._read(self._patience_ms())
         if changed:
             await asyncio.sleep(self._rest_s)
-            # What else the burst held: it would otherwise wait until after the next one.
-            changed |= await self._read(None)
+            # What else the burst held: it would otherwise wait until after the next one. Not without a block, which
+            # would also be without an end where Redis hangs just now.
+            changed |= await self._read(1)
         began = time.monotonic()
         if changed:
             await self._refresh(changed)
@@ -169,17 +170,17 @@ class Watcher:
 
     # --- what changed
 
-    async def _read(self, block_ms: int | None) -> set[str]:
+    async def _read(self, block_ms: int) -> set[str]:
         """The queues with news. One whose stream cannot be read waits for the sweep; where none can, all are polled."""
         asked = {name: at for name, at in self._cursors.items() if name not in self._unreadable}
         if not asked:
-            await asyncio.sleep(min(POLL_S, (block_ms or 0) / 1000))
-            return set(self._unreadable) if block_ms else set()
+            await asyncio.sleep(min(POLL_S, block_ms / 1000))
+            return set(self._unreadable)
         wire, prefix = self._listening(), connections.prefix(self.connection)
         try:
             return await events.changed(wire, prefix, asked, block_ms)
         except RedisRefused:
-            readable = await events.readable(wire, prefix, list(asked))
+            readable = await events.readable(connections.wire(self.connection), prefix, list(asked))
             # All can be read, and yet it is refused: then XREAD itself is forbidden.
             self._unreadable |= asked.keys() - set(readable) or asked.keys()
             return set()
