@@ -69,7 +69,7 @@ def test_a_child_that_dies_is_named_with_its_last_lines_and_the_rest_is_ended(
     perform: Perform, told: Callable[[], list[str]], tmp_path: Path
 ) -> None:
     dying = "print('one\\ntwo', flush=True); sys.stderr.write('three'); sys.exit(3)"
-    program = perform([[stub("valkey")], [stub("mirror", dying), stub("worker")]])
+    program = perform([[stub("valkey")], [stub("worker")], [stub("mirror", dying)]])
     assert program.exit_code() == 1
     assert "“mirror” ended with exit code 3: ['one', 'two', 'three']" in program.text
     assert told() == ["worker ends", "valkey ends"]
