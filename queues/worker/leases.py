@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from queues.errors import TorilError
+from queues.errors import RedisUnavailable, TorilError
 from queues.protocol.connections import open_wire
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
@@ -117,7 +117,10 @@ class Leases:
         if not queues:
             return True
         asked = [commands.extend([(lease.raw_id, lease.token) for lease in due]) for commands, due in queues.items()]
-        answers = await wire.run(asked, return_errors=True)
+        try:
+            answers = await wire.run(asked, return_errors=True)
+        except RedisUnavailable:
+            return False
         for due, answer in zip(queues.values(), answers, strict=True):
             if not isinstance(answer, TorilError):
                 self._settle(due, set(answer), now)

@@ -147,7 +147,7 @@ class Worker:
         try:
             async with asyncio.timeout(HAND_BACK_S):
                 await asyncio.gather(*(engine.hand_back_rest() for engine in self.engines))
-        except TimeoutError:
+        except (TimeoutError, RedisUnavailable):
             log.error("Redis is away: %d jobs stay active until their locks expire", self.running)
 
     # --- what the side tasks tell

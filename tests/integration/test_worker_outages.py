@@ -302,3 +302,42 @@ async def test_half_open_sockets_are_noticed(server, sight, settings, state):
                 await sight.until_count("completed", 301, timeout_s=15)
         await close_wires()
     reset_options()
+
+
+async def test_a_redis_that_is_frozen_when_a_lock_is_due_does_not_end_the_worker(server, sight):
+    runs: Counter[str] = Counter()
+    go_on = asyncio.Event()
+
+    async def hold(job):
+        runs[job.id] += 1
+        await go_on.wait()
+
+    async with working(hold, lock_duration_ms=1_500, stalled_interval_ms=250, max_stalled_count=9) as worker:
+        added = await queue("chat").add("x")
+        await eventually(lambda: runs)
+        with frozen(server):
+            await asyncio.wait({worker.died}, timeout=4)
+        assert not worker.died.done(), worker.died.result()
+        go_on.set()
+        await sight.until("completed", added.id, timeout_s=10)
+
+
+async def test_a_worker_stops_while_redis_is_away_and_processors_will_not_end(server):
+    started = asyncio.Event()
+    stopped = False
+
+    async def stubborn(job):
+        started.set()
+        while not stopped:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+
+    async with working(stubborn) as worker:
+        await queue("chat").add("x")
+        await asyncio.wait_for(started.wait(), 5)
+        await asyncio.to_thread(server.stop)
+        try:
+            outcome = await worker.stop()
+        finally:
+            stopped = True
+    assert outcome.unfinished == 1
