@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
-from queues.errors import InvalidInput, RedisUnavailable, TorilError
+from queues.errors import InvalidInput, TorilError
 from queues.options import Backoff, Keep, QueueOptions, get_options
 from queues.protocol import codec
 from queues.protocol.adding import NewJob, add_job
@@ -21,7 +21,6 @@ from queues.protocol.keys import RESERVED_IDS
 MAX_PRIORITY = 2_097_151
 #: Larger whole numbers are not exact in JavaScript.
 MAX_INTEGER = 2**53 - 1
-ANSWER_S = 1.9
 _INTEGER_ID = re.compile(r"-?\d+")
 #: Stands for data that was not given, which Node writes as {}; None is written as null.
 NO_DATA: Any = object()
@@ -75,12 +74,7 @@ class QueueHandle:
         Jobs without a priority run first, oldest first (lifo: newest first), then priority 1 before 2, up to 2097151.
         A job_id that the queue holds already adds nothing.
         """
-        command = self._command(name, data, options)
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                added = await wire(self.connection).submit(command)
-        except TimeoutError:
-            raise RedisUnavailable(f"Redis did not answer within {ANSWER_S} s.") from None
+        added = await wire(self.connection).call(self._command(name, data, options))
         return AddedJob(added, self.name, name)
 
     @property
