@@ -24,7 +24,7 @@ OTHER_DJANGO_NEEDS = (3, 12)
 def run(arguments: Sequence[str]) -> int:
     """Everything, or pytest alone where arguments are given; the exit code is the verdict."""
     try:
-        django, rest = _django_of(list(arguments))
+        django, rest = django_of(list(arguments))
         virtualenv = virtualenv_for_tests(django)
     except SetupFailed as error:
         print(f"bin/test: {error}", file=sys.stderr)
@@ -62,7 +62,7 @@ def environment(virtualenv: Virtualenv) -> dict[str, str]:
     return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(virtualenv.folder)}
 
 
-def _django_of(arguments: list[str]) -> tuple[str | None, list[str]]:
+def django_of(arguments: list[str]) -> tuple[str | None, list[str]]:
     if "--django" not in arguments:
         return None, arguments
     at = arguments.index("--django")
@@ -87,7 +87,7 @@ def _linters(virtualenv: Virtualenv, env: Mapping[str, str]) -> list[str]:
     checks: dict[str, Callable[[], str]] = {
         name: partial(_output_if_failed, virtualenv, env, command) for name, command in programs.items()
     }
-    checks["vendored files"] = _changed_vendored_files
+    checks["vendored files"] = changed_vendored_files
     failed = []
     for name, check in checks.items():
         began = time.monotonic()
@@ -108,7 +108,7 @@ def _output_if_failed(virtualenv: Virtualenv, env: Mapping[str, str], command: S
     return "" if done.returncode == 0 else done.stdout or f"exit code {done.returncode}"
 
 
-def _changed_vendored_files() -> str:
+def changed_vendored_files() -> str:
     """Vendored files that differ from SHA256SUMS, are missing, or are not listed there."""
     sums = VENDOR / "SHA256SUMS"
     if not sums.exists():

@@ -26,7 +26,7 @@ def ensure_browser() -> None:
         return
     say("chromium", "installing Debian's package")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium"
+    install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-liberation"
     done = subprocess.run(["/bin/sh", "-c", install], env=environment, stdout=subprocess.DEVNULL)
     if done.returncode:
         say("chromium", "apt-get could not install it; browser tests cannot run")

@@ -29,10 +29,12 @@ TORIL_ADMIN_USER and TORIL_ADMIN_PASSWORD from the environment, then .env.local,
 # An earlier web that is just ending still holds the port for a moment.
 PORT_PATIENCE_S = 2.0
 ADOPTION_PATIENCE_S = 15.0
-VALKEY_PATIENCE_S = 60.0
-WEB_PATIENCE_S = 60.0
+VALKEY_START_S = 60.0
+WEB_START_S = 60.0
 # Longer than the worker's own deadline, after which it hands back what it runs.
 WORKER_PATIENCE_S = 40.0
+# The web finishes actions that were begun; bulk ones work for up to five seconds.
+WEB_PATIENCE_S = 15.0
 
 
 class NotStarted(Exception):
@@ -130,8 +132,8 @@ class Start:
             self.supervisor.start([child])
         finally:
             os.close(held)
-        if not self.supervisor.run_until(self.valkey.answers, VALKEY_PATIENCE_S):
-            raise NotStarted(f"The embedded Valkey did not answer within {VALKEY_PATIENCE_S:.0f} s.")
+        if not self.supervisor.run_until(self.valkey.answers, VALKEY_START_S):
+            raise NotStarted(f"The embedded Valkey did not answer within {VALKEY_START_S:.0f} s.")
         say("redis", f"{server_version(self.valkey.url)}, embedded, its data in {self._shown(self.valkey.folder)}")
 
     def _claim_or_adopt(self) -> int | None:
@@ -167,10 +169,10 @@ class Start:
             say("worker", "none, for there is no processor yet: docs/processors.md shows how to write one")
             behind = [self._mirror()]
         self.supervisor.start(behind)
-        self.supervisor.start([self._child("web", self._web_command())])
+        self.supervisor.start([self._child("web", self._web_command(), patience_s=WEB_PATIENCE_S)])
         say("starting", ", ".join(["web", *(child.name for child in behind)]))
-        if not self.supervisor.run_until(self._web_answers, WEB_PATIENCE_S):
-            raise NotStarted(f"The web did not answer at {self.plan.address} within {WEB_PATIENCE_S:.0f} s.")
+        if not self.supervisor.run_until(self._web_answers, WEB_START_S):
+            raise NotStarted(f"The web did not answer at {self.plan.address} within {WEB_START_S:.0f} s.")
         if self.plan.has_demo:
             self.supervisor.start([self._child("traffic", self.plan.manage("demo"), is_quiet=True)])
 
