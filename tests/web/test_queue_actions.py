@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,7 @@ import pytest
 
 from queues.actions import bulk
 from queues.models import AuditEntry
+from tests.eventually import eventually
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.planted import count, plant_job, text_of
 
@@ -100,13 +102,13 @@ async def test_without_script_too(operator, connection, client_of_redis, prefix)
 
 async def test_what_failed_after_the_question_is_not_meant(operator, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 3)
-    asked = await operator.get(QUEUE + "?confirm=retry-all&status=failed", htmx=True)
-    plant_job(client_of_redis, prefix, "chat", "later", finishedOn=None)
-    client_of_redis.zadd(f"{prefix}:chat:failed", {"later": int(hidden(asked.content.decode())["before"]) + 60_000})
-    html = (
-        await operator.post(QUEUE + "?action=retry-all&status=failed", hidden(asked.content.decode()), htmx=True)
-    ).content.decode()
-    assert count(html, "failed") == 1
+    form = hidden((await operator.get(QUEUE + "?confirm=retry-all&status=failed", htmx=True)).content.decode())
+    later = int(form["before"]) + 1
+    plant_job(client_of_redis, prefix, "chat", "later", finishedOn=later)
+    client_of_redis.zadd(f"{prefix}:chat:failed", {"later": later})
+    await eventually(lambda: time.time() * 1000 > later)
+    html = (await operator.post(QUEUE + "?action=retry-all&status=failed", form | {"count": "9"}, htmx=True)).content
+    assert count(html.decode(), "failed") == 1
 
 
 async def test_promoting_all_delayed(operator, connection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from urllib.parse import quote
 
@@ -230,6 +231,42 @@ async def test_redis_away_leaves_the_figures_and_says_so_within_two_seconds(view
     assert count(html, "failed") == 7
     assert "Redis has not answered for" in html
     assert "These jobs cannot be listed now" in html
+    reset_options()
+
+
+async def is_old() -> bool:
+    return (await snapshot(max_age_s=60)).age_s > 1
+
+
+async def test_a_redis_that_hangs_holds_a_page_up_once_not_twice(viewer, settings, own_redis, prefix):
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": prefix}}}
+    reset_options()
+    with redis.Redis(port=own_redis.port) as client:
+        plant_failed(client, prefix, "chat", 7)
+    await page(viewer, QUEUE)
+    own_redis.process.send_signal(signal.SIGSTOP)
+    try:
+        # Figures are shared for a second; only then is Redis asked again.
+        await eventually(is_old)
+        began = time.monotonic()
+        html = await page(viewer, QUEUE + "?status=failed")
+        assert time.monotonic() - began < 2
+    finally:
+        own_redis.process.send_signal(signal.SIGCONT)
+    assert "Redis has not answered for" in html
+    reset_options()
+
+
+async def test_a_list_that_may_not_be_read_is_a_sentence(viewer, settings, own_redis, prefix):
+    with redis.Redis(port=own_redis.port) as client:
+        plant_failed(client, prefix, "chat", 7)
+        client.acl_setuser("ana", enabled=True, passwords=["+s3cret"], keys=["*"], commands=["+@all", "-zrevrange"])
+    url = own_redis.url.replace("redis://", "redis://ana:s3cret@")
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": url, "PREFIX": prefix}}}
+    reset_options()
+    html = text_of(await page(viewer, QUEUE + "?status=failed"))
+    assert "These jobs cannot be listed now" in html
+    assert "permission" in html.lower()
     reset_options()
 
 
