@@ -19,6 +19,8 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import DisallowedHost
+from django.db import OperationalError
+from django.db import connection as database
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -112,6 +114,19 @@ def _session(key: str | None) -> SessionBase:
 
 
 def _look_up(session_key: str) -> Visitor:
+    try:
+        return _asked(session_key)
+    except OperationalError:
+        pool = getattr(database, "pool", None)
+        if pool is None:
+            raise
+        # PostgreSQL may have been restarted: what was connected to it is thrown away, and it is asked once more.
+        database.close()
+        pool.check()
+        return _asked(session_key)
+
+
+def _asked(session_key: str) -> Visitor:
     asking = HttpRequest()
     asking.session = _session(session_key)
     user = get_user(asking)

@@ -12,6 +12,7 @@ import structlog
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -30,7 +31,7 @@ TITLES = {
     409: "Nothing was changed",
     429: "Too many attempts",
     502: "Redis refused",
-    503: "Redis does not answer",
+    503: "Not now",
 }
 #: Where the page shows an error fragment: what was clicked stays as it is.
 NOTICE = "#notices"
@@ -78,11 +79,15 @@ def answer(
 
 def unexpected(request: HttpRequest, error: BaseException | None) -> HttpResponse:
     """A 500 that tells the visitor an id and nothing else; the log has the id and the rest."""
-    error_id = secrets.token_hex(4)
-    log.error("unexpected error", id=error_id, method=request.method, path=request.path, exc_info=error)
-    message = f"An error that nobody expected. The log of the web process has the details under {error_id}."
-    response = answer(request, 500, message, "unexpected")
-    # Logged above, with its id: Django need not say it again without.
+    if isinstance(error, OperationalError | InterfaceError):
+        log.error("the database failed", path=request.path, error=str(error))
+        response = answer(request, 503, "The database does not answer. Nothing can be shown until it does.", "database")
+    else:
+        error_id = secrets.token_hex(4)
+        log.error("unexpected error", id=error_id, method=request.method, path=request.path, exc_info=error)
+        message = f"An error that nobody expected. The log of the web process has the details under {error_id}."
+        response = answer(request, 500, message, "unexpected")
+    # Logged above: Django need not say it again, with a traceback and without the id.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 

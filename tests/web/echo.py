@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.template import RequestContext, Template
 from django.urls import path
@@ -19,6 +20,7 @@ RAISED: dict[str, Exception] = {
     "changed": JobStateChanged("7", "retried", "active"),
     "redis": RedisUnavailable("Redis does not answer."),
     "bug": RuntimeError("a secret detail"),
+    "database": OperationalError("a secret detail"),
     "404": Http404("a secret detail"),
     "403": PermissionDenied("a secret detail"),
     "400": SuspiciousOperation("a secret detail"),

@@ -10,7 +10,17 @@ from django.contrib.auth.models import User
 from tests.web.browser import Browser
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.web.echo")]
-STATUSES = {"toril": 500, "gone": 404, "changed": 409, "redis": 503, "bug": 500, "404": 404, "403": 403, "400": 400}
+STATUSES = {
+    "toril": 500,
+    "gone": 404,
+    "changed": 409,
+    "redis": 503,
+    "bug": 500,
+    "database": 503,
+    "404": 404,
+    "403": 403,
+    "400": 400,
+}
 
 
 @pytest.fixture
