@@ -118,7 +118,7 @@ class _Signals:
             self._loop.call_soon_threadsafe(self._stop.set)
         elif self._count == 2:
             self._loop.call_soon_threadsafe(self._worker.hurry)
-            _leave_in(LEAVE_AT_ONCE_S * 2, Exit.HANDED_BACK)
+            _leave_in(LEAVE_AT_ONCE_S * 1.5, Exit.HANDED_BACK)
         else:
             os._exit(Exit.HANDED_BACK)
 

@@ -1,0 +1,271 @@
+"""`manage.py runworkers` as a process of its own, with real signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from queues import queue
+from queues.protocol.blocking import close_blocking
+from tests.eventually import eventually_sync
+from tests.working import Sight
+
+ROOT = Path(__file__).resolve().parents[2]
+BUSY_S = 6
+pytestmark = pytest.mark.acceptance
+
+
+class Process:
+    """One `runworkers`; what it says goes to a file."""
+
+    def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
+        self.log = log
+        with log.open("w") as lines:
+            self.popen = subprocess.Popen(
+                [*before, sys.executable, "manage.py", "runworkers", *arguments],
+                cwd=ROOT,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=lines,
+                stderr=subprocess.STDOUT,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def ready(self) -> Process:
+        eventually_sync(lambda: "is ready" in self.said() or self.popen.poll() is not None, 40, "the worker is ready")
+        assert self.popen.poll() is None, self.said()
+        return self
+
+    def exit_code(self, timeout_s: float) -> int:
+        """The seconds are for an idle machine; a busy one gets more."""
+        return self.popen.wait(timeout_s + BUSY_S)
+
+
+class Ledger:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self, what: str) -> list[tuple[str, float]]:
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        return [(job_id, float(at)) for job_id, _, did, at in (line.split() for line in lines) if did == what]
+
+    def count(self, what: str) -> Counter[str]:
+        return Counter(job_id for job_id, _ in self.entries(what))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture
+def sight(client_of_redis, prefix) -> Sight:
+    return Sight(client_of_redis, prefix, "work")
+
+
+@pytest.fixture
+def start(connection, redis_server, prefix, tmp_path, ledger) -> Iterator[Callable[..., Process]]:
+    """Start a worker process; whatever is left of them is killed when the test ends."""
+    started: list[Process] = []
+
+    def run(*arguments: str, before: list[str] | None = None, **environ: str) -> Process:
+        base = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "TORIL_"))}
+        base |= {
+            "DJANGO_SETTINGS_MODULE": "tests.acceptance.worker_settings",
+            "SECRET_KEY": "tests-only",
+            "REDIS_URL": redis_server.url,
+            "QUEUE_PREFIX": prefix,
+            "LEDGER": str(ledger.path),
+            "EXTRA_APPS": "tests.acceptance.workapp",
+        }
+        process = Process(base | environ, list(arguments), tmp_path / f"log{len(started)}", before or [])
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            process.popen.kill()
+        process.popen.wait(5)
+    close_blocking()
+
+
+def add(name: str, seconds: float, count: int = 1) -> list[str]:
+    return [queue("work").sync.add(name, {"s": seconds}).id for _ in range(count)]
+
+
+def test_it_says_what_it_is_ready_for_and_what_it_runs(start, sight, ledger):
+    process = start("--name", "anna").ready()
+    (job_id,) = add("sleep", 0.01)
+    eventually_sync(lambda: sight.ids("completed") == [job_id])
+    process.popen.terminate()
+    assert process.exit_code(5) == 0
+    said = process.said()
+    assert "worker anna is ready" in said
+    assert "work (5 at once): “sleep” tests.acceptance.workapp.jobs.sleep" in said
+    assert "other (1 at once): tests.acceptance.workapp.jobs.other" in said
+    assert f"started work {job_id} “sleep” (attempt 1 of 1)" in said
+    assert f"completed work {job_id} “sleep” (attempt 1 of 1) in 1" in said
+    assert "exit code 0" in said
+    assert sight.job(job_id)["pb"] == "anna"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_running_jobs_finish_and_starts_no_more(start, sight, ledger, number):
+    process = start("--queues", "work", CONCURRENCY="20").ready()
+    add("sleep", 1.5, 15)
+    add("thread", 1.5, 15)
+    eventually_sync(lambda: len(ledger.entries("start")) == 20)
+    sent = time.time()
+    process.popen.send_signal(number)
+    assert process.exit_code(6) == 0
+    assert len(ledger.entries("done")) == len(sight.ids("completed")) == 20
+    assert max(at for _, at in ledger.entries("start")) < sent + 0.5
+    assert len(sight.ids("wait")) == 10
+    sight.assert_all_over()
+
+
+@pytest.mark.parametrize("name", ["sleep", "thread"])
+def test_what_does_not_finish_in_time_is_waiting_again_with_its_attempts_whole(start, sight, ledger, name):
+    process = start("--drain-timeout", "0.5").ready()
+    added = add(name, 60, 3)
+    eventually_sync(lambda: len(ledger.entries("start")) == 3)
+    process.popen.terminate()
+    assert process.exit_code(4) == 3
+    assert sorted(sight.ids("wait")) == added
+    assert all(sight.job(job_id).get("atm", "0") == "0" for job_id in added)
+    sight.assert_all_over()
+    assert "handing them back" in process.said()
+    assert "Traceback" not in process.said()
+
+
+@pytest.mark.parametrize("name", ["sleep", "thread", "block"])
+def test_a_second_signal_ends_it_now(start, sight, ledger, name):
+    process = start().ready()
+    add(name, 30)
+    eventually_sync(lambda: ledger.entries("start"))
+    process.popen.terminate()
+    eventually_sync(lambda: "stops: no new jobs" in process.said() or name == "block")
+    process.popen.send_signal(signal.SIGINT)
+    assert process.exit_code(2) == 3
+    if name != "block":
+        assert len(sight.ids("wait")) == 1
+    assert "Traceback" not in process.said()
+
+
+def test_it_also_stops_while_redis_is_away(start, own_redis, ledger, settings):
+    from queues.options import reset_options
+
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "away"}}}
+    reset_options()
+    process = start("--drain-timeout", "0.5", REDIS_URL=own_redis.url, QUEUE_PREFIX="away").ready()
+    add("sleep", 30)
+    eventually_sync(lambda: ledger.entries("start"))
+    own_redis.stop()
+    process.popen.terminate()
+    assert process.exit_code(6) == 3
+
+
+def test_it_waits_for_a_redis_that_is_not_there_yet(start, own_redis):
+    own_redis.stop()
+    process = start(REDIS_URL=own_redis.url)
+    eventually_sync(lambda: "Redis cannot be reached" in process.said(), 20)
+    own_redis.start()
+    process.ready()
+    process.popen.terminate()
+    assert process.exit_code(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "sentence"),
+    [
+        ([], {"EXTRA_APPS": ""}, "There is no processor"),
+        (["--queues", "work,nope"], {}, "Queue “nope” has no processor; these have: other, work."),
+        ([], {"EXTRA_APPS": "tests.acceptance.brokenapp"}, "tests.acceptance.brokenapp.jobs cannot be imported"),
+        ([], {"USE_JOB_QUEUE": "false"}, "USE_JOB_QUEUE is false"),
+        ([], {"REDIS_URL": "http://nowhere"}, "REDIS_URL must begin with"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence_and_a_code(start, arguments, environ, sentence):
+    process = start(*arguments, **environ)
+    assert process.exit_code(20) == 1
+    assert sentence in process.said()
+    assert "Traceback" not in process.said()
+
+
+@pytest.mark.parametrize("arguments", [["--concurrency", "0"], ["--drain-timeout", "-1"], ["--concurrency", "many"]])
+def test_bad_flags_are_named(start, arguments):
+    process = start(*arguments)
+    assert process.exit_code(20) == 2
+    assert arguments[0] in process.said()
+
+
+def test_only_the_named_queues_are_worked_on(start, sight, ledger, client_of_redis, prefix):
+    start("--queues", "other").ready()
+    add("sleep", 0)
+    queue("other").sync.add("x")
+    eventually_sync(lambda: ledger.entries("done"))
+    assert len(sight.ids("wait")) == 1
+
+
+def test_every_job_of_killed_workers_is_run_by_others(start, sight, ledger):
+    fleet = [start("--queues", "work", CONCURRENCY="8").ready() for _ in range(2)]
+    added = add("sleep", 0.05, 400)
+    dice = random.Random(7)
+    for _ in range(5):
+        time.sleep(0.4)
+        victim = dice.randrange(2)
+        fleet[victim].popen.kill()
+        fleet[victim] = start("--queues", "work", CONCURRENCY="8")
+    eventually_sync(lambda: len(sight.ids("completed")) == 400, 40, "all jobs complete")
+    done = ledger.count("done")
+    assert set(done) == set(added)
+    # Run more than once: only what a killed process held.
+    assert sum(count - 1 for count in ledger.count("start").values()) <= 5 * 8
+    sight.assert_all_over()
+
+
+def test_blocking_async_processors_run_once_each(start, sight, ledger):
+    """THREATS.md A2.1: the reference completes none of these."""
+    for _ in range(3):
+        start("--queues", "work", CONCURRENCY="4").ready()
+    added = add("block", 2.5, 10)
+    eventually_sync(lambda: len(sight.ids("completed")) == 10, 40, "all jobs complete")
+    assert ledger.count("start") == Counter(added)
+    assert sight.events("stalled") == []
+
+
+def test_full_disk_for_logs_stops_no_job(start, sight, ledger):
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    process = start(before=["sh", "-c", 'exec "$0" "$@" >/dev/full 2>&1'])
+    added = add("sleep", 0.01, 5)
+    eventually_sync(lambda: sorted(sight.ids("completed")) == added, 20)
+    process.popen.terminate()
+    assert process.exit_code(5) in (0, 120)
+
+
+def test_it_works_as_the_first_process_of_a_container(start, sight, ledger):
+    unshare = ["unshare", "--pid", "--fork"]
+    if not shutil.which("unshare") or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this system lets nobody make a process namespace")
+    process = start("--drain-timeout", "5", before=unshare).ready()
+    add("sleep", 1, 2)
+    eventually_sync(lambda: len(ledger.entries("start")) == 2)
+    inner = subprocess.run(["pgrep", "-P", str(process.popen.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(inner[0]), signal.SIGTERM)
+    assert process.exit_code(6) == 0
+    assert len(sight.ids("completed")) == 2

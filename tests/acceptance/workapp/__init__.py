@@ -1,0 +1,1 @@
+"""An app whose jobs.py the workers discover."""
