@@ -77,7 +77,7 @@ async def record(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[
     """
     task = asyncio.create_task(_recorded(deed, act, ending), name=f"action {deed.action}")
     _under_way.add(task)
-    task.add_done_callback(_ended)
+    task.add_done_callback(_under_way.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -93,13 +93,6 @@ async def settle() -> None:
     mine = {task for task in _under_way if task.get_loop() is loop}
     if mine:
         await asyncio.wait(mine)
-
-
-def _ended(task: asyncio.Task[Any]) -> None:
-    _under_way.discard(task)
-    if not task.cancelled():
-        # Retrieved here too, for a caller that has gone.
-        task.exception()
 
 
 async def _recorded(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[T], Ending]) -> T:

@@ -157,22 +157,24 @@ async def test_a_job_that_fails_again_at_once_is_not_retried_again(connection, c
     """A worker whose clock is behind writes its failures before the moment at which the plan was made."""
     from queues.protocol import writes
 
-    plant_failed(client_of_redis, prefix, "chat", 300)
+    ids = plant_failed(client_of_redis, prefix, "chat", 300)
+    client_of_redis.zadd(f"{prefix}:chat:failed", {job_id: n for n, job_id in enumerate(ids[:250])})
+    client_of_redis.delete(f"{prefix}:chat:7")
     retry, retried = writes.retry_jobs, []
 
     async def retried_and_failed(connection, queue, state, ids):
         answers = await retry(connection, queue, state, ids)
-        retried.extend(ids)
+        done = [job_id for job_id, answer in zip(ids, answers, strict=True) if answer is None]
+        retried.extend(done)
         client_of_redis.delete(f"{prefix}:chat:wait")
-        for job_id in ids:
-            client_of_redis.zadd(f"{prefix}:chat:failed", {job_id: asked.before_ms - 1})
+        client_of_redis.zadd(f"{prefix}:chat:failed", dict.fromkeys(done, 1000))
         return answers
 
     monkeypatch.setattr(writes, "retry_jobs", retried_and_failed)
     asked = await plan(connection, "chat", "retry-all", "failed")
     progress = await run(ana, asked)
-    assert progress.done == 300
-    assert sorted(retried, key=int) == [str(n) for n in range(1, 301)]
+    assert (progress.done, progress.skipped, progress.finished) == (299, 1, True)
+    assert sorted(retried, key=int) == [job_id for job_id in ids if job_id != "7"]
 
 
 async def test_promote_all_leaves_a_schedulers_next_run_and_says_so(connection, chat):
@@ -224,7 +226,7 @@ async def test_clean_of_waiting_jobs_passes_what_stays_at_the_end_where_the_next
 
 @pytest.mark.parametrize("suffix", ["wait", "prioritized", "delayed"])
 async def test_thousands_that_stay_do_not_hide_those_that_go(connection, chat, suffix):
-    mixed = [f"{'old' if n % 3 == 0 else 'young'}{n:05}" for n in range(3_600)]
+    mixed = [f"{'old' if n % 3 == 0 else 'young'}{n:05}" for n in range(2_400)]
     old = [job_id for job_id in mixed if job_id.startswith("old")]
     young = [job_id for job_id in mixed if job_id.startswith("young")]
     chat.hashes(old, age_ms=2 * HOUR_MS)
@@ -235,9 +237,9 @@ async def test_thousands_that_stay_do_not_hide_those_that_go(connection, chat, s
         chat.client.zadd(f"{chat.base}{suffix}", {job_id: n for n, job_id in enumerate(mixed)})
     state = "waiting" if suffix == "wait" else suffix
     asked = await plan(connection, "chat", "clean", state, grace_ms=HOUR_MS)
-    assert asked.count == 1_200
+    assert asked.count == 800
     progress = await run(ana, asked, budget_s=30)
-    assert (progress.done, progress.skipped, progress.left, progress.finished) == (1_200, 0, 0, True)
+    assert (progress.done, progress.skipped, progress.left, progress.finished) == (800, 0, 0, True)
     assert chat.ids(suffix) == young
     assert chat.job_keys() == set(young)
 

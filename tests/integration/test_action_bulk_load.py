@@ -14,7 +14,7 @@ from queues.actions import walks
 from queues.actions.actor import Actor
 from queues.actions.audit import settle
 from queues.actions.bulk import plan, run
-from queues.errors import RedisUnavailable
+from queues.errors import RedisRefused, RedisUnavailable
 from queues.models import AuditEntry, Outcome
 from queues.options import reset_options
 from queues.protocol import selection, writes
@@ -199,6 +199,25 @@ async def test_redis_killed_midway_leaves_an_honest_answer_and_row(mortal, prefi
     assert (entry.outcome, entry.affected) == (Outcome.FAILED, progress.done)
 
 
+async def test_a_connection_cut_midway_stops_the_run_though_redis_is_there_again(mortal, prefix):
+    with redis.Redis(port=mortal.port) as client:
+        plant_failed(client, prefix, "chat", 5_000)
+        asked = await plan("default", "chat", "retry-all", State.FAILED)
+        request = asyncio.create_task(run(ana, asked, budget_s=30))
+        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 5_000)
+        for row in client.client_list():
+            if int(row["id"]) != client.client_id():
+                client.client_kill_filter(_id=row["id"])
+        progress = await request
+        assert not progress.finished
+        assert "Redis" in progress.error
+        assert progress.done + progress.skipped + progress.left == 5_000
+        again = await run(ana, await plan("default", "chat", "retry-all", "failed", before_ms=asked.before_ms))
+        assert again.finished
+        waiting = client.lrange(f"{prefix}:chat:wait", 0, -1)
+        assert (len(waiting), len(set(waiting))) == (5_000, 5_000)
+
+
 async def test_redis_away_from_the_start_is_an_error_and_a_row(mortal):
     asked = await plan("default", "chat", "retry-all", "failed")
     asked = type(asked)("default", "chat", "retry-all", State.FAILED, 5, asked.before_ms, "")
@@ -206,6 +225,15 @@ async def test_redis_away_from_the_start_is_an_error_and_a_row(mortal):
     with pytest.raises(RedisUnavailable):
         await run(ana, asked)
     assert (await AuditEntry.objects.aget()).outcome == Outcome.FAILED
+
+
+def test_silence_and_a_refusal_of_every_job_stop_the_work_and_one_refusal_does_not():
+    with pytest.raises(RedisUnavailable):
+        walks.Step(5, unanswered=1).check()
+    with pytest.raises(RedisRefused, match="OOM"):
+        walks.Step(0, {"1": "Redis refused: OOM.", "2": "Redis refused: OOM."}).check()
+    walks.Step(1, {"2": "Redis refused: WRONGTYPE."}).check()
+    walks.Step(0, {"1": "it is gone"}).check()
 
 
 @pytest.mark.parametrize("way", [walks.ScoreWalk, walks.PromoteWalk, walks.PlaceWalk])

@@ -81,9 +81,9 @@ async def test_the_last_page_of_many_is_as_quick_as_the_first(connection, client
             best = min(best, time.perf_counter() - began)
         return best
 
-    first = await took(1)
-    assert await took(400) < first * 3
-    assert await took(200) < first * 3
+    longest = await took(1) * 3 + 0.02
+    assert await took(400) < longest
+    assert await took(200) < longest
 
 
 async def test_odd_jobs_in_a_list_show_what_is_wrong_and_spare_the_others(connection, client_of_redis, prefix):

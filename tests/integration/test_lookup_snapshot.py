@@ -13,7 +13,7 @@ from queues.errors import RedisUnavailable
 from queues.lookups import discovery
 from queues.lookups.snapshot import forget, refresh, snapshot
 from queues.options import reset_options
-from queues.protocol import writes
+from queues.protocol import reads, writes
 from tests.eventually import eventually
 from tests.planting import plant_failed, plant_waiting
 
@@ -112,6 +112,9 @@ async def test_a_queue_whose_meta_vanished_goes_without_waiting_for_a_walk(conne
     seen = await snapshot(connection, max_age_s=0)
     assert [queue.name for queue in seen.queues] == ["kept"]
     assert calls(client_of_redis, "scan") == before
+    before = calls(client_of_redis, "llen")
+    await snapshot(connection, max_age_s=0)
+    assert calls(client_of_redis, "llen") - before == 3
 
 
 async def test_a_queue_that_is_only_empty_stays(connection, client_of_redis, prefix):
@@ -223,6 +226,31 @@ async def test_a_frozen_redis_holds_a_page_up_for_less_than_two_seconds_and_only
         return not (await snapshot(max_age_s=0)).error
 
     await eventually(is_back, timeout_s=5)
+
+
+async def test_a_keyspace_that_takes_long_to_walk_is_walked_on_while_the_page_answers(connection, monkeypatch):
+    walked = asyncio.Event()
+    names = reads.queue_names
+
+    async def slow(connection):
+        await walked.wait()
+        return await names(connection)
+
+    monkeypatch.setattr(reads, "queue_names", slow)
+    await plant_waiting(connection, "chat")
+    began = time.monotonic()
+    with pytest.raises(RedisUnavailable, match="did not answer within"):
+        await snapshot(connection)
+    assert time.monotonic() - began < 2
+    walked.set()
+
+    async def is_there():
+        try:
+            return (await snapshot(connection, max_age_s=0)).queue("chat")
+        except RedisUnavailable:
+            return None
+
+    await eventually(is_there)
 
 
 async def test_a_user_who_may_not_list_clients_still_sees_the_queues(away, settings, prefix):
