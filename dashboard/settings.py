@@ -110,6 +110,9 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/admin/queues/"
 LOGOUT_REDIRECT_URL = "sign-in"
+# Names of our own: cookies know no ports, and another Django on this host would sign people out. With https the browser
+# holds them to this host and path alone (`__Host-`).
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}toril_{name}" for name in ("session", "csrf"))
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

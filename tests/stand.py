@@ -38,7 +38,7 @@ class Stand:
         self.folder = folder
         self.environ: Mapping[str, str] = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "dashboard.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.stand_settings",
             "VAR_DIR": str(folder),
             "REDIS_URL": redis_url,
             "QUEUE_PREFIX": prefix,
@@ -67,8 +67,8 @@ class Stand:
         return process
 
     def web(self) -> str:
-        """Start daphne as `bin/up` does and wait until it answers; its address."""
-        port = free_port()
+        """Start daphne as `bin/up` does and wait until it answers; its address, the same at each start."""
+        port = int(self.address.rpartition(":")[2]) if self.address else free_port()
         options = ["-b", "127.0.0.1", "-p", str(port), "--ping-interval", "5", "--ping-timeout", "10"]
         process = self.start("web", sys.executable, "-m", "daphne", *options, "dashboard.asgi:application")
         self.address = f"http://127.0.0.1:{port}"
@@ -103,8 +103,14 @@ class Stand:
             headers={"Referer": self.address},
         )
         assert answer.status_code in (302, 303), answer.text[:500]
-        client.headers.update({"X-CSRFToken": client.cookies["csrftoken"], "Referer": self.address})
+        client.headers.update({"X-CSRFToken": client.cookies["toril_csrf"], "Referer": self.address})
         return client
+
+    def stop(self, name: str) -> None:
+        """End one process, as an operator would."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
 
     def close(self) -> None:
         for process in self.processes.values():

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 async def session_of(user: User) -> str:
     client = AsyncClient()
     await client.aforce_login(user)
-    return client.cookies["sessionid"].value
+    return client.cookies["toril_session"].value
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ async def test_an_expired_session_is_no_session(viewer):
     await Session.objects.aupdate(expire_date=timezone.now() - timedelta(seconds=1))
     answer = await viewer.get("/admin/queues")
     assert answer.status_code == 302
-    assert answer.cookies["sessionid"].value == ""
+    assert answer.cookies["toril_session"].value == ""
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
@@ -124,7 +124,7 @@ async def test_a_new_password_ends_the_old_sessions(viewer):
 
 @pytest.mark.parametrize("key", ["x", "a" * 32, "' or 1=1 --", "é", "\x00", "a" * 5000])
 async def test_a_made_up_session_is_nobodys(anonymous, key):
-    anonymous.cookies["sessionid"] = key
+    anonymous.cookies["toril_session"] = key
     assert (await anonymous.get("/admin/queues")).status_code == 302
 
 
@@ -216,7 +216,7 @@ async def test_the_probe_asks_nothing_even_with_a_cookie_and_a_strange_host(view
 
 async def test_looking_does_not_write_the_session(viewer):
     answer = await viewer.get("/admin/queues")
-    assert "sessionid" not in answer.cookies
+    assert "toril_session" not in answer.cookies
 
 
 async def test_a_host_that_is_not_ours_is_refused(viewer, anonymous):

@@ -102,7 +102,7 @@ async def test_a_post_with_a_token_from_another_site_changes_nothing(admin, ever
     before = everything()
     browser = strict(admin)
     await browser.get("/admin/queues/")
-    token = browser.cookies["csrftoken"].value
+    token = browser.cookies["toril_csrf"].value
     for origin in (
         "https://evil.example",
         "null",

@@ -74,21 +74,21 @@ async def test_wrong_name_wrong_password_and_disabled_account_get_one_answer(ano
 
 async def test_the_session_changes_at_sign_in(anonymous, ada):
     planted = (await anonymous.asession()).session_key
-    anonymous.cookies["sessionid"] = planted
+    anonymous.cookies["toril_session"] = planted
     await sign_in(anonymous)
-    assert anonymous.cookies["sessionid"].value != planted
+    assert anonymous.cookies["toril_session"].value != planted
 
 
 async def test_the_cookie_is_for_the_browser_alone_and_for_twelve_hours(anonymous, ada):
-    cookie = (await sign_in(anonymous)).cookies["sessionid"]
+    cookie = (await sign_in(anonymous)).cookies["toril_session"]
     assert (cookie["httponly"], cookie["samesite"], cookie["max-age"]) == (True, "Lax", 12 * 3600)
 
 
 async def test_after_sign_out_the_old_cookie_opens_nothing(anonymous, ada):
     await sign_in(anonymous)
-    key = anonymous.cookies["sessionid"].value
+    key = anonymous.cookies["toril_session"].value
     assert (await anonymous.post("/sign-out"))["Location"] == "/sign-in"
-    anonymous.cookies["sessionid"] = key
+    anonymous.cookies["toril_session"] = key
     assert (await anonymous.get("/admin/"))["Location"].startswith("/sign-in")
 
 
@@ -106,7 +106,7 @@ async def test_signing_in_needs_the_token_of_its_form(ada):
     strict = Browser(enforce_csrf_checks=True)
     assert (await sign_in(strict)).status_code == 403
     await strict.get("/sign-in")
-    token = strict.cookies["csrftoken"].value
+    token = strict.cookies["toril_csrf"].value
     assert (await sign_in(strict, csrfmiddlewaretoken=token)).status_code == 302
 
 
