@@ -27,6 +27,7 @@ STATES = {
     "failed": State.FAILED,
 }
 LATEST_MS = 253_402_300_799_000
+FINISHED = (b"completed", b"failed")
 RESULTS = {"completed": b"returnvalue", "failed": b"failedReason"}
 
 
@@ -44,6 +45,8 @@ class Life:
     is_cut: bool = False
     attempts_made: int | None = None
     removed_ms: int | None = None
+    #: It begins where a finished job was put back.
+    is_retry: bool = False
 
     @property
     def final(self) -> State | None:
@@ -89,6 +92,8 @@ def _add(lives: list[Life], event: Event, limit: int) -> None:
     if not lives or event.type == "added" or (lives[-1].removed_ms and event.type in STATES):
         lives.append(Life(at_ms))
     life = lives[-1]
+    if life.state is None:
+        life.is_retry = event.fields.get(b"prev") in FINISHED
     if event.type == "added":
         life.added_ms, life.name = at_ms, codec.text(event.fields.get(b"name", b""))
     elif event.type == "removed":

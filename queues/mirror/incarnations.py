@@ -91,7 +91,9 @@ def _match(life: Life, family: Mapping[int, Job]) -> Job | None:
 
 
 def _is_told_again(life: Life, closed: Job) -> bool:
-    """Events from before the mirror's look at the sets are read after it."""
+    """Events from before the mirror's look at the sets are read after it; and what was closed may have been retried."""
+    if life.is_retry:
+        return True
     ended = closed.finished_on_ms
     if ended is None:
         return life.added_ms is None or abs(closed.timestamp_ms - life.added_ms) <= ADDING_MS
@@ -115,16 +117,24 @@ def _unread(connection: str, queue: str, job_id: str, life: Life) -> Job:
 
 def _end(job: Job, life: Life, now: datetime) -> None:
     """Close the row with what the events told of its end."""
+    was_open = job.removed_at is None
+    if life.is_retry and job.finished_on_ms is not None and job.finished_on_ms <= life.first_ms:
+        # BullMQ drops these when it puts the job back.
+        job.processed_on_ms = job.finished_on_ms = None
+        job.failed_reason = job.return_value = ""
+    was_finished = job.finished_on_ms is not None and State(job.state).is_finished
     if life.final is not None and life.final_ms is not None:
         _finish(job, life.final, life.final_ms, life)
-    elif life.state is not None and not State(job.state).is_finished:
+    elif life.state is not None and not was_finished:
         job.state = life.state.value
     if job.processed_on_ms is None:
         job.processed_on_ms = life.active_ms
     if life.attempts_made is not None:
         job.attempts_made = life.attempts_made
-    if job.removed_at is None:
-        job.removed_at = now if life.ended_ms is None else datetime.fromtimestamp(life.ended_ms / 1000, UTC)
+    if life.ended_ms is None:
+        job.removed_at = job.removed_at or now
+    elif was_open or life.is_retry or not was_finished:
+        job.removed_at = datetime.fromtimestamp(life.ended_ms / 1000, UTC)
 
 
 def _finish(job: Job, final: State, final_ms: int, life: Life) -> None:

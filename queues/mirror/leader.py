@@ -1,8 +1,8 @@
 """One mirror leads per database: whoever holds the lease writes, the others wait to take over.
 
-No clock is compared between machines: a lease is free when it was given back, or when it did not change for as long as
-it lasts, measured by the one who waits. A leader that was only slow is shut out by the epoch, which it must still hold
-in the transaction of everything it writes.
+No clock is compared between machines: a lease is free when it was given back, when it did not change for as long as it
+lasts, measured by the one who waits, or when its holder ran on this very machine and is dead. A leader that was only
+slow is shut out by the epoch, which it must still hold in the transaction of everything it writes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.db import models, transaction
@@ -43,14 +46,38 @@ class Seen:
 
 def holder_name() -> str:
     """Says where the leader is; unique even where process ids come back."""
-    return f"{socket.gethostname()[:64]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return f"{socket.gethostname()[:48]}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{_machine()}"
+
+
+@cache
+def _machine() -> str:
+    """Within what a process id means something: this start of this kernel, this container. Empty where unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot[:18]}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""
+
+
+def is_dead(holder: str) -> bool:
+    """Whether it surely is: of another machine's processes nothing is known."""
+    _, pid, _, machine = ["", "", "", *holder.rsplit(":", 3)][-4:]
+    if not machine or machine != _machine() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class Leader:
     """This process's claim to lead. Synchronous: it runs where the database is spoken to."""
 
-    def __init__(self, name: str = NAME, lasts_s: float = LASTS_S) -> None:
-        self.name, self.lasts_s = name, lasts_s
+    def __init__(self, name: str = NAME, lasts_s: float = LASTS_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.lasts_s, self._clock = name, lasts_s, clock
         self.holder = holder_name()
         self.epoch = 0
         self._seen: Seen | None = None
@@ -60,7 +87,7 @@ class Leader:
         Lease.objects.get_or_create(name=self.name)
         with transaction.atomic():
             lease = Lease.objects.select_for_update().get(name=self.name)
-            if lease.holder and not self._is_stale(lease):
+            if lease.holder and not is_dead(lease.holder) and not self._is_stale(lease):
                 return False
             lease.holder, lease.epoch, lease.until = self.holder, lease.epoch + 1, self._until()
             lease.save()
@@ -70,8 +97,8 @@ class Leader:
     def _is_stale(self, lease: Lease) -> bool:
         value = (lease.holder, lease.epoch, lease.until)
         if self._seen is None or self._seen.value != value:
-            self._seen = Seen(value, time.monotonic())
-        return time.monotonic() - self._seen.since >= self.lasts_s
+            self._seen = Seen(value, self._clock())
+        return self._clock() - self._seen.since >= self.lasts_s
 
     def renew(self) -> None:
         """Say that we are alive. Raises LeaseLost."""

@@ -21,7 +21,7 @@ from queues.protocol import writes
 from queues.protocol.connections import keys
 from queues.protocol.reads import state_ids
 from queues.states import State
-from tests.eventually import eventually_sync
+from tests.eventually import eventually, eventually_sync
 from tests.mirroring import add, finish, redis, start
 from tests.stand import Stand
 
@@ -106,9 +106,10 @@ async def test_killed_at_random_moments_of_a_storm_it_loses_and_doubles_nothing(
     sys.stdout.write(f"STORM_SEED={seed}\n")
     dice = random.Random(seed)
     async with storm(connection, prefix, dice, flushes):
-        for _ in range(int(os.environ.get("STORM_KILLS", "6"))):
+        for n in range(int(os.environ.get("STORM_KILLS", "6"))):
             process = stand.mirror()
-            await asyncio.sleep(1.0 + dice.random() * 1.5)
+            await eventually(lambda n=n: stand.log("mirror").count("this mirror leads") > n, 30, "it leads")
+            await asyncio.sleep(dice.random() * 2)
             process.kill()
             process.wait()
     stand.mirror()

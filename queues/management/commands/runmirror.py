@@ -8,8 +8,9 @@ import os
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from queues.errors import ConfigurationError
 from queues.mirror.service import Mirror
 from queues.options import get_options
 
@@ -28,20 +29,24 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not get_options().use_job_queue:
-            self.stdout.write("USE_JOB_QUEUE is false: there are no queues to mirror.")
-            return
-        if options["nice"] > 0:
-            os.nice(options["nice"])
-        asyncio.run(run(list(get_options().connections)))
+        if not log.hasHandlers():
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        try:
+            configured = get_options()
+            if not configured.use_job_queue:
+                raise CommandError("USE_JOB_QUEUE is false: there are no queues to mirror.")
+            if options["nice"] > 0:
+                os.nice(options["nice"])
+            asyncio.run(run(list(configured.connections)))
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
 
 
 async def run(connections: list[str]) -> None:
     """Until SIGTERM or SIGINT."""
     mirror = asyncio.create_task(Mirror(connections).run(), name="mirror")
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, mirror.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, mirror.cancel)
     try:
         await mirror
     except asyncio.CancelledError:
