@@ -22,6 +22,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         "connections": tuple(get_options().connections),
         "csp_nonce": getattr(request, "csp_nonce", ""),
         "is_demo": getattr(settings, "DEMO", False),
+        "is_embedded": getattr(settings, "IS_EMBEDDED", False),
     }
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 
 from dashboard import links
 from dashboard.pages.job import job_page
 from dashboard.pages.queue import queue_page
+from dashboard.request import Request
 
 
-async def by_query(request: HttpRequest) -> HttpResponse:
+async def by_query(request: Request) -> HttpResponse:
     name, job_id = request.GET.get("name"), request.GET.get("id")
     if name is None:
         return HttpResponseRedirect(links.overview_url())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,6 +15,7 @@ from dashboard.errors import wants_fragment
 from dashboard.links import fragment_id
 from dashboard.live.fragments import Status
 from dashboard.moments import now_ms
+from dashboard.request import Request
 from queues.errors import ConfigurationError, NotFound
 from queues.lookups.snapshot import Snapshot
 from queues.models import Queue
@@ -28,7 +29,7 @@ class SeeOther(HttpResponseRedirect):
     status_code = 303
 
 
-def known_connection(request: HttpRequest) -> str:
+def known_connection(request: Request) -> str:
     """The connection that the address names. Raises NotFound where there is no such one."""
     name = connection_of(request)
     try:
@@ -51,7 +52,7 @@ def frame(snapshot: Snapshot | None, **more: Any) -> dict[str, Any]:
     }
 
 
-def go(request: HttpRequest, url: str, message: str, kind: str = "done") -> HttpResponse:
+def go(request: Request, url: str, message: str, kind: str = "done") -> HttpResponse:
     """Leave for another page, and say there what was done."""
     if message:
         messages.success(request, message, extra_tags=kind)
@@ -61,7 +62,7 @@ def go(request: HttpRequest, url: str, message: str, kind: str = "done") -> Http
 
 
 def swap(
-    request: HttpRequest, template: str, context: dict[str, Any], message: str, kind: str = "done", status: int = 200
+    request: Request, template: str, context: dict[str, Any], message: str, kind: str = "done", status: int = 200
 ) -> HttpResponse:
     """The changed fragment for htmx, with what was done for #notices."""
     notice = render_to_string("notice.html", {"notice": {"tags": kind, "message": message}}) if message else ""

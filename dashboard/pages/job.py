@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
@@ -19,6 +20,7 @@ from dashboard.pages.columns import Columns
 from dashboard.pages.frame import figures_of, frame, go, known_connection, swap
 from dashboard.pages.listing import Listing
 from dashboard.pages.timeline import timeline
+from dashboard.request import Request
 from queues.actions.actor import Actor
 from queues.actions.jobs import promote_job, remove_job, retry_job
 from queues.errors import InvalidInput, JobNotFound, Refused, TorilError
@@ -26,12 +28,15 @@ from queues.lookups.jobs import JobDetail, job_detail, job_payload
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import Job, Queue
 from queues.options import get_options
+from queues.protocol import reads
+from queues.protocol.codec import raw
 
+MOST_LOG_LINES = 100_000
 ACTIONS = {"retry": retry_job, "promote": promote_job, "remove": remove_job}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-async def job_page(request: HttpRequest, queue: str, job_id: str) -> HttpResponse:
+async def job_page(request: Request, queue: str, job_id: str) -> HttpResponse:
     connection = known_connection(request)
     if request.method == "POST":
         return await act(request, connection, queue, job_id)
@@ -81,25 +86,34 @@ def parent_of(job: Job) -> Job | None:
 
 
 async def download(connection: str, queue: str, job_id: str, field: str) -> HttpResponse:
-    """One payload field, byte for byte. Never shown by the browser as what it may claim to be."""
-    value = await job_payload(connection, queue, job_id, field)
+    """One payload field or the log, byte for byte. Never shown by the browser as what it may claim to be."""
+    value = await _log(connection, queue, job_id) if field == "logs" else None
+    value = value or await job_payload(connection, queue, job_id, field)
     if value is None:
         raise JobNotFound(queue, job_id)
-    name = f"{queue}-{job_id}-{field}.{'txt' if field == 'failedReason' else 'json'}"
+    name = f"{queue}-{job_id}-{field}.{'txt' if field in ('failedReason', 'logs') else 'json'}"
     headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
     return HttpResponse(value, content_type="application/octet-stream", headers=headers)
 
 
-async def act(request: HttpRequest, connection: str, queue: str, job_id: str) -> HttpResponse:
+async def _log(connection: str, queue: str, job_id: str) -> bytes:
+    """The whole log, or its end where it is longer than anybody reads."""
+    logs = await reads.job_logs(connection, queue, job_id, -MOST_LOG_LINES, MOST_LOG_LINES)
+    return b"".join(raw(line) + b"\n" for line in logs.lines)
+
+
+async def act(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     """A button on the job's page or in its line of a list. That the job has moved on is an answer, no error."""
-    action, grants = request.GET.get("action", ""), request.grants  # type: ignore[attr-defined]
+    action, grants = request.GET.get("action", ""), request.grants
     if action not in ACTIONS:
         raise InvalidInput(f"There is no action “{action[:60]}”.")
     grants.require(f"job.{action}")
     message, state, status = await _try(action, grants.actor, connection, queue, job_id)
+    # Whatever page follows must show what was done, not what the shared figures knew a second ago.
+    counts = await _recount(connection, queue)
     if "back" in request.POST:
         job = Job(connection=connection, queue=queue, job_id=job_id)
-        return await _in_list(request, job, message, status, is_gone=state is None)
+        return _in_list(request, job, message, status, state is None, counts)
     kind = "done" if status == 200 else "bad"
     if state is None:
         # The page of a job that is gone would be a dead end.
@@ -121,7 +135,16 @@ async def _try(action: str, actor: Actor, connection: str, queue: str, job_id: s
     return done.message, done.state, 200
 
 
-async def _in_list(request: HttpRequest, job: Job, message: str, status: int, is_gone: bool) -> HttpResponse:
+async def _recount(connection: str, queue: str) -> Queue | None:
+    """None where Redis has gone since: what was done is done, and is said."""
+    with suppress(TorilError):
+        return (await refresh(connection, [queue])).queue(queue)
+    return None
+
+
+def _in_list(
+    request: Request, job: Job, message: str, status: int, is_gone: bool, counts: Queue | None
+) -> HttpResponse:
     """The job's line keeps its place in the list and says what became of the job; the counts follow."""
     back, kind = QueryDict(request.POST["back"][:400]), "done" if status == 200 else "bad"
     listing = Listing.read(back, Queue(connection=job.connection, name=job.queue))
@@ -129,6 +152,6 @@ async def _in_list(request: HttpRequest, job: Job, message: str, status: int, is
         return go(request, links.queue_url(job.connection, job.queue, **listing.query), message, kind)
     context = {"job": job, "message": message, "rest": Columns.of(listing.status).rest, "is_gone": is_gone}
     response = swap(request, "job/moved_row.html", context, "", kind, status)
-    if queue := (await refresh(job.connection, [job.queue])).queue(job.queue):
-        response.write(figures_of(queue, listing.status))
+    if counts is not None:
+        response.write(figures_of(counts, listing.status))
     return response

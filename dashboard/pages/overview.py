@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard.pages.frame import frame, known_connection
+from dashboard.request import Request
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Queue
 from queues.options import get_options
@@ -26,7 +27,7 @@ class Totals:
 
 
 @require_safe
-async def overview(request: HttpRequest) -> HttpResponse:
+async def overview(request: Request) -> HttpResponse:
     connection = known_connection(request)
     found = await snapshot(connection)
     sort, find = request.GET.get("sort", ""), request.GET.get("q", "").strip()

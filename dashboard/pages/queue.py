@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
@@ -14,18 +14,20 @@ from dashboard.pages import confirmation
 from dashboard.pages.columns import Columns
 from dashboard.pages.frame import figures_of, frame, go, known_connection, swap
 from dashboard.pages.listing import Listing, pager
+from dashboard.request import Request
 from queues.actions.queues import pause_queue, resume_queue
 from queues.errors import QueueNotFound, RedisRefused, RedisUnavailable
+from queues.lookups.audit import paused_by
 from queues.lookups.jobs import JobList, job_list
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
-from queues.models import Queue
+from queues.models import AuditEntry, Queue
 from queues.states import BULK_ACTIONS
 
 SWITCHES = {"pause": pause_queue, "resume": resume_queue}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-async def queue_page(request: HttpRequest, queue: str) -> HttpResponse:
+async def queue_page(request: Request, queue: str) -> HttpResponse:
     connection = known_connection(request)
     found, seen = await look_up(connection, queue)
     asked = Listing.read(request.GET, seen)
@@ -33,7 +35,7 @@ async def queue_page(request: HttpRequest, queue: str) -> HttpResponse:
         return await act(request, seen, asked)
     context: dict[str, Any] = {}
     if action := request.GET.get("confirm"):
-        grants = request.grants  # type: ignore[attr-defined]
+        grants = request.grants
         context = await confirmation.counted(seen, action, request.GET, asked.status, grants)
         if wants_fragment(request):
             return render(request, "queue/confirm.html", {"queue": seen, "status": asked.status} | context)
@@ -67,7 +69,12 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         pager=pager(queue, asked, listed) if listed else None,
         retriable=BULK_ACTIONS["retry-all"],
         back=asked.back,
+        paused_by=await _pauser(queue),
     )
+
+
+async def _pauser(queue: Queue) -> AuditEntry | None:
+    return (await paused_by(queue.connection, [queue.name])).get(queue.name) if queue.is_paused else None
 
 
 async def _jobs(found: Snapshot, queue: Queue, asked: Listing) -> tuple[JobList | None, str]:
@@ -81,9 +88,9 @@ async def _jobs(found: Snapshot, queue: Queue, asked: Listing) -> tuple[JobList 
     return (None, listed.broken) if listed.broken else (listed, "")
 
 
-async def act(request: HttpRequest, queue: Queue, asked: Listing) -> HttpResponse:
+async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     """One of the buttons; the answer is the whole queue as it is afterwards."""
-    action, grants = request.GET.get("action", ""), request.grants  # type: ignore[attr-defined]
+    action, grants = request.GET.get("action", ""), request.grants
     if action in SWITCHES:
         grants.require(f"queue.{action}")
         done = await SWITCHES[action](grants.actor, queue.connection, queue.name)
@@ -97,7 +104,7 @@ async def act(request: HttpRequest, queue: Queue, asked: Listing) -> HttpRespons
 
 
 async def _after(
-    request: HttpRequest,
+    request: Request,
     queue: Queue,
     asked: Listing,
     message: str,
@@ -105,13 +112,14 @@ async def _after(
     rest: dict[str, object] | None = None,
 ) -> HttpResponse:
     """Where the time ran out, `rest` asks for the confirmation of what is left, with its button to continue."""
+    # The page that follows must show what was done, not what the shared figures knew a second ago.
+    found = await refresh(queue.connection, [queue.name])
     if not wants_fragment(request):
         return go(request, asked.url(queue, rest), message, kind)
-    found = await refresh(queue.connection, [queue.name])
     # Cleaning a queue to its end may leave nothing of it; then what was known is drawn once more.
     context = await shown(found, found.queue(queue.name) or queue, asked)
     if rest:
-        grants, query = request.grants, QueryDict(urlencode(rest))  # type: ignore[attr-defined]
+        grants, query = request.grants, QueryDict(urlencode(rest))
         context |= await confirmation.counted(queue, str(rest["confirm"]), query, asked.status, grants)
     response = swap(request, "queue/queue.html", context, message, kind)
     response.write(figures_of(context["queue"], asked.status))

@@ -173,6 +173,15 @@ async def test_the_logs_end_is_shown_with_the_total(viewer, connection, client_o
     assert "line 1 " not in html
 
 
+async def test_a_long_log_is_downloaded_whole(viewer, connection, client_of_redis, prefix):
+    plant_job(client_of_redis, prefix, "chat", "7")
+    lines = [f"line {n} é" for n in range(1, 1001)]
+    client_of_redis.rpush(f"{prefix}:chat:7:logs", *lines, b"\xff")
+    assert "field=logs" in await page(viewer, QUEUE + "/7")
+    answer = await viewer.get(QUEUE + "/7?field=logs")
+    assert answer.content == "\n".join(lines).encode() + b"\n\xff\n"
+
+
 @pytest.mark.parametrize(
     ("queue", "job_id"),
     [

@@ -67,6 +67,15 @@ async def test_without_script_pausing_leads_back_and_says_so_there(operator, con
     assert "is paused." not in text_of((await operator.get(QUEUE)).content.decode()).replace("Paused:", "")
 
 
+async def test_a_paused_queue_says_who_paused_it(operator, viewer, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 1)
+    await operator.post(QUEUE + "?action=pause")
+    html = text_of((await viewer.get(QUEUE)).content.decode())
+    assert "Paused by operator" in html
+    await operator.post(QUEUE + "?action=resume")
+    assert "Paused by" not in text_of((await viewer.get(QUEUE)).content.decode())
+
+
 # --- many jobs
 
 
