@@ -84,6 +84,7 @@ class Start:
             self.supervisor.run_until(lambda: self.has_adopted and not self.valkey.is_running())
             return _complain("The Valkey that was running already has ended.")
         except Interrupted:
+            write("")
             return 0
         except ChildDied as died:
             return _complain(f"{died}; its last lines:\n" + "\n".join(f"    {line}" for line in died.child.lines))

@@ -186,10 +186,14 @@ def test_it_ends_everything_where_nobody_reads_what_it_says(told: Callable[[], l
         env=plain_environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,
     )
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(10) == 0
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
     assert told() == ["web ends", "valkey ends"]
 
 
