@@ -7,6 +7,7 @@ must that of a job whose arrival the blocked loop has not even read.
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -87,6 +88,8 @@ class Leases:
     # --- in the thread
 
     def _run(self, tick_s: float) -> None:
+        # A signal that this thread took would not wake a main thread that a processor has put to sleep.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         try:
             asyncio.run(self._renew(tick_s))
         except BaseException as error:

@@ -1,0 +1,53 @@
+"""Node as a neighbour: its scripts run as processes, and answer in JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.services import INTEROP, require_node
+
+
+class Node:
+    """Scripts of this folder, on one queue of one Redis."""
+
+    def __init__(self, port: int, prefix: str, queue: str = "chat") -> None:
+        self.environ = {**os.environ, "REDIS_PORT": str(port), "PREFIX": prefix, "QUEUE": queue}
+
+    async def run(self, script: str, given: Any) -> Any:
+        """The script's answer, its last line."""
+        process = await self._start(script)
+        out, err = await asyncio.wait_for(process.communicate(json.dumps(given).encode()), 30)
+        assert process.returncode == 0, err.decode()
+        return json.loads(out.decode().strip("\n").rpartition("\n")[2])
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[list[Any]]:
+        """A Node worker; gives the list of what it prints."""
+        process = await self._start("work.mjs")
+        assert process.stdout is not None
+        assert process.stdin is not None
+        said: list[Any] = []
+        assert json.loads(await asyncio.wait_for(process.stdout.readline(), 30)) == {"ready": True}
+        listening = asyncio.create_task(_listen(process.stdout, said))
+        try:
+            yield said
+        finally:
+            process.stdin.close()
+            await asyncio.wait_for(process.wait(), 15)
+            await listening
+
+    async def _start(self, script: str) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            require_node(), str(INTEROP / script), env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**25
+        )
+
+
+async def _listen(lines: asyncio.StreamReader, said: list[Any]) -> None:
+    while line := await lines.readline():
+        said.append(json.loads(line))
