@@ -1,4 +1,4 @@
-// Upserts a scheduler as stdin says ({id, repeat, template}); prints its first job"s id.
+// Upserts a scheduler as stdin says ({id, repeat, template}); prints its first job's id.
 import { Queue } from "bullmq";
 import { connection, prefix, queue, input, print } from "./shared.mjs";
 

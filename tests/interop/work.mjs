@@ -1,4 +1,4 @@
-// A Node worker: answers each job"s data, fails those named "fail". Prints a line when ready and one per job;
+// A Node worker: answers each job's data, fails those named "fail". Prints a line when ready and one per job;
 // ends when stdin does.
 import { Worker } from "bullmq";
 import { connection, prefix, queue, print } from "./shared.mjs";
