@@ -133,13 +133,8 @@ def _asked(session_key: str) -> Visitor:
     return Visitor(asking.session, user, grants_of(user))
 
 
-async def visitor(cookies: Mapping[str, str]) -> Visitor:
-    """Who these cookies belong to, asked anew each time; without a session cookie nothing is asked."""
-    return await visitor_of(cookies.get(settings.SESSION_COOKIE_NAME))
-
-
-async def visitor_of(session_key: str | None) -> Visitor:
-    """Who holds this session now: call it again to see whether they still may."""
+async def visitor(session_key: str | None) -> Visitor:
+    """Who holds this session now, asked anew each time; without a key nothing is asked."""
     if not session_key:
         return Visitor(_session(None), AnonymousUser())
     return await sync_to_async(_look_up)(session_key)
@@ -160,7 +155,7 @@ class Access:
             return await self.get_response(request)
         if refused := strange_host(request):
             return refused
-        found = await visitor(request.COOKIES)
+        found = await visitor(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         _seat(request, found)
         response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
         session = request.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
@@ -25,7 +26,7 @@ SHOWN = 20_000
 admin.site.site_header = "Toril records"
 admin.site.site_title = "Toril records"
 admin.site.index_title = "What was mirrored from Redis, and who did what"
-admin.site.site_url = f"/{links.BASE}/"
+admin.site.site_url = f"{settings.FORCE_SCRIPT_NAME or ''}/{links.BASE}/"
 
 
 class ReadOnly(Records):

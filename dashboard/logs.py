@@ -29,7 +29,7 @@ def as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> s
     """`time level logger: event key=value`; a traceback follows, each line marked as belonging to it."""
     trace = event.pop("exception", "") or ""
     head = f"{event.pop('timestamp')} {event.pop('level'):<7} {event.pop('logger', '')}: {one_line(event.pop('event'))}"
-    pairs = "".join(f" {key}={one_line(value)!r}" for key, value in event.items())
+    pairs = "".join(f" {one_line(key)}={one_line(value)!r}" for key, value in event.items())
     return "\n    | ".join([head + pairs, *(one_line(line) for line in trace.splitlines())])
 
 

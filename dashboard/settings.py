@@ -108,7 +108,6 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 LOGIN_URL = "sign-in"
-LOGIN_REDIRECT_URL = "/admin/queues/"
 LOGOUT_REDIRECT_URL = "sign-in"
 # Names of our own: cookies know no ports, and another Django on this host would sign people out. With https the browser
 # holds them to this host and path alone (`__Host-`).
