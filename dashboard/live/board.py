@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from dashboard.live import fragments
-from dashboard.live.fragments import Fragment, Topic
+from dashboard.live.fragments import NAMES, STATUS, Fragment, Topic
 from dashboard.live.viewer import SKEW_S, Viewer
 from queues.lookups.snapshot import Snapshot
 from queues.models import Queue
@@ -82,8 +82,8 @@ class Board:
         self._send({topic: [fragment]})
 
     def forget(self, names: Iterable[str] = ()) -> None:
-        """Keep nothing of these queues, nor of topics that nobody looks at."""
-        topics, gone = self.topics, set(names)
+        """Keep nothing of these queues, nor of topics that nobody looks at and that can be drawn again."""
+        topics, gone = self.topics | {STATUS, NAMES}, set(names)
         for topic in self._drawn.keys() - topics:
             del self._drawn[topic]
         for drawn in self._drawn.values():

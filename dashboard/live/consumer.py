@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from dashboard.live import guard
 from dashboard.live.codes import Close
 from dashboard.live.fragments import Topic
 from dashboard.live.line import Line
@@ -33,7 +34,9 @@ MOST_MESSAGES, MESSAGES_PER_S, MOST_CHARS = 10, 0.1, 4096
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """A viewer, whom `dashboard.socket_door` has let in. It passes on what is offered, as long as it is taken."""
+    """A viewer. `dashboard.socket_door` tells its session; whether that one may look is asked here. Then it passes on
+    what is offered, as long as it is taken.
+    """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.place = Place.of(scope.get("query_string", b""))
@@ -59,7 +62,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     # --- coming and going
 
     async def connect(self) -> None:
-        code = self._refusal()
+        code = await self._refusal()
         # Accepted first in any case: a browser is told the code only of a socket that was open.
         await self.accept()
         if code is not None:
@@ -68,9 +71,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         if code is None:
             await self._registry.join(self)
 
-    def _refusal(self) -> Close | None:
+    async def _refusal(self) -> Close | None:
         if not self.session_key:
             return Close.SIGNED_OUT
+        try:
+            if code := (await guard.refused({self.session_key})).get(self.session_key):
+                return code
+        except Exception:
+            log.exception("a session could not be checked for the live view")
+            return Close.LATER
         if self.place.connection not in get_options().connections:
             return Close.UNKNOWN
         return None if self._registry.has_room(self.session_key) else Close.LATER

@@ -83,6 +83,9 @@ class Watcher:
 
     async def join(self, viewer: Viewer) -> None:
         self.start()
+        if viewer.place.queue:
+            # Perhaps not discovered yet, or not even there: its page comes to life with its first event.
+            self._cursors.setdefault(viewer.place.queue, "0-0")
         await self.board.join(viewer)
         if topic := viewer.place.job_topic:
             with suppress(TorilError):
@@ -204,7 +207,8 @@ class Watcher:
         self._sweep_at = time.monotonic() + SWEEP_S
         self._unreadable.clear()
         names = {queue.name for queue in snapshot.queues}
-        self._cursors = {name: self._cursors.get(name, position) for name in names}
+        watched = names | {topic.queue for topic in self.board.topics if topic.queue}
+        self._cursors = {name: self._cursors.get(name, position) for name in watched}
         before, self._names = self._names, names
         self.board.forget(set() if before is None else before - names)
         await self.board.show(snapshot)

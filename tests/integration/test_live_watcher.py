@@ -155,6 +155,29 @@ async def test_a_queue_that_comes_or_goes_is_announced(connection, client_of_red
         await eventually(lambda: "Gone: video" in viewer.text("queue-names"), 10)
 
 
+async def test_the_page_of_a_queue_that_is_not_there_yet_comes_to_life_with_its_first_job(connection):
+    await plant_waiting(connection, "chat")
+    viewer = Onlooker("video")
+    async with watching(viewer):
+        assert viewer.count("video", "waiting") is None
+        await plant_waiting(connection, "video")
+        await eventually(lambda: viewer.count("video", "waiting") == 1, 2)
+
+
+async def test_who_comes_back_a_moment_later_is_told_all_the_same(connection, monkeypatch):
+    monkeypatch.setattr(watching_module, "SWEEP_S", 0.1)
+    await plant_waiting(connection, "chat")
+    first = Onlooker()
+    async with watching(first) as watcher:
+        watcher.leave(first)
+        swept_at = watcher._sweep_at
+        await eventually(lambda: watcher._sweep_at > swept_at, what="a sweep while nobody looks")
+        back = Onlooker()
+        await watcher.join(back)
+        assert back.text("live-status") == "live"
+        assert back.text("queue-row", "chat")
+
+
 async def test_a_change_without_an_event_is_seen_by_the_sweep(connection, client_of_redis, prefix, monkeypatch):
     monkeypatch.setattr(watching_module, "SWEEP_S", 0.5)
     await plant_delayed(connection, "chat", 2)
