@@ -123,6 +123,8 @@ async def _work(deed: Deed, plan: Plan, tally: _Tally, deadline: float) -> None:
     pace = Pace(await _latency_s(plan.connection))
     while not tally.is_through:
         done_before = tally.done
+        # Whoever stays is met again, and may go this time.
+        tally.skipped.clear()
         ways = walks(plan.connection, plan.queue, plan.action, plan.state, plan.before_ms)
         for walk in ways:
             if not await _follow(walk, deed, plan, tally, pace, deadline):
@@ -169,10 +171,9 @@ async def _latency_s(connection: str) -> float:
 
 
 def _progress(plan: Plan, tally: _Tally, left: int, error: str = "") -> Progress:
-    # Whoever is neither done nor left went elsewhere before this run came to it.
-    moved = 0 if plan.is_least else plan.count - tally.done - left
+    # Whoever is neither done nor left could not be touched, or went elsewhere before this run came to it.
+    skipped = len(tally.skipped) if plan.is_least else plan.count - tally.done - left
     reasons = tuple(reason for reason, _ in Counter(tally.skipped.values()).most_common(MOST_REASONS))
-    skipped = max(len(tally.skipped), moved)
     return Progress(tally.done, skipped, left, not left and not error, plan, error, reasons)
 
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 
 #: What one chunk may cost Redis.
 TARGET_S = 0.003
-BEGIN, LEAST, MOST = 250, 10, 1000
+BEGIN, MOST = 250, 1000
+#: Fewer would cost more in the going to and fro than in the work; these take Redis less than a millisecond.
+LEAST = 50
 #: After a chunk Redis is left alone for as long as the chunk took, but no longer than this.
 LONGEST_REST_S = 0.05
 

@@ -143,7 +143,7 @@ class PlaceWalk:
             step = Step(len(removed))
         else:
             if self.suffix in selection.LISTS:
-                limit = max(1, min(limit, MOST_WALKED // self._length))
+                limit = max(1, min(limit, MOST_WALKED // max(1, self._length)))
             step = await self._one_by_one(limit, most)
         self._unseen -= limit
         self._stay = max(0, self._stay + limit - step.done)
@@ -156,8 +156,9 @@ class PlaceWalk:
     async def _one_by_one(self, limit: int, most: int) -> Step:
         ids = await selection.placed_ids(self.connection, self.queue, self.suffix, self._stay, limit)
         meant = (await meant_ids(self.connection, self.queue, self.suffix, ids, self.before_ms))[:most]
-        answers = await writes.remove_jobs(self.connection, self.queue, meant) if meant else []
-        return _step(dict(zip(meant, answers, strict=True)))
+        if not meant:
+            return Step(0)
+        return Step(*await selection.remove_placed(self.connection, self.queue, self.suffix, meant))
 
 
 async def meant_ids(

@@ -172,3 +172,31 @@ async def _sweep_list(connection: str, queue: str, suffix: str, before_ms: int, 
         if isinstance(reply, hiredis.ReplyError):
             raise RedisRefused(f"Redis refused: {reply}.")
     return [text(job_id) for job_id in outcome[window]]
+
+
+async def remove_placed(connection: str, queue: str, suffix: str, job_ids: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Remove these jobs one by one; how many left the key by it, and per job that stayed why. One transaction.
+
+    The script says "removed" of a job that somebody else removed first, so what counts is how much shorter the key got.
+    """
+    k = keys(connection, queue)
+    length = command("LLEN" if suffix in LISTS else "ZCARD", k(suffix))
+    calls: list[Command[Any]] = [
+        call_script("removeJob", (k.job(job_id), k("repeat")), [raw(job_id), "0", k.base]) for job_id in job_ids
+    ]
+    # The first with its source, which loads it for the others: nothing can be sent again inside a transaction.
+    sent = [command("MULTI"), length, command(*calls[0].as_eval()), *map(_bare, calls[1:]), length, command("EXEC")]
+    before, *answers, after = (await wire(connection).run(sent))[-1]
+    reasons = {job_id: REASONS.get(answer) for job_id, answer in zip(job_ids, answers, strict=True)}
+    for job_id, answer in zip(job_ids, answers, strict=True):
+        if isinstance(answer, hiredis.ReplyError):
+            reasons[job_id] = f"Redis refused: {answer}."
+    return before - after, {job_id: reason for job_id, reason in reasons.items() if reason}
+
+
+#: What removeJob-2.lua answers where it removes nothing.
+REASONS = {0: "a worker holds its lock", -8: "a scheduler owns it"}
+
+
+def _bare(call: Command[Any]) -> Command[Any]:
+    return command(*call.args)

@@ -82,20 +82,20 @@ async def test_ten_thousand_failed_jobs_are_retried_while_others_hardly_wait(
     assert sorted(other.waits_ms)[int(len(other.waits_ms) * 0.95)] < 50
 
 
-async def test_fifty_thousand_waiting_jobs_are_drained_in_short_calls(connection, client_of_redis, prefix):
+async def test_twenty_thousand_waiting_jobs_are_drained_in_short_calls(connection, client_of_redis, prefix):
     base, stamp = f"{prefix}:chat:", int(time.time() * 1000) - 1000
     client_of_redis.hset(f"{base}meta", "opts.maxLenEvents", 10000)
     with client_of_redis.pipeline(transaction=False) as pipe:
-        for n in range(50_000):
+        for n in range(20_000):
             pipe.hset(f"{base}{n}", mapping={"name": "n", "data": "{}", "timestamp": stamp})
             pipe.lpush(f"{base}wait", n)
         pipe.execute()
     client_of_redis.config_resetstat()
     asked = await plan(connection, "chat", "drain", "waiting")
-    assert asked.sentence.startswith("Remove at least 10,000 of 50,000 waiting and prioritized jobs.")
+    assert asked.sentence.startswith("Remove at least 10,000 of 20,000 waiting and prioritized jobs.")
     progress = await run(ana, asked, budget_s=60)
-    assert (progress.done, progress.finished) == (50_000, True)
-    assert client_of_redis.exists(f"{base}wait", f"{base}49999") == 0
+    assert (progress.done, progress.finished) == (20_000, True)
+    assert client_of_redis.exists(f"{base}wait", f"{base}19999") == 0
     assert mean_ms(client_of_redis, "exec") < 10
 
 
@@ -114,6 +114,23 @@ async def test_a_short_budget_says_what_is_left_and_can_be_continued(connection,
         assert rounds < 1_000
     assert done + progress.done == 3_000
     assert rounds > 1
+
+
+@pytest.mark.parametrize("suffix", ["wait", "delayed"])
+async def test_two_runs_count_each_job_once_where_they_go_job_by_job(
+    connection, client_of_redis, prefix, monkeypatch, suffix
+):
+    monkeypatch.setattr(walks, "MOST_PLACES", 0)
+    ids = plant_failed(client_of_redis, prefix, "chat", 400)
+    client_of_redis.delete(f"{prefix}:chat:failed")
+    if suffix == "wait":
+        client_of_redis.lpush(f"{prefix}:chat:wait", *ids)
+    else:
+        client_of_redis.zadd(f"{prefix}:chat:delayed", dict.fromkeys(ids, 7))
+    asked = await plan(connection, "chat", "clean", "waiting" if suffix == "wait" else suffix)
+    first, second = await asyncio.gather(run(ana, asked, budget_s=30), run(bob, asked, budget_s=30))
+    assert first.done + second.done == 400
+    assert client_of_redis.exists(f"{prefix}:chat:{suffix}") == 0
 
 
 @pytest.mark.parametrize(("action", "state"), [("retry-all", "failed"), ("clean", "failed"), ("drain", "waiting")])
@@ -249,9 +266,13 @@ async def test_a_walk_ends_though_nothing_can_be_done(connection, client_of_redi
     async def nothing(*_given):
         return []
 
-    for name in ("retry_jobs", "promote_jobs", "remove_jobs"):
+    async def none(*_given):
+        return 0, {}
+
+    for name in ("retry_jobs", "promote_jobs"):
         monkeypatch.setattr(writes, name, refused)
     monkeypatch.setattr(selection, "sweep", nothing)
+    monkeypatch.setattr(selection, "remove_placed", none)
     last: State | str = "delayed" if way is walks.PlaceWalk else State.DELAYED
     walk = way(connection, "chat", last, int(time.time() * 1000))
     for _ in range(100):
