@@ -13,10 +13,10 @@ from queues.protocol.taken import UNKNOWN, Fetched, JobRemoved, keep_jobs
 from queues.protocol.wire import Wire
 from queues.worker import backoff, journal
 from queues.worker.execution import Execution
-from queues.worker.outage import Outage, Patience
+from queues.worker.outage import Outage, Patience, will_pass
 from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, stack
 
-#: How often a commit that Redis refuses (not: cannot be reached for) is tried again.
+#: How often a commit that Redis refuses for a reason that stays is tried again.
 PATIENT_TRIES = 30
 Say = Callable[[], None]
 
@@ -56,7 +56,7 @@ class Committer:
                     raise
                 outcome = refusal(str(error))
             except (RedisUnavailable, RedisRefused) as error:
-                if isinstance(error, RedisRefused) and patience.tries >= PATIENT_TRIES:
+                if patience.tries >= PATIENT_TRIES and not will_pass(error):
                     raise
                 await patience.wait(error)
             else:

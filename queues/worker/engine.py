@@ -12,6 +12,7 @@ from typing import Any
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import QueueOptions
 from queues.processors import Processor
+from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.connections import keys
 from queues.protocol.running import RunningCommands, now_ms
@@ -80,12 +81,11 @@ class Engine:
             lock_ms=plan.options.lock_duration_ms,
             limiter=plan.options.limiter,
         )
-        self.running: dict[bytes, Execution] = {}
+        #: By lock token.
+        self.running: dict[str, Execution] = {}
         self._slots: set[asyncio.Task[None]] = set()
         self._marker = Marker(means.connection, self.commands, means.outage, self._heard)
-        self._recovery = Recovery(
-            means.wire, self.commands, plan.options, means.outage, lambda raw_id: raw_id in self.running
-        )
+        self._recovery = Recovery(means.wire, self.commands, plan.options, means.outage, self._is_running)
         self._committer = Committer(means.wire, self.commands, plan.options, means.outage, self._recovery.suspect)
         self._news = asyncio.Event()
         self._has_fed = asyncio.Event()
@@ -227,13 +227,13 @@ class Engine:
             await self._means.wire.run(self.commands.forget_ghost(taken.raw_id))
             return UNKNOWN
         run = Execution(taken, token)
-        self.running[taken.raw_id] = run
+        self.running[token] = run
         self._means.leases.hold(self.commands, taken.raw_id, token)
         try:
             return await self._run(run)
         finally:
-            self._means.leases.drop(self.commands, taken.raw_id)
-            self.running.pop(taken.raw_id, None)
+            self._means.leases.drop(token)
+            self.running.pop(token, None)
 
     async def _run(self, run: Execution) -> Fetched:
         if self._is_quiet:
@@ -254,9 +254,8 @@ class Engine:
             if command is not None:
                 await self._send(command)
         except (schedulers.CannotSchedule, RedisRefused) as error:
-            log.error(
-                "scheduler %s of %s will not run again: %s", journal.line(str(taken.scheduler_id)), self.name, error
-            )
+            scheduler = journal.line(codec.text(taken.scheduler_id))
+            log.error("scheduler %s of %s will not run again: %s", scheduler, journal.line(self.name), error)
 
     async def _send(self, command: Command[Any]) -> Any:
         """Waits where Redis is away; a job should not fail because a report could not be written just then."""
@@ -270,9 +269,13 @@ class Engine:
                 patience.over()
                 return answer
 
-    def lock_lost(self, raw_id: bytes, token: str) -> None:
-        run = self.running.get(raw_id)
-        if run is not None and run.token == token and not run.is_committing:
+    def _is_running(self, token: str, raw_id: bytes) -> bool:
+        run = self.running.get(token)
+        return run is not None and run.taken.raw_id == raw_id
+
+    def lock_lost(self, token: str) -> None:
+        run = self.running.get(token)
+        if run is not None and not run.is_committing:
             log.warning("lost the lock of %s %s; its outcome will be refused", self.name, journal.line(run.taken.id))
 
     # --- stopping

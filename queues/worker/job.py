@@ -11,6 +11,7 @@ from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import TakenJob
+from queues.worker import journal
 
 MAX_LOG_LINE = 64_000
 Send = Callable[[Command[Any]], Awaitable[Any]]
@@ -37,7 +38,9 @@ class JobFacts:
         return self._commands.log(self._taken, line)
 
     def _progress(self, value: Any) -> Command[None]:
-        return self._commands.progress(self._taken, codec.to_json(value))
+        value_json = codec.to_json(value)
+        journal.progress(self.queue, self.id, value_json)
+        return self._commands.progress(self._taken, value_json)
 
 
 class Job(JobFacts):

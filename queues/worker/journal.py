@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from queues.worker.execution import Execution
+if TYPE_CHECKING:
+    from queues.worker.execution import Execution
 
 log = logging.getLogger("queues.worker")
 MAX_WORDS = 300
@@ -13,6 +15,11 @@ MAX_WORDS = 300
 def started(queue: str, run: Execution) -> None:
     if log.isEnabledFor(logging.INFO):
         log.info("started %s", _job(queue, run), extra=_fields(queue, run))
+
+
+def progress(queue: str, job_id: str, value_json: str) -> None:
+    if log.isEnabledFor(logging.INFO):
+        log.info("progress of %s %s: %s", line(queue), line(job_id), line(value_json), extra={"job_id": job_id})
 
 
 def completed(queue: str, run: Execution) -> None:

@@ -24,8 +24,6 @@ LONGEST_TICK_S = 5.0
 RETRY_S = 0.5
 ANSWER_S = 2.0
 
-Key = tuple[bytes, bytes]
-
 
 class _Lease:
     __slots__ = ("commands", "raw_id", "renewed", "token")
@@ -51,12 +49,13 @@ class Leases:
         self,
         connection: str,
         owner: str,
-        on_lost: Callable[[bytes, bytes, str], None],
+        on_lost: Callable[[str], None],
         on_death: Callable[[str], None],
     ) -> None:
         self._connection, self._owner, self._on_lost, self._on_death = connection, owner.encode(), on_lost, on_death
         self._queues: Sequence[RunningCommands] = ()
-        self._held: dict[Key, _Lease] = {}
+        #: By token: it locks one job at a time, while one job may run twice here (its lock was lost, and it came back).
+        self._held: dict[str, _Lease] = {}
         self._owners_loop: asyncio.AbstractEventLoop | None = None
         self._turned = self._pinged = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,10 +79,10 @@ class Leases:
         await asyncio.to_thread(thread.join)
 
     def hold(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
-        self._held[commands.keys.base, raw_id] = _Lease(commands, raw_id, token)
+        self._held[token] = _Lease(commands, raw_id, token)
 
-    def drop(self, commands: RunningCommands, raw_id: bytes) -> None:
-        self._held.pop((commands.keys.base, raw_id), None)
+    def drop(self, token: str) -> None:
+        self._held.pop(token, None)
 
     # --- in the thread
 
@@ -160,13 +159,12 @@ class Leases:
 
     def _settle(self, renewed: list[_Lease], lost: set[bytes], now: float) -> None:
         for lease in renewed:
-            key = (lease.commands.keys.base, lease.raw_id)
             if lease.raw_id not in lost:
                 lease.renewed = now
-            elif self._held.get(key) is lease:
+            elif self._held.get(lease.token) is lease:
                 # Told once; whether it is ours, the script says that commits the job.
-                self._held.pop(key, None)
-                self._tell(self._on_lost, *key, lease.token)
+                self._held.pop(lease.token, None)
+                self._tell(self._on_lost, lease.token)
 
     def _tell(self, listener: Callable[..., None], *words: object) -> None:
         if self._owners_loop is not None and not self._owners_loop.is_closed():

@@ -16,6 +16,14 @@ SAY_AGAIN_S = 30.0
 #: Whatever is wrong, no more lines than this in a second.
 LINES_PER_S = 3
 
+#: Refusals that end by themselves or by an operator's hand: out of memory, a full disk, replicas missing.
+PASSING = ("OOM", "MISCONF", "NOREPLICAS")
+
+
+def will_pass(error: TorilError) -> bool:
+    """Whether it is worth waiting for however long it takes."""
+    return isinstance(error, RedisUnavailable) or any(word in str(error) for word in PASSING)
+
 
 class Outage:
     """One per worker, so that its fifty slots complain with one voice."""

@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -37,20 +38,26 @@ class Exit(IntEnum):
 
 def serve(
     plans: Sequence[QueuePlan], *, connection: str = "default", name: str = "", drain_timeout_s: float = DRAIN_TIMEOUT_S
-) -> Exit:
+) -> tuple[Exit, Stopped]:
     """Run a worker until SIGTERM or SIGINT; a second signal ends it without draining, a third at once.
 
-    Raises ConfigurationError for a connection that cannot be. Call it in the main thread.
+    Raises ConfigurationError for a connection that cannot be. Call it in the main thread; leave by `leave`.
     """
     get_options().connection(connection)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        code, stopped = runner.run(_serve(plans, connection, name, drain_timeout_s))
-        _leave_in(LEAVE_AT_ONCE_S if stopped.unfinished or stopped.stuck else LEAVE_S, code)
-        if stopped.stuck:
-            # Closing the loop would wait for processors that do not end.
-            logging.shutdown()
-            os._exit(code)
-    return code
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    code, stopped = runner.run(_serve(plans, connection, name, drain_timeout_s))
+    if not stopped.stuck:
+        # Closing would wait for processors that do not end.
+        runner.close()
+    return code, stopped
+
+
+def leave(code: Exit, stopped: Stopped) -> None:
+    """End the process with this code, soon, whatever its threads do."""
+    if stopped.stuck:
+        _end(code)
+    _end_in(LEAVE_AT_ONCE_S if stopped.unfinished else LEAVE_S, code)
+    sys.exit(code)
 
 
 async def _serve(
@@ -103,6 +110,7 @@ class _Signals:
         self._loop = asyncio.get_running_loop()
         self._count = 0
         self._before: dict[int, Any] = {}
+        self._backstop: threading.Timer | None = None
 
     def __enter__(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,6 +119,8 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._backstop is not None:
+            self._backstop.cancel()
 
     def _came(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
@@ -118,19 +128,21 @@ class _Signals:
             self._loop.call_soon_threadsafe(self._stop.set)
         elif self._count == 2:
             self._loop.call_soon_threadsafe(self._worker.hurry)
-            _leave_in(LEAVE_AT_ONCE_S * 1.5, Exit.HANDED_BACK)
+            self._backstop = _end_in(LEAVE_AT_ONCE_S * 1.5, Exit.HANDED_BACK)
         else:
             os._exit(Exit.HANDED_BACK)
 
 
-def _leave_in(seconds: float, code: int) -> None:
-    def leave() -> None:
-        logging.shutdown()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, leave)
+def _end_in(seconds: float, code: int) -> threading.Timer:
+    timer = threading.Timer(seconds, _end, [code])
     timer.daemon = True
     timer.start()
+    return timer
+
+
+def _end(code: int) -> None:
+    logging.shutdown()
+    os._exit(code)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -32,7 +32,7 @@ class Recovery:
         commands: RunningCommands,
         options: QueueOptions,
         outage: Outage,
-        is_running: Callable[[bytes], bool],
+        is_running: Callable[[str, bytes], bool],
     ) -> None:
         self._wire, self._commands, self._options, self._outage = wire, commands, options, outage
         self._is_running = is_running
@@ -76,7 +76,7 @@ class Recovery:
         tokens = await self._wire.call(self._commands.lock_tokens(ids)) if ids else []
         for raw_id, held in zip(ids, tokens, strict=True):
             token = held.decode("ascii", "replace") if held else ""
-            if token in self._suspects and not self._is_running(raw_id):
+            if token in self._suspects and not self._is_running(token, raw_id):
                 await self._hand_back(raw_id, token)
 
     async def _hand_back(self, raw_id: bytes, token: str) -> None:

@@ -156,7 +156,6 @@ class Worker:
         if not self.died.done():
             self.died.set_result(sentence)
 
-    def _lock_lost(self, base: bytes, raw_id: bytes, token: str) -> None:
+    def _lock_lost(self, token: str) -> None:
         for engine in self.engines:
-            if engine.commands.keys.base == base:
-                engine.lock_lost(raw_id, token)
+            engine.lock_lost(token)

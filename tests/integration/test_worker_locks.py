@@ -124,6 +124,30 @@ async def test_an_outcome_is_refused_when_another_worker_holds_the_lock(connecti
     assert sight.client.get(sight.keys.lock(added.id)) == b"other:1"
 
 
+async def test_a_job_that_came_back_to_the_same_worker_keeps_its_second_lock(connection, sight, caplog):
+    """The first run is still under way; its end must not take away the second's lock."""
+    runs = []
+    first_ends, second_ends = asyncio.Event(), asyncio.Event()
+
+    async def hold(job):
+        runs.append(job.id)
+        await (first_ends if len(runs) == 1 else second_ends).wait()
+        return len(runs)
+
+    async with working(hold, concurrency=2, **QUICK):
+        added = await queue("chat").add("x")
+        await eventually(lambda: len(runs) == 1)
+        sight.client.delete(sight.keys.lock(added.id))
+        await eventually(lambda: len(runs) == 2)
+        first_ends.set()
+        await eventually(lambda: "not stored" in caplog.text)
+        await asyncio.sleep(2.2)
+        assert sight.client.exists(sight.keys.lock(added.id))
+        second_ends.set()
+        await sight.until("completed", added.id)
+    assert len(runs) == 2
+
+
 async def test_a_lost_lock_is_told_once_while_the_job_runs(connection, sight, caplog):
     go_on = asyncio.Event()
 

@@ -128,7 +128,7 @@ async def test_an_idle_worker_picks_a_job_up_within_milliseconds(connection, sig
             await queue("chat").add("x")
             late.append(await started.get() - before)
             await sight.until_count("active", 0)
-    assert sorted(late)[15] < 0.05
+    assert sorted(late)[10] < 0.03
 
 
 async def test_progress_and_logs_from_an_async_processor(connection, sight):
@@ -216,11 +216,11 @@ async def test_a_delayed_job_starts_when_it_is_due(connection, sight):
         late.append(time.time() * 1000 - job.data["due"])
 
     async with working(note, concurrency=5):
-        for delay_ms in (50, 333, 700, 1001, 1500):
+        for delay_ms in (50, 333, 700, 1001, 1300, 1500, 1777):
             await queue("chat").add("x", {"due": time.time() * 1000 + delay_ms}, delay_ms=delay_ms)
-        await sight.until_count("completed", 5)
+        await sight.until_count("completed", 7)
     assert min(late) > -5
-    assert sorted(late)[3] < 30, late
+    assert sorted(late)[3] < 40, late
 
 
 async def test_a_paused_queue_runs_nothing_until_it_is_resumed(connection, sight):

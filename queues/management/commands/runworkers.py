@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -13,7 +12,8 @@ from queues import processors
 from queues.errors import ConfigurationError
 from queues.options import get_options
 from queues.worker.plans import make_plans
-from queues.worker.process import DRAIN_TIMEOUT_S, serve
+from queues.worker.process import DRAIN_TIMEOUT_S, Exit, leave, serve
+from queues.worker.worker import Stopped
 
 EPILOG = """\
 SIGTERM or SIGINT: no new jobs, running ones finish; after --drain-timeout the rest goes back to the head of its queue.
@@ -64,13 +64,13 @@ class Command(BaseCommand):
         if not logging.getLogger("queues.worker").hasHandlers():
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         try:
-            code = self.serve(options)
+            code, stopped = self.serve(options)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
-        if code:
-            sys.exit(code)
+        if getattr(self, "_called_from_command_line", False):
+            leave(code, stopped)
 
-    def serve(self, options: dict[str, Any]) -> int:
+    def serve(self, options: dict[str, Any]) -> tuple[Exit, Stopped]:
         configured = get_options()
         if not configured.use_job_queue:
             raise CommandError("USE_JOB_QUEUE is false: jobs run in the process that adds them, so workers have none.")
