@@ -11,6 +11,8 @@ from queues.protocol import reads
 
 #: Between two walks lie at least this, and 25 times what the last one took: 1M keys are walked every 18 s.
 REST_S, REST_FACTOR, LONGEST_REST_S = 2.0, 25, 60.0
+#: A small keyspace is walked while the look waits, so that a queue made a moment ago is there.
+BRIEF_S = 0.03
 #: Nobody has looked for so long that a queue may have come or gone: the next look waits for a walk.
 TOO_OLD_S = 30.0
 NEVER = float("-inf")
@@ -28,14 +30,15 @@ class Discovery:
         self._walking: asyncio.Task[None] | None = None
 
     async def look(self) -> frozenset[str]:
-        """The names; waits only where none are known or they are far too old. Raises what SCAN raised then."""
+        """The names; waits but briefly, unless none are known or they are far too old. Raises what SCAN raised then."""
         age_s = time.monotonic() - self._walked_at
         rest_s = min(LONGEST_REST_S, max(REST_S, REST_FACTOR * self._took_s))
         if age_s >= rest_s and self._walking is None:
             self._walking = asyncio.create_task(self._walk(), name=f"queue names of {self.connection}")
-        if age_s >= rest_s + TOO_OLD_S and self._walking is not None:
-            await asyncio.wait({self._walking})
-            if self._error is not None:
+        if self._walking is not None:
+            is_far_too_old = age_s >= rest_s + TOO_OLD_S
+            await asyncio.wait({self._walking}, timeout=None if is_far_too_old else BRIEF_S)
+            if is_far_too_old and self._error is not None:
                 raise type(self._error)(str(self._error))
         return self.names
 
