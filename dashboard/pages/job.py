@@ -72,7 +72,6 @@ async def shown(detail: JobDetail, show: str = "") -> dict[str, Any]:
         "detail": detail,
         "moments": timeline(job, now_ms()),
         "cards": payloads.cards(detail, show, whole),
-        "shown": show or None,
         "seen": seen(job),
         "parent": parent_of(job),
     }

@@ -20,6 +20,8 @@ class Trouble:
     kind: str
     short: str
     sentence: str
+    #: Whether one word is not enough even in a table.
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ def _broken(queue: Queue) -> Trouble | None:
         "bad",
         "broken",
         f"Broken: {queue.broken.rstrip('.')}. BullMQ cannot work on this queue until the key is mended.",
+        True,
     )
 
 
@@ -70,7 +73,7 @@ def _limited(queue: Queue) -> Trouble | None:
         return None
     limit = f" ({rate(queue)})" if rate(queue) else ""
     left = span(queue.rate_limited_ms)
-    return Trouble("slow", "limited", f"The rate limit{limit} is used up: the next job starts within {left}.")
+    return Trouble("slow", "limited", f"The next job starts within {left}: the rate limit{limit} is used up.", True)
 
 
 def rate(queue: Queue) -> str:

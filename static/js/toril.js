@@ -65,10 +65,10 @@
   document.addEventListener("htmx:ws:after:connection", () => socket("open"));
   document.addEventListener("htmx:ws:close", (event) => {
     socket("closed");
-    // Signed out or no longer permitted: the whole page goes where the server sends it. A page that was let in
-    // a moment ago would only come back here, over and over.
-    const isOld = performance.now() > 5000;
-    if (isOld && (event.detail.code === 4401 || event.detail.code === 4403)) location.reload();
+    // Signed out or no longer permitted: the whole page goes where the server sends it, though not at once where it
+    // has only just been let in: it might come back here over and over.
+    const rest = Math.max(0, 5000 - performance.now());
+    if (event.detail.code === 4401 || event.detail.code === 4403) setTimeout(() => location.reload(), rest);
   });
 
   // --- changed numbers: tinted once; compared before the swap, for afterwards the old ones are gone
@@ -180,4 +180,5 @@
     if (field) document.getElementById(field.dataset.shows).hidden = field.value !== field.dataset.when;
   });
   refresh();
+  document.querySelector("#queues-nav [aria-current]")?.scrollIntoView({ block: "nearest" });
 })();

@@ -11,6 +11,7 @@ import pytest
 
 from queues.actions import bulk
 from queues.models import AuditEntry
+from queues.options import reset_options
 from tests.eventually import eventually
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.planted import count, plant_job, text_of
@@ -200,6 +201,25 @@ async def test_a_form_that_does_not_say_which_jobs_does_nothing(admin, connectio
     answer = await confirmed(admin, "retry-all", **change)
     assert answer.status_code == 400
     assert client_of_redis.zcard(f"{prefix}:chat:failed") == 2
+
+
+async def test_buttons_of_another_connection_act_there_alone(admin, settings, redis_server, prefix, client_of_redis):
+    place = {"URL": redis_server.url, "PREFIX": prefix}
+    settings.TORIL = {"CONNECTIONS": {"default": place, "other": {**place, "PREFIX": prefix + "o"}}}
+    reset_options()
+    for where in (prefix, prefix + "o"):
+        plant_failed(client_of_redis, where, "chat", 3)
+    html = (await admin.get(QUEUE + "?status=failed&connection=other")).content.decode()
+    (pause,) = re.findall(r'action="([^"]*action=pause[^"]*)"', html)
+    retry = re.findall(r'action="([^"]*action=retry&[^"]*)"', html)[0]
+    await admin.post(unescape(pause), htmx=True)
+    await admin.post(unescape(retry), {"back": "status=failed"}, htmx=True)
+    assert client_of_redis.hget(f"{prefix}o:chat:meta", "paused") == b"1"
+    assert client_of_redis.hget(f"{prefix}:chat:meta", "paused") is None
+    assert client_of_redis.zcard(f"{prefix}o:chat:failed") == 2
+    assert client_of_redis.zcard(f"{prefix}:chat:failed") == 3
+    assert {entry.connection async for entry in AuditEntry.objects.all()} == {"other"}
+    reset_options()
 
 
 # --- who may
