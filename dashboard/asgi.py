@@ -20,6 +20,7 @@ except ConfigurationError as error:
 # These need Django's apps, which the lines above have loaded.
 from channels.routing import ProtocolTypeRouter
 
+from dashboard import body_limit
 from dashboard.live.consumer import LiveConsumer
 from dashboard.socket_door import SocketDoor
 from queues.actions.audit import settle
@@ -34,4 +35,5 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
         raise
 
 
+body_limit.install()
 application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor(LiveConsumer.as_asgi())})

@@ -123,8 +123,9 @@ CSRF_TRUSTED_ORIGINS = environment.words(ENVIRON, "CSRF_TRUSTED_ORIGINS")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-#: Forms are small; a larger body is refused.
+#: Forms are small: a larger one gets a page that says so, a much larger body is cut off while it arrives.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+REQUEST_BODY_MAX = 2_000_000
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
