@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"bin/test: {error}", file=sys.stderr)
         return 2
     env = environment(virtualenv)
-    services.ensure_browser()
+    services.ensure_debian_packages()
     services.ensure_node(virtualenv, env)
     services.ensure_npm_packages(env)
     if rest:

