@@ -104,7 +104,7 @@ async def finish(
     connection: str,
     queue: str,
     job_ids: list[bytes],
-    result: str = '"done"',
+    result: str | bytes = '"done"',
     *,
     keep: dict[str, int] | None = None,
     is_failed: bool = False,

@@ -46,7 +46,7 @@ class Ear:
             self.lag_s = 0.0
             return
         batch: Batch = {}
-        for event in await read_events(self.sides.ear, self.sides.prefix, cursors, self._count):
+        for event in await read_events(self.sides.on, self.sides.prefix, cursors, self._count):
             batch.setdefault(event.queue, []).append(event)
         self.is_behind = any(len(events) >= self._count for events in batch.values())
         if batch:

@@ -133,18 +133,15 @@ class Mirror:
         """How far behind each connection is: now and then, and at once when it falls back or has caught up."""
         late: dict[str, bool] = {}
         said_at = time.monotonic()
-        written = dict.fromkeys(self.connections, 0)
         while True:
             await asyncio.sleep(1.0)
             is_time = time.monotonic() - said_at >= REPORT_EVERY_S
-            for name, session in self.sessions.items():
-                is_late = session.ear.lag_s > LATE_S
-                if is_time or is_late != late.get(name, False):
-                    fresh = session.written - written[name] if session.written >= written[name] else session.written
-                    log.info("%s", _state(name, session, fresh))
-                    written[name] = session.written
-                late[name] = is_late
             said_at = time.monotonic() if is_time else said_at
+            for name, session in self.sessions.items():
+                is_late = session.is_open and session.ear.lag_s > LATE_S
+                if session.is_open and (is_time or is_late != late.get(name, False)):
+                    log.info("connection %s: %s", name, _state(session))
+                late[name] = is_late
 
     async def _leave(self) -> None:
         with contextlib.suppress(DatabaseUnavailable):
@@ -153,10 +150,9 @@ class Mirror:
         await close_wires()
 
 
-def _state(name: str, session: Session, written: int) -> str:
+def _state(session: Session) -> str:
     mending = sum(queue.is_pressing for queue in session.followed.values())
-    also = f", {mending} of them being compared with their sets" if mending else ""
+    also = f" ({mending} being compared with their sets)" if mending else ""
     return (
-        f"connection {name}: {len(session.followed)} queues{also}, {session.ear.lag_s:.1f} s behind,"
-        f" {written} rows written since the last report"
+        f"{len(session.followed)} queues{also}, {session.ear.lag_s:.1f} s behind, {session.written} rows written so far"
     )

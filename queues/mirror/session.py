@@ -60,6 +60,7 @@ class Session:
         self.ear, self.sweep, self.mender = Ear(self.sides), Sweep(self.sides), Mender(self.sides)
         self._discover, self._sweep = Clock(DISCOVER_EVERY_S), Clock(SWEEP_EVERY_S)
         self._hot = Clock(SWEEP_HOT_EVERY_S)
+        self.is_open = False
         self._server = ""
         self._too_long: set[str] = set()
 
@@ -78,6 +79,7 @@ class Session:
         self._server = await run_id(self.sides.on)
         stored = await self.sides.ask(self.sides.store.cursors)
         self.followed = {name: Followed.resumed(name, cursor) for name, cursor in stored.items()}
+        self.is_open = True
 
     async def turn(self) -> None:
         """One round of all duties; waits up to a second for something to do."""
@@ -95,6 +97,7 @@ class Session:
 
     async def end(self) -> None:
         """Callable twice, and after a failure."""
+        self.is_open = False
         for queue in self.followed.values():
             await self.mender.drop(queue)
         await self.sides.close()

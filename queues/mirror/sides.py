@@ -41,7 +41,7 @@ class Sides:
         self.prefix = connections.prefix(connection)
         self.store = Store(connection, leader)
         self.on = connections.open_wire(connection, timeout_s=ANSWER_S)
-        #: The wire that blocks on the streams.
+        #: The wire that blocks on the streams, and does nothing else: it has no time limit of its own.
         self.ear = connections.open_wire(connection)
         self._database = database
 

@@ -77,7 +77,7 @@ class Sweep:
     async def _quiet(self, queues: Sequence[Followed]) -> set[str]:
         """Those whose figures hold still: all their events are in the rows."""
         readable = {queue.name: queue.cursor for queue in queues if not queue.is_broken}
-        stirring = await changed(self.sides.ear, self.sides.prefix, readable)
+        stirring = await changed(self.sides.on, self.sides.prefix, readable)
         return {queue.name for queue in queues} - stirring
 
     async def _save(

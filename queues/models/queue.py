@@ -26,7 +26,8 @@ class Queue(models.Model):
     rate_limit_duration_ms = models.BigIntegerField(null=True, blank=True)
     oldest_waiting_ms = models.BigIntegerField(null=True, blank=True)
     version = models.CharField(max_length=64, blank=True)
-    #: The mirror's place in the event stream; committed together with the rows it led to.
+    #: The mirror's place in the event stream; committed together with the rows it led to. A leading `~` says that some
+    #: events before it were missed and that the queue is still to be compared with its sets.
     cursor = models.CharField(max_length=64, blank=True)
     synced_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from queues.protocol.reads import state_ids
 from queues.states import State
 from tests.eventually import eventually, eventually_sync
 from tests.mirroring import add, finish, redis, start
+from tests.postgresql import PostgresServer
 from tests.stand import Stand
 
 pytestmark = pytest.mark.acceptance
@@ -106,7 +106,7 @@ async def test_killed_at_random_moments_of_a_storm_it_loses_and_doubles_nothing(
     sys.stdout.write(f"STORM_SEED={seed}\n")
     dice = random.Random(seed)
     async with storm(connection, prefix, dice, flushes):
-        for n in range(int(os.environ.get("STORM_KILLS", "6"))):
+        for n in range(int(os.environ.get("STORM_KILLS", "4"))):
             process = stand.mirror()
             await eventually(lambda n=n: stand.log("mirror").count("this mirror leads") > n, 30, "it leads")
             await asyncio.sleep(dice.random() * 2)
@@ -193,19 +193,15 @@ async def flush(connection: str, queue: str) -> None:
         await redis(connection, "DEL", *found)
 
 
-async def test_twenty_thousand_jobs_removed_on_completion_all_have_their_row(stand, connection):
+async def test_twenty_thousand_jobs_removed_on_completion_all_have_their_row(stand, connection, prefix):
+    # A stream that is trimmed before it is read takes such jobs with it: here it keeps them all.
+    await redis(connection, "HSET", f"{prefix}:quick:meta", "opts.maxLenEvents", 1_000_000)
     stand.mirror()
-    eventually_sync(lambda: said(stand, "this mirror leads"), 15)
-    await add(connection, "quick", 1)
-    in_step(stand)
     for _ in range(40):
         await add(connection, "quick", 500, data='{"n":1}')
         await finish(connection, "quick", await start(connection, "quick", 500), keep={"count": 0})
-        # As fast as the mirror reads: a stream trimmed before it is read takes such jobs with it.
-        await asyncio.sleep(0.5)
+    eventually_sync(lambda: "'completed': 20000}" in stand.manage("shell", "--verbosity", "0", "--command", COUNT), 120)
     in_step(stand)
-    counted = stand.manage("shell", "--verbosity", "0", "--command", COUNT)
-    assert re.search(r"'completed': 20000\b", counted), counted
 
 
 async def test_when_the_leader_is_killed_another_takes_over_within_ten_seconds(stand, connection):
@@ -248,6 +244,28 @@ async def test_redis_away_is_waited_for_with_few_words(tmp_path, own_redis, pref
         assert stop(process) < 2
     finally:
         stand.close()
+
+
+async def test_on_postgresql_it_outlives_the_database(tmp_path, redis_server, prefix, connection):
+    server = PostgresServer()
+    stand = None
+    try:
+        stand = Stand(tmp_path / "stand", redis_server.url, prefix, DATABASE_URL=server.url)
+        stand.mirror()
+        await add(connection, "chat", 300)
+        in_step(stand)
+        server.stop()
+        await finish(connection, "chat", await start(connection, "chat", 100), '"while it was away"')
+        eventually_sync(lambda: said(stand, "Waiting."), 15)
+        server.start()
+        eventually_sync(lambda: said(stand, "it goes on after"), 15)
+        await finish(connection, "chat", await start(connection, "chat", 100), b'"nul \x00 and \xed\xa0\x80"')
+        in_step(stand)
+        assert "Traceback" not in stand.log("mirror")
+    finally:
+        if stand is not None:
+            stand.close()
+        server.close()
 
 
 def _cpu_s(pid: int) -> float:

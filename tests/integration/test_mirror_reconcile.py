@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
+from queues.mirror import sides
 from queues.mirror.followed import UNSETTLED
 from queues.models import Job, Queue
+from queues.options import reset_options
 from queues.protocol import writes
 from queues.protocol.commands import call_script
 from queues.protocol.connections import keys, wire
@@ -148,22 +152,39 @@ async def test_the_differ_names_a_row_altered_by_hand(connection):
     assert named == {"chat waiting", f"chat/{ids[1]}", f"chat/{ids[0]} data", "chat/never"}
 
 
-async def test_redis_restarted_with_nothing_closes_everything_and_goes_on(own_redis, settings):
-    from queues.options import reset_options
-
+@pytest.fixture
+def own_connection(own_redis, settings):
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "bull"}}}
     reset_options()
-    async with mirror_running("default"):
-        await add("default", "chat", 50)
-        await in_step("default")
+    yield "default"
+    reset_options()
+
+
+async def test_redis_restarted_with_nothing_closes_everything_and_goes_on(own_redis, own_connection):
+    async with mirror_running(own_connection):
+        await add(own_connection, "chat", 50)
+        await in_step(own_connection)
         own_redis.stop()
         own_redis.start()
         await eventually(_none_open, 15)
-        await add("default", "chat", 5)
-        await in_step("default")
+        await add(own_connection, "chat", 5)
+        await in_step(own_connection)
     assert await Job.objects.filter(removed_at=None).acount() == 5
     assert await Job.objects.acount() == 55
-    reset_options()
+
+
+async def test_a_redis_that_hangs_is_given_up_and_found_again(own_redis, own_connection, monkeypatch):
+    monkeypatch.setattr(sides, "ANSWER_S", 0.5)
+    await add(own_connection, "chat", 50)
+    async with mirror_running(own_connection) as mirror:
+        await in_step(own_connection)
+        own_redis.process.send_signal(signal.SIGSTOP)
+        try:
+            await eventually(lambda: not mirror.sessions[own_connection].is_open, 10)
+        finally:
+            own_redis.process.send_signal(signal.SIGCONT)
+        await add(own_connection, "chat", 5)
+        await in_step(own_connection)
 
 
 async def _none_open() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -20,10 +21,21 @@ log = logging.getLogger("queues.mirror")
 NICENESS = 10
 
 
+EPILOG = """\
+It waits for a Redis or a database that is away, and goes on by itself. SIGTERM or SIGINT ends it, nothing half written.
+
+exit codes: 0 it was told to stop, 1 it could not start (also where USE_JOB_QUEUE is false: there is nothing to mirror).
+"""
+
+
 class Command(BaseCommand):
     help = "Mirror all queues of all connections into the database: one leads, any further one waits to take over."
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
+
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument(
             "--nice", type=int, default=NICENESS, help="how much to lower its own priority (default: %(default)s)"
         )
@@ -44,6 +56,8 @@ class Command(BaseCommand):
 
 async def run(connections: list[str]) -> None:
     """Until SIGTERM or SIGINT."""
+    # Where PostgreSQL's pool is used, it says in many words what the mirror says once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     mirror = asyncio.create_task(Mirror(connections).run(), name="mirror")
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, mirror.cancel)

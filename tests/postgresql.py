@@ -1,0 +1,63 @@
+"""A PostgreSQL server of a test's own, from Debian's package, never run as root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.stand import free_port
+
+
+def binaries() -> Path:
+    """The folder of initdb and pg_ctl; none, or no psycopg: skip."""
+    found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    if path := shutil.which("initdb"):
+        found.insert(0, Path(path).parent)
+    if not found or find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+        pytest.skip("PostgreSQL's server or psycopg[binary,pool] is not installed")
+    return found[0]
+
+
+class PostgresServer:
+    """`stop` ends it as a crash does; `close` removes its data as well."""
+
+    def __init__(self) -> None:
+        self.bin, self.port = binaries(), free_port()
+        self.user = "nobody" if os.getuid() == 0 else None
+        # Not in pytest's folder, into which only root may look.
+        self.data = Path(tempfile.mkdtemp(prefix="toril-postgresql-"))
+        if self.user:
+            shutil.chown(self.data, self.user)
+        self._run("initdb", "--auth=trust", "--username=toril", "--encoding=UTF8", "--no-sync")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgres://toril@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self.data / "log"), "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def close(self) -> None:
+        if (self.data / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self.data)
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(
+            [str(self.bin / command[0]), "-D", str(self.data), *command[1:]],
+            check=True,
+            cwd="/",
+            user=self.user,
+            stdout=subprocess.DEVNULL,
+        )
