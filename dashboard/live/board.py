@@ -109,7 +109,7 @@ class Board:
         return changes
 
     def _redraw(self, topic: Topic, queue: Queue) -> list[Fragment]:
-        drawn = fragments.of_queue(topic, queue, self.snapshot and self.snapshot.taken_at)
+        drawn = fragments.of_queue(topic, queue)
         return [fragment for fragment in drawn if self._put(topic, queue.name, fragment)]
 
     def _put(self, topic: Topic, name: str, fragment: Fragment) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from contextlib import suppress
 from typing import Any, cast
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -90,8 +89,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
             self._cutting.cancel()
         if self._sender is not None:
             self._sender.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._sender
+            await asyncio.wait({self._sender})
 
     async def dispatch(self, message: Any) -> None:
         # Not through Channels' dispatch, which enters a thread for each frame.

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 
+from dashboard.pages.rows import drawn
 from queues.models import Job, Queue
 from queues.states import LISTED
 
 #: A message is cut between fragments here: daphne refuses to send more than it would accept.
 FRAME_CHARS = 16_000
-_ROOT_ID = re.compile(r"<[a-zA-Z][^<>]*?\sid=[\"']?([A-Za-z][\w-]*)[\"'\s>]", re.ASCII)
+#: Longer than any fragment of names that are not absurd; one that daphne would refuse to send must not end the socket.
+LARGEST_CHARS = 200_000
+#: What a page shows of every queue.
+PER_QUEUE = {"nav": "queue/nav_item.html", "overview": "queue/row.html"}
+_ROOT_ID = re.compile(r'<[a-z]+ id="([A-Za-z][\w-]*)"', re.ASCII)
 
 
 class Topic(NamedTuple):
@@ -27,7 +32,7 @@ class Topic(NamedTuple):
 
     def shows(self, queue: str) -> bool:
         """Whether this queue's figures are in it."""
-        return self.kind in ("nav", "overview") or (self.kind == "queue" and self.queue == queue)
+        return self.kind in PER_QUEUE or (self.kind == "queue" and self.queue == queue)
 
 
 STATUS, NAMES, NAV, OVERVIEW = Topic("status"), Topic("names"), Topic("nav"), Topic("overview")
@@ -55,43 +60,44 @@ class Status:
     reason: str = ""
 
 
-def draw(template: str, context: Mapping[str, Any]) -> Fragment:
-    """Raises ValueError where the template's first element has no id, or one that a selector cannot hold."""
-    html = render_to_string(template, dict(context)).strip()
-    found = _ROOT_ID.match(html)
+def draw(template: str, **context: Any) -> Fragment:
+    return fragment(template, render_to_string(template, context))
+
+
+def fragment(template: str, html: str) -> Fragment:
+    """Raises ValueError where it does not begin with an element's id, or with one that a selector cannot hold."""
+    found = _ROOT_ID.match(html := html.strip())
     if found is None:
-        raise ValueError(f"{template} must begin with an element whose id is letters, digits, - and _")
+        raise ValueError(f"{template} must begin with an element and its id, of letters, digits, - and _ only")
     return Fragment(found[1], html)
 
 
-def of_queue(topic: Topic, queue: Queue, now: Any) -> list[Fragment]:
-    """What this topic shows of a queue."""
-    if topic.kind == "nav":
-        return [draw("queue/nav_item.html", {"queue": queue})]
-    if topic.kind == "overview":
-        return [draw("queue/row.html", {"queue": queue, "now": now})]
-    counts = [draw("queue/tab_count.html", {"queue": queue, "state": state}) for state in LISTED]
-    return [*counts, draw("queue/facts.html", {"queue": queue, "now": now})]
+def of_queue(topic: Topic, queue: Queue) -> list[Fragment]:
+    """What this topic shows of a queue. Pages keep rows and navigation, and a push draws them for the pages too."""
+    if topic.kind in PER_QUEUE:
+        return [fragment(PER_QUEUE[topic.kind], drawn(PER_QUEUE[topic.kind], queue))]
+    counts = [draw("queue/tab_count.html", queue=queue, state=state) for state in LISTED]
+    return [*counts, draw("queue/facts.html", queue=queue)]
 
 
 def of_job(connection: str, topic: Topic) -> Fragment:
     """What makes a job's page fetch the job again."""
     job = Job(connection=connection, queue=topic.queue, job_id=topic.job)
-    return draw("job/moved.html", {"job": job})
+    return draw("job/moved.html", job=job)
 
 
 def of_status(status: Status) -> Fragment:
-    return draw("live/status.html", {"status": status})
+    return draw("live/status.html", status=status)
 
 
 def of_names(new: Sequence[str], gone: Sequence[str]) -> Fragment:
     """That the list of queues is another one than the page's."""
-    return draw("live/names.html", {"new": new, "gone": gone})
+    return draw("live/names.html", new=new, gone=gone)
 
 
 def frames(fragments: Iterable[Fragment]) -> list[str]:
     """As few messages as carry them all."""
-    return list(_packed(fragment.partial for fragment in fragments))
+    return list(_packed(each.partial for each in fragments if len(each.html) <= LARGEST_CHARS))
 
 
 def _packed(partials: Iterable[str]) -> Iterator[str]:

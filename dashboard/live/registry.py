@@ -9,7 +9,6 @@ import asyncio
 import contextvars
 import logging
 import time
-from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from dashboard.live import guard
@@ -44,7 +43,7 @@ class Registry:
     def __init__(self) -> None:
         self.viewers: set[Viewer] = set()
         self._watchers: dict[str, Watcher] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def has_room(self, session_key: str) -> bool:
         own = sum(viewer.session_key == session_key for viewer in self.viewers)
@@ -52,11 +51,7 @@ class Registry:
 
     async def join(self, viewer: Viewer) -> None:
         self.viewers.add(viewer)
-        if self._keeper is None:
-            # A fresh context: what serves everybody must not carry the first viewer's.
-            self._keeper = asyncio.get_running_loop().create_task(
-                self._keep(), name="live keeper", context=contextvars.Context()
-            )
+        self._start()
         connection = viewer.place.connection
         if connection not in self._watchers:
             self._watchers[connection] = Watcher(connection)
@@ -72,28 +67,36 @@ class Registry:
         if watcher := self._watchers.get(viewer.place.connection):
             watcher.catch_up(viewer, since)
 
+    def _start(self) -> None:
+        if all(task.done() for task in self._tasks):
+            create = asyncio.get_running_loop().create_task
+            # A fresh context: what serves everybody must not carry the first viewer's.
+            self._tasks = {
+                create(self._keep(), name="live keeper", context=contextvars.Context()),
+                create(self._guard(), name="live guard", context=contextvars.Context()),
+            }
+            for task in self._tasks:
+                task.add_done_callback(_report)
+
     async def stop(self) -> None:
         """End every task of this loop's live view; callable at any time, twice. The next viewer starts it again."""
-        if (keeper := self._keeper) is not None:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+        # Before anything is awaited: whoever joins from here on starts anew.
+        tasks, self._tasks = self._tasks, set()
+        watchers, self._watchers = self._watchers, {}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for watcher in watchers.values():
+            await watcher.stop()
 
     async def _keep(self) -> None:
-        guarding = asyncio.create_task(self._guard(), name="live guard")
-        try:
-            while self._watchers:
-                await asyncio.sleep(LOOK_S)
-                await self._look()
-        finally:
-            # Before anything is awaited: whoever joins from here on starts anew.
-            self._keeper = None
-            watchers, self._watchers = self._watchers, {}
-            guarding.cancel()
-            for watcher in watchers.values():
-                await watcher.stop()
-            with suppress(asyncio.CancelledError):
-                await guarding
+        while self._watchers:
+            await asyncio.sleep(LOOK_S)
+            await self._look()
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks - {asyncio.current_task()}:
+            task.cancel()
 
     async def _look(self) -> None:
         for viewer in tuple(self.viewers):
@@ -104,8 +107,9 @@ class Registry:
                 viewer.dismiss(Close.LATER)
         for connection, watcher in tuple(self._watchers.items()):
             if watcher.idle_s > LINGER_S:
-                del self._watchers[connection]
                 await watcher.stop()
+                if watcher.idle_s:
+                    del self._watchers[connection]
 
     async def _guard(self) -> None:
         sure_at = time.monotonic()
@@ -123,3 +127,8 @@ class Registry:
             for viewer in tuple(self.viewers):
                 if code := refusals.get(viewer.session_key):
                     viewer.dismiss(code)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("the task “%s” ended", task.get_name(), exc_info=error)

@@ -45,7 +45,7 @@ class Place:
             said("connection") or "default",
             said("queue"),
             said("job"),
-            int(since) / 1000 if since.isdecimal() and len(since) < 16 else 0.0,
+            int(since) / 1000 if since.isascii() and since.isdecimal() and len(since) < 16 else 0.0,
             said("seen"),
         )
 

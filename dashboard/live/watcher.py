@@ -33,6 +33,8 @@ REST_PER_WORK, LONGEST_REST_S = 4, 2.0
 BLOCK_MS = 1_500
 #: What happens without an event (workers, raw writes, new queues) is seen after this.
 SWEEP_S = 5.0
+#: With hundreds of queues somewhat later: it is to take one part in so many of Redis's time.
+SWEEP_REST, LONGEST_SWEEP_S = 100, 10.0
 #: More than the age of figures that a sweep may share with a page.
 RECENT_MS = 3_000
 #: Where XREAD is forbidden the counts are read this often instead.
@@ -67,7 +69,7 @@ class Watcher:
 
     def start(self) -> None:
         """Callable at any time, twice."""
-        if self._task is None or self._task.done():
+        if self._task is None or self._task.done() or self._task.cancelling():
             # A fresh context: the first viewer's language, time zone or log context must not colour what all get.
             self._task = asyncio.get_running_loop().create_task(
                 self._run(), name=f"live watcher {self.connection}", context=contextvars.Context()
@@ -75,11 +77,9 @@ class Watcher:
 
     async def stop(self) -> None:
         """Callable at any time, twice; afterwards nothing of it is left."""
-        task, self._task = self._task, None
-        if task is not None:
+        if (task := self._task) is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     async def join(self, viewer: Viewer) -> None:
         self.start()
@@ -157,13 +157,13 @@ class Watcher:
             # What else the burst held: it would otherwise wait until after the next one. Not without a block, which
             # would also be without an end where Redis hangs just now.
             changed |= await self._read(1)
-        began = time.monotonic()
         if changed:
+            began = time.monotonic()
             await self._refresh(changed)
-        if is_due := began >= self._sweep_at:
+            self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.monotonic() - began)))
+        if is_due := time.monotonic() >= self._sweep_at:
             await self._sweep()
         await self._look_at_jobs(changed, all_of_them=is_due)
-        self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.monotonic() - began)))
 
     def _patience_ms(self) -> int:
         """How long to block: until something else is to be done."""
@@ -200,11 +200,13 @@ class Watcher:
 
     async def _sweep(self) -> None:
         """Everything anew, and the queues that came or went."""
+        began = time.monotonic()
         # The counts may be those that a page has just read: what happened since then is news again.
         position = await events.server_now(connections.wire(self.connection), RECENT_MS)
         snapshot = await snapshots.snapshot(self.connection)
         _check(snapshot)
-        self._sweep_at = time.monotonic() + SWEEP_S
+        took_s = time.monotonic() - began
+        self._sweep_at = began + min(max(SWEEP_S, SWEEP_REST * took_s), LONGEST_SWEEP_S)
         self._unreadable.clear()
         names = {queue.name for queue in snapshot.queues}
         watched = names | {topic.queue for topic in self.board.topics if topic.queue}

@@ -62,6 +62,25 @@ async def test_a_burst_becomes_one_push(connection):
         assert viewer.times["count__chat__waiting"] <= 3
 
 
+async def test_what_happens_right_after_the_counts_were_read_is_not_lost(connection, monkeypatch):
+    monkeypatch.setattr(watching_module, "SWEEP_S", 3600)
+    monkeypatch.setattr(watching_module, "LONGEST_SWEEP_S", 3600)
+    await plant_waiting(connection, "chat")
+    read, late = snapshots.refresh, []
+
+    async def read_and_then_something_happens(*args):
+        result = await read(*args)
+        if not late:
+            late.extend(await plant_waiting(connection, "chat"))
+        return result
+
+    viewer = Onlooker("chat")
+    async with watching(viewer):
+        monkeypatch.setattr(snapshots, "refresh", read_and_then_something_happens)
+        await plant_waiting(connection, "chat")
+        await eventually(lambda: viewer.count("chat", "waiting") == 3)
+
+
 async def test_only_what_changed_is_sent(connection):
     await plant_waiting(connection, "chat")
     await plant_waiting(connection, "mail")
@@ -102,6 +121,7 @@ async def test_odd_names_reach_their_own_elements(connection):
 
 async def test_one_viewer_and_fifty_cost_redis_the_same(connection, client_of_redis, monkeypatch):
     monkeypatch.setattr(watching_module, "SWEEP_S", 3600)
+    monkeypatch.setattr(watching_module, "LONGEST_SWEEP_S", 3600)
     await plant_waiting(connection, "chat")
 
     def asked() -> int:
