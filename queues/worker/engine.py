@@ -132,6 +132,10 @@ class Engine:
     async def _feed_once(self) -> None:
         self._news.clear()
         if not self._has_free_slot:
+            if self._was_called:
+                # Heard while the last free slot was being filled.
+                self._was_called = False
+                self._pass_on()
             await self._news.wait()
         elif self._is_drained and not self._was_called:
             await self._until_work()
@@ -180,13 +184,16 @@ class Engine:
     def _heard(self, due_ms: float) -> None:
         """The marker: work at once, or a delayed job's time."""
         if self._is_quiet or not self._has_free_slot:
-            # Heard by a worker that cannot use it: let another hear it.
-            self._means.wire.submit(self.commands.put_marker()).add_done_callback(_forget)
+            self._pass_on()
         elif due_ms <= now_ms():
             self._was_called = True
         else:
             self._due_ms = min(self._due_ms or due_ms, due_ms)
         self._news.set()
+
+    def _pass_on(self) -> None:
+        """The marker was heard by a worker that cannot use it: let another hear it."""
+        self._means.wire.submit(self.commands.put_marker()).add_done_callback(_forget)
 
     def _note(self, found: Fetched) -> None:
         self._is_drained = found.is_known and found.job is None

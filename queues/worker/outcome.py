@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from queues.errors import TorilError, UnrecoverableError
+from queues.errors import UnrecoverableError
 from queues.protocol import codec
 
 #: A reason lies in the hash, in the stack and in the event stream: three times.
@@ -17,12 +17,6 @@ MAX_TRACE = 8_000
 MAX_FRAMES = 40
 #: All attempts' stacks together; the oldest go first.
 MAX_STACK = 32_000
-
-
-class UnknownJob(TorilError):
-    """No processor runs jobs of this name."""
-
-    code = "unknown_job"
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,3 +144,20 @@ async def test_a_unix_socket_serves(own_redis):
 async def test_a_missing_unix_socket_is_told(tmp_path):
     with pytest.raises(RedisUnavailable, match="cannot be reached"):
         await Wire(Address(path=str(tmp_path / "none.sock"))).call(command("PING"))
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_a_loop_that_was_blocked_does_not_take_unread_answers_for_lost(own_redis, kind):
+    async def block_between_asking_and_reading() -> bytes:
+        wire = Wire(Address("127.0.0.1", own_redis.port), timeout_s=0.4)
+        await wire.connect()
+        answer = wire.submit(command("PING"))
+        time.sleep(0.9)  # noqa: ASYNC251  what a careless processor does
+        try:
+            return await answer
+        finally:
+            await wire.close()
+
+    factory = pytest.importorskip("uvloop").new_event_loop if kind == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(block_between_asking_and_reading()) == b"PONG"

@@ -236,3 +236,28 @@ async def test_a_paused_queue_runs_nothing_until_it_is_resumed(connection, sight
         assert sight.ids("wait") == ["later"]
         await writes.resume(connection, "chat")
         await sight.until("completed", "later", timeout_s=1)
+
+
+@pytest.mark.parametrize("name", ["a/b", "[q]*", "ü 🐂", "%2F", "x" * 300])
+async def test_a_queue_of_any_name_is_worked_on(connection, client_of_redis, prefix, name):
+    async def nothing(job):
+        return job.queue
+
+    async with working(nothing, name):
+        added = await queue(name).add("x")
+        await Sight(client_of_redis, prefix, name).until("completed", added.id)
+
+
+async def test_an_id_of_odd_bytes_is_run_and_finished(connection, sight):
+    async def report(job):
+        await job.log(f"I am {job.id!a}")
+        return "done"
+
+    key = sight.keys.base + b"\xff\x00"
+    sight.client.hset(key, mapping={"name": "x", "data": "{}", "opts": "{}", "timestamp": 1, "priority": 0, "delay": 0})
+    sight.client.lpush(sight.keys("wait"), b"\xff\x00")
+    async with working(report):
+        await eventually(lambda: sight.client.zscore(sight.keys("completed"), b"\xff\x00"))
+    assert sight.client.hget(key, "returnvalue") == b'"done"'
+    assert sight.client.lrange(key + b":logs", 0, -1)
+    sight.assert_all_over()

@@ -43,7 +43,9 @@ async def test_running_jobs_finish_and_nothing_new_starts(connection, sight):
     assert (stopped.unfinished, stopped.stuck) == (0, 0)
     assert len(started) == 5
     assert len(sight.ids("completed")) == 5
-    assert len(sight.ids("wait")) == 15
+    waiting = sight.ids("wait")
+    assert len(waiting) == 15
+    assert not any("ats" in sight.job(job_id) for job_id in waiting)
     sight.assert_all_over()
 
 
@@ -71,6 +73,11 @@ async def test_jobs_unfinished_at_the_deadline_go_back_to_the_head_without_an_at
     sight.assert_all_over()
 
 
+def is_waiting(sight: Sight, name: str) -> bool:
+    clients = [client for client in sight.client.client_list() if client["name"].endswith(f":w:{name}")]
+    return any(client["cmd"] == "bzpopmin" and "b" in client["flags"] for client in clients)
+
+
 @pytest.mark.parametrize("options", [{}, {"priority": 5}])
 async def test_what_is_handed_back_is_taken_by_an_idle_worker_at_once(connection, sight, options):
     started = asyncio.Event()
@@ -86,8 +93,8 @@ async def test_what_is_handed_back_is_taken_by_an_idle_worker_at_once(connection
     worker.start()
     added = await queue("chat").add("x", **options)
     await started.wait()
-    async with working(quick):
-        await eventually(lambda: len([c for c in sight.client.client_list() if c["cmd"] == "bzpopmin"]) == 1)
+    async with working(quick, worker_name="second"):
+        await eventually(lambda: is_waiting(sight, "second") and not sight.client.exists(sight.keys("marker")))
         await worker.stop(0)
         await sight.until("completed", added.id, timeout_s=1)
 

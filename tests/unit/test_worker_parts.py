@@ -9,7 +9,7 @@ import pytest
 
 from queues.errors import ConfigurationError, JobNotFound, LockLost, Refused
 from queues.options import Keep, Options, QueueOptions, load
-from queues.processors import Registry
+from queues.processors import Registry, autodiscover
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import KEEP_ALL, TakenJob, job_options, keep_jobs, read_fetched, read_moved
@@ -119,7 +119,7 @@ def test_a_log_line_is_one_line():
     assert len(journal.line("x" * 5000)) == journal.MAX_WORDS
 
 
-# --- registry and plans
+# --- registry, discovery and plans
 
 
 def registry_of(*queues: str) -> Registry:
@@ -192,3 +192,9 @@ def test_a_queue_without_a_processor_cannot_be_worked_on():
         make_plans(registry_of("chat"), Options({}, {"chat": QueueOptions()}), ["nope"])
     with pytest.raises(ConfigurationError, match="There is no processor"):
         make_plans(Registry(), Options({}))
+
+
+def test_jobs_py_of_every_installed_app_is_imported(settings):
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.acceptance.brokenapp"]
+    with pytest.raises(ConfigurationError, match=r"tests\.acceptance\.brokenapp\.jobs .*no licence for the model"):
+        autodiscover()
