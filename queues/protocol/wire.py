@@ -30,10 +30,13 @@ TRANSIENT = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UN
 
 
 class _Call:
-    __slots__ = ("command", "future", "since")
+    __slots__ = ("command", "future", "packed", "since")
 
     def __init__(self, asked: Command[Any], future: asyncio.Future[Any], since: float) -> None:
         self.command, self.future, self.since = asked, future, since
+        # Here, where its own caller hears of it: a call that took its place in the line and was never written would
+        # be given the next one's reply.
+        self.packed: bytes = hiredis.pack_command(cast(Any, asked.args))
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
@@ -77,7 +80,10 @@ class Wire(asyncio.Protocol):
         return self._ready
 
     def submit(self, asked: Command[T]) -> asyncio.Future[T]:
-        """Enqueue now; all that is submitted in one turn of the loop leaves in one write."""
+        """Enqueue now; all that is submitted in one turn of the loop leaves in one write.
+
+        Raises TypeError or UnicodeEncodeError for an argument that Redis cannot be sent.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         now = self._loop.time()
         if self._closed:
@@ -163,10 +169,10 @@ class Wire(asyncio.Protocol):
             return
         calls, self._queued = self._queued, []
         self._sent.extend(calls)
-        self._write([call.command.args for call in calls])
+        self._write(calls)
 
-    def _write(self, many: list[tuple[Any, ...]]) -> None:
-        cast(asyncio.Transport, self._transport).write(b"".join(map(hiredis.pack_command, many)))
+    def _write(self, calls: list[_Call]) -> None:
+        cast(asyncio.Transport, self._transport).write(b"".join([call.packed for call in calls]))
 
     # --- opening
 
@@ -202,7 +208,7 @@ class Wire(asyncio.Protocol):
             asked.insert(-1, ("CLIENT", "SETNAME", self.name))
         calls = [_Call(Command(args), self._loop.create_future(), self._loop.time()) for args in asked]
         self._sent.extend(calls)
-        self._write([call.command.args for call in calls])
+        self._write(calls)
         answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
         for call, answer in zip(calls, answers, strict=True):
             # A name may be refused (by ACL, or for a space in it); nothing else may.

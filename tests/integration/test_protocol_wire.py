@@ -45,6 +45,15 @@ async def test_a_caller_that_gives_up_does_not_shift_the_answers(wire):
     assert [int(a) for n, a in enumerate(answers) if n % 3] == [n for n in range(50) if n % 3]
 
 
+@pytest.mark.parametrize("odd", ["\ud800", None, True])
+async def test_an_argument_that_cannot_be_sent_is_its_own_callers_error_and_shifts_no_answer(wire, odd):
+    await wire.run([command("SET", "first", 1), command("SET", "second", 2)])
+    first = wire.submit(command("GET", "first"))
+    with pytest.raises((UnicodeEncodeError, TypeError)):
+        await wire.call(command("GET", odd))
+    assert [await first, await wire.call(command("GET", "second"))] == [b"1", b"2"]
+
+
 async def test_an_error_of_redis_is_raised_for_its_own_call_alone(wire):
     await wire.call(command("SET", "text", "x"))
     results = await wire.run([command("LPUSH", "text", "y"), command("GET", "text")], return_errors=True)
