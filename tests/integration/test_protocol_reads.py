@@ -119,7 +119,18 @@ async def test_workers_are_known_by_the_name_node_gives_its_connection(connectio
     with redis.Redis(port=redis_server.port, client_name=name) as one, redis.Redis(port=redis_server.port) as other:
         one.ping()
         other.client_setname(f"{prefix}:{base64.b64encode(b'chat').decode()}:qe")
-        assert await reads.worker_clients(connection) == {"chat": 1}
+        assert (await reads.worker_clients(connection) or {})["chat"] == 1
+
+
+@pytest.mark.parametrize("queue", ["chat", "deep-research"])
+async def test_a_python_worker_is_known_even_where_its_queues_name_is_base64_as_well(
+    connection, redis_server, prefix, queue
+):
+    name = f"{prefix}:{queue}:w:one"
+    with redis.Redis(port=redis_server.port, client_name=name) as one, redis.Redis(port=redis_server.port) as other:
+        one.ping()
+        other.client_setname(name)
+        assert (await reads.worker_clients(connection) or {}).get(queue) == 1
 
 
 async def test_a_user_who_may_only_read_can_browse(connection, client_of_redis, prefix, redis_server, settings):

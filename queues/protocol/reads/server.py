@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from queues.errors import RedisRefused
@@ -26,7 +28,8 @@ async def worker_clients(connection: str) -> dict[str, int] | None:
     """Queue → how many workers listen, told by the names of their blocking connections (PROTOCOL.md §4).
 
     Node and Toril name them `prefix:base64(queue)[:w:name]`, one each; PyPI's worker `prefix:queue[:w:name]` on two or
-    more, so its rows are counted once per name and address. None where CLIENT LIST is forbidden.
+    more, so its rows are counted once per name and address. Where a name can be read both ways (“chat” is base64 too)
+    it counts for both queues, of which one is there. None where CLIENT LIST is forbidden.
     """
     try:
         listing: bytes = await wire(connection).call(command("CLIENT", "LIST"))
@@ -35,28 +38,23 @@ async def worker_clients(connection: str) -> dict[str, int] | None:
     start = prefix(connection).encode() + b":"
     workers: dict[str, set[bytes]] = {}
     for line in listing.splitlines():
-        found = _worker(line, start)
-        if found:
-            workers.setdefault(found[0], set()).add(found[1])
+        for queue, identity in _readings(line, start):
+            workers.setdefault(queue, set()).add(identity)
     return {queue: len(ids) for queue, ids in workers.items()}
 
 
-def _worker(line: bytes, start: bytes) -> tuple[str, bytes] | None:
-    """The queue and an identity of the worker whose row of CLIENT LIST this is."""
+def _readings(line: bytes, start: bytes) -> Iterator[tuple[str, bytes]]:
+    """The queue, and an identity of the worker, whose row of CLIENT LIST this may be."""
     row = dict(part.split(b"=", 1) for part in line.split(b" ") if b"=" in part)
     name = row.get(b"name", b"")
-    if not name.startswith(start):
-        return None
-    queue, _, rest = name[len(start) :].partition(b":")
-    if rest == b"qe" or not queue:
-        return None
-    try:
+    queue, _, rest = name.removeprefix(start).partition(b":")
+    if not name.startswith(start) or not queue or rest == b"qe":
+        return
+    with suppress(ValueError):
         decoded = base64.b64decode(queue, validate=True)
         if base64.b64encode(decoded) == queue:
-            return text(decoded), row.get(b"id", name)
-    except ValueError:
-        pass
-    return text(queue), name + row.get(b"addr", b"").rpartition(b":")[0]
+            yield text(decoded), row.get(b"id", name)
+    yield text(queue), name + row.get(b"addr", b"").rpartition(b":")[0]
 
 
 async def server_info(connection: str) -> ServerInfo | None:
