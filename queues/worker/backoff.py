@@ -28,4 +28,4 @@ def delay_ms(backoff: Mapping[str, Any] | None, attempts_made: int) -> int | Non
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         return 0.0
-    return float(value)
+    return float(min(value, YEAR_MS))

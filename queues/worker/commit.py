@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused
 from queues.options import QueueOptions
+from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import UNKNOWN, Fetched, JobRemoved, keep_jobs
@@ -94,7 +94,7 @@ class Committer:
             delay_ms = backoff.delay_ms(taken.options.backoff, taken.attempts_made + 1)
             if delay_ms is None:
                 reason = f"{reason} (not tried again: this worker does not know the job's kind of backoff)"
-        stacks = json.dumps(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit), ensure_ascii=False)
+        stacks = codec.to_json(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit))
         if delay_ms is None:
             keep = taken.options.keep_failed or self._keep_failed
             command = self._commands.fail(taken, run.token, reason, stacks, keep, fetch_next=fetch_next)

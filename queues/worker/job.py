@@ -34,7 +34,7 @@ class JobFacts:
         return f"<{type(self).__name__} {self.queue}/{self.id} “{self.name}”>"
 
     def _log(self, text: object) -> Command[None]:
-        line = codec.text(str(text).encode("utf-8", "backslashreplace"))[:MAX_LOG_LINE]
+        line = str(text)[:MAX_LOG_LINE].encode("utf-8", "backslashreplace").decode()
         return self._commands.log(self._taken, line)
 
     def _progress(self, value: Any) -> Command[None]:

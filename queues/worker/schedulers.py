@@ -28,7 +28,11 @@ def next_iteration(taken: TakenJob, commands: RunningCommands) -> Command[Any] |
         return None
     next_ms = max(_next_ms(repeat, now), now) if repeat.get("pattern") else None
     options = _options(taken, repeat, count, next_ms)
-    return commands.next_iteration(taken, next_ms, taken.data, options)
+    try:
+        return commands.next_iteration(taken, next_ms, taken.data, options)
+    except (ValueError, OverflowError) as error:
+        # JSON says what msgpack cannot: numbers of any length, any depth.
+        raise CannotSchedule(f"its job's options cannot be passed on: {error}") from None
 
 
 def _is_over(repeat: Mapping[str, Any], count: int) -> bool:

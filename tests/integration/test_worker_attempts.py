@@ -115,6 +115,18 @@ async def test_an_unrecoverable_error_ends_the_attempts(connection, sight, error
     assert sight.events("retries-exhausted") == []
 
 
+async def test_half_a_character_in_an_earlier_stack_stays_escaped(connection, sight):
+    async def fail(job):
+        raise ValueError("again")
+
+    added = await queue("chat").add("x", attempts=2)
+    sight.client.hset(sight.keys.job(added.id), "stacktrace", r'["half \ud800"]')
+    async with working(fail):
+        await sight.until("failed", added.id)
+    stored = sight.client.hget(sight.keys.job(added.id), "stacktrace")
+    assert json.loads(stored.decode())[0] == "half \ud800"
+
+
 @pytest.mark.parametrize(("limit", "kept"), [(0, []), (2, ["attempt 3", "attempt 4"]), (None, 4)])
 async def test_the_stack_trace_limit_keeps_the_last_ones(connection, sight, limit, kept):
     async def fail(job):

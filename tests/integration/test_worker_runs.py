@@ -149,14 +149,14 @@ async def test_progress_and_logs_from_an_async_processor(connection, sight):
 
 async def test_progress_and_logs_from_a_thread_need_no_await(connection, sight):
     def report(job):
-        job.log("from a thread \ud800 \x00")
+        job.log("from a thread \ud800 \ufffd \x00")
         job.progress(75)
 
     async with working(report):
         added = await queue("chat").add("x")
         await sight.until("completed", added.id)
     assert sight.job(added.id)["progress"] == "75"
-    assert sight.logs(added.id)[0].startswith("from a thread \\ud800")
+    assert sight.logs(added.id) == ["from a thread \\ud800 \ufffd \x00"]
 
 
 async def test_a_job_removed_while_it_runs_leaves_nothing_behind(connection, sight):

@@ -17,6 +17,7 @@ from queues.worker import journal
 from queues.worker.backoff import YEAR_MS, delay_ms
 from queues.worker.marker import client_name
 from queues.worker.plans import make_plans
+from queues.worker.schedulers import CannotSchedule, next_iteration
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,8 @@ from queues.worker.plans import make_plans
         ({"type": "exponential", "delay": 1000}, 1, 1000),
         ({"type": "exponential", "delay": 1000}, 4, 8000),
         ({"type": "exponential", "delay": 1000}, 5000, YEAR_MS),
+        ({"type": "exponential", "delay": 1e300}, 100, YEAR_MS),
+        ({"type": "fixed", "delay": 10**400, "jitter": 0}, 1, YEAR_MS),
         ({"type": "fixed", "delay": "soon"}, 1, 0),
         ({"type": "fixed", "delay": -5}, 1, 0),
         ({"type": "custom", "delay": 5}, 1, None),
@@ -117,6 +120,13 @@ def test_a_log_line_is_one_line():
     assert journal.line("first\nsecond") == "first"
     assert journal.line("a\x1b[31mb\u202e") == "a\\x1b[31mb\\u202e"
     assert len(journal.line("x" * 5000)) == journal.MAX_WORDS
+
+
+def test_a_schedulers_options_that_msgpack_cannot_say_stop_the_scheduler_and_not_the_job():
+    opts = b'{"repeat": {"every": 100}, "odd": %s}' % (b"9" * 30)
+    taken = TakenJob(b"repeat:tick:1", {b"name": b"tick", b"opts": opts, b"rjk": b"tick"})
+    with pytest.raises(CannotSchedule, match="cannot be passed on"):
+        next_iteration(taken, RunningCommands(Keys("p", "q"), name="me", lock_ms=1000))
 
 
 # --- registry, discovery and plans
