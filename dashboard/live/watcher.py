@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: A burst becomes one push …
 REST_S = 0.25
-#: … and a rest is this many times as long as the work before it, so that hundreds of busy queues do not fill the loop.
+#: … and a rest is this many times the processor time of the work before: many busy queues may not fill the loop.
 REST_PER_WORK, LONGEST_REST_S = 4, 2.0
 #: Short enough that Redis's silence is told within 5 s, even on a half-open connection.
 BLOCK_MS = 1_500
@@ -158,9 +158,9 @@ class Watcher:
             # would also be without an end where Redis hangs just now.
             changed |= await self._read(1)
         if changed:
-            began = time.monotonic()
+            began = time.thread_time()
             await self._refresh(changed)
-            self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.monotonic() - began)))
+            self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.thread_time() - began)))
         if is_due := time.monotonic() >= self._sweep_at:
             await self._sweep()
         await self._look_at_jobs(changed, all_of_them=is_due)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
-import socket
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, suppress
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
 import redis
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from dashboard.live.codes import Close
@@ -26,56 +22,9 @@ from tests.conftest import RedisServer
 from tests.eventually import eventually
 from tests.planting import plant_waiting
 from tests.stand import Stand
-from tests.watching import Screen
+from tests.tabs import Stuck, address, cookie_of, memory, tab
 
 PREFIX = "livesocket"
-
-
-class Tab(Screen):
-    """A page's socket, as hx-ws keeps it."""
-
-    def __init__(self, ws: ClientConnection) -> None:
-        super().__init__()
-        self.ws = ws
-        self.code: int | None = None
-        self._reading = asyncio.create_task(self._read(), name="tab")
-
-    async def _read(self) -> None:
-        try:
-            async for message in self.ws:
-                self.take(str(message))
-        except ConnectionClosed:
-            pass
-        self.code = self.ws.close_code
-
-    async def closed(self, timeout_s: float = 15) -> int:
-        await eventually(lambda: self.code is not None, timeout_s, "the server closes the socket")
-        assert self.code is not None
-        return self.code
-
-    async def close(self) -> None:
-        await self.ws.close()
-        await self._reading
-
-
-def address(stand: Stand, **query: str) -> str:
-    return f"{stand.address.replace('http', 'ws')}/admin/queues/live?{urlencode(query)}"
-
-
-def cookie_of(client: httpx.Client | None) -> dict[str, str]:
-    return {"Cookie": f"toril_session={client.cookies['toril_session']}"} if client else {}
-
-
-@asynccontextmanager
-async def tab(stand: Stand, client: httpx.Client | None, **query: str) -> AsyncIterator[Tab]:
-    async with connect(
-        address(stand, **query), additional_headers=cookie_of(client), origin=stand.address, max_size=None
-    ) as ws:
-        opened = Tab(ws)
-        try:
-            yield opened
-        finally:
-            await opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +51,6 @@ def queue(redis_server: RedisServer, settings) -> Iterator[str]:
         for key in client.scan_iter(f"{PREFIX}:*"):
             client.delete(key)
     reset_options()
-
-
-def memory(stand: Stand) -> int:
-    """Resident bytes of the web process."""
-    pages = Path(f"/proc/{stand.processes['web'].pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def listeners(server: RedisServer) -> int:
@@ -267,32 +210,6 @@ async def test_two_hundred_that_come_and_go_leave_nothing(stand, ana, queue, red
     await eventually(lambda: listeners(redis_server) == 0, 6)
     assert memory(stand) - before < 20_000_000
     assert "Traceback" not in stand.log("web")
-
-
-class Stuck:
-    """A client that shakes hands and never reads again."""
-
-    def __init__(self, stand: Stand, client: httpx.Client) -> None:
-        to = urlsplit(stand.address)
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.connect((to.hostname, to.port))
-        lines = (
-            "GET /admin/queues/live HTTP/1.1",
-            f"Host: {to.netloc}",
-            f"Origin: {stand.address}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Version: 13",
-            f"Cookie: toril_session={client.cookies['toril_session']}",
-        )
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
-
-    def is_dropped(self) -> bool:
-        """Whether the server has ended the connection; found without reading what it sent."""
-        # 1 ESTABLISHED; anything else has seen a FIN or a reset.
-        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1
 
 
 async def test_who_stops_reading_is_dropped_and_costs_neither_memory_nor_others(stand, ana, queue, redis_server):
