@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from queues.options import ConnectionOptions, get_options
@@ -15,12 +17,18 @@ from queues.protocol.wire import Wire
 ANSWER_S = 1.5
 
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ConnectionOptions, Wire]] = WeakKeyDictionary()
+_endings: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()
 
 
 def wire(connection: str = "default") -> Wire:
-    """The running loop's shared wire; opened at its first command."""
+    """The running loop's shared wire; opened at its first command, closed with the loop."""
     options = get_options().connection(connection)
-    wires = _shared.setdefault(asyncio.get_running_loop(), {})
+    loop = asyncio.get_running_loop()
+    if loop not in _shared:
+        _shared[loop], _endings[loop] = {}, _ending()
+        with suppress(StopIteration):
+            _endings[loop].asend(None).send(None)
+    wires = _shared[loop]
     if options not in wires:
         wires[options] = open_wire(connection, timeout_s=ANSWER_S)
     return wires[options]
@@ -34,8 +42,19 @@ def open_wire(connection: str = "default", *, name: str = "", timeout_s: float |
 
 async def close_wires() -> None:
     """Close the running loop's shared wires; callable at any time, twice."""
-    for opened in _shared.pop(asyncio.get_running_loop(), {}).values():
-        await opened.close()
+    if (ending := _endings.pop(asyncio.get_running_loop(), None)) is not None:
+        await ending.aclose()
+
+
+async def _ending() -> AsyncGenerator[None, None]:
+    """Closes the loop's wires. A generator, for a loop that ends closes those that have begun: so that each call by
+    `asyncio.run` or `async_to_sync`, which makes a loop of its own, leaves no connection behind.
+    """
+    try:
+        yield
+    finally:
+        for opened in _shared.pop(asyncio.get_running_loop(), {}).values():
+            await opened.close()
 
 
 def keys(connection: str, queue: str) -> Keys:

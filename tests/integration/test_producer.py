@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 
 from queues import queue
 from queues.errors import InvalidInput, RedisUnavailable, TorilError
@@ -17,7 +18,7 @@ from queues.options import reset_options
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import RESERVED_IDS, Keys
 from tests.conftest import RedisServer
-from tests.eventually import eventually
+from tests.eventually import eventually, eventually_sync
 
 
 @pytest.fixture
@@ -236,3 +237,14 @@ async def adding_works() -> bool:
     except RedisUnavailable:
         return False
     return True
+
+
+@pytest.mark.parametrize("kind", ["asyncio.run", "async_to_sync"])
+def test_a_loop_that_ends_leaves_no_connection_behind(connection, client_of_redis, kind):
+    before = len(client_of_redis.client_list())
+    for _ in range(5):
+        if kind == "asyncio.run":
+            asyncio.run(queue("chat").add("x"))
+        else:
+            async_to_sync(queue("chat").add)("x")
+    eventually_sync(lambda: len(client_of_redis.client_list()) <= before)
