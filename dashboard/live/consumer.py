@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: With more than this waiting at the server a viewer gets nothing new until it has taken it …
 BEHIND_BYTES = 64 * 1024
 #: … and one that takes nothing for so long, or always keeps something waiting for so long, is dropped.
-#: Beside daphne's pings: `runserver` cannot be told their interval (20 s, and 30 s of patience), and they cap no memory.
+#: Beside daphne’s pings: `runserver` pings every 20 s and waits 30, and no ping caps memory.
 STUCK_S, SLOW_S = 10.0, 60.0
 #: A closing handshake may take so long.
 CLOSING_S = 3.0
