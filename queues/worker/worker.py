@@ -113,7 +113,7 @@ class Worker:
         await self._leases.stop()
         stuck = sum([await engine.abandon() for engine in self.engines])
         stuck += await self._threads.stop(STUCK_S if unfinished else CANCEL_S)
-        await sync_to_async(connections.close_all)()
+        stuck += await self._close_database()
         await self._wire.close()
         return Stopped(unfinished, stuck)
 
@@ -149,6 +149,15 @@ class Worker:
                 await asyncio.gather(*(engine.hand_back_rest() for engine in self.engines))
         except (TimeoutError, RedisUnavailable):
             log.error("Redis is away: %d jobs stay active until their locks expire", self.running)
+
+    async def _close_database(self) -> int:
+        """Close the async ORM's connections; 1 where a cancelled processor's call still keeps their thread, else 0."""
+        try:
+            async with asyncio.timeout(CANCEL_S):
+                await sync_to_async(connections.close_all)()
+        except TimeoutError:
+            return 1
+        return 0
 
     # --- what the side tasks tell
 

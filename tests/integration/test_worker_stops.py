@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from queues import queue
 from queues.options import QueueOptions
@@ -121,6 +122,27 @@ async def test_a_thread_that_does_not_end_is_left_and_its_job_handed_back(connec
     end.set()
     await eventually(lambda: refused)
     await eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("job thread")])
+
+
+async def test_a_database_that_hangs_under_an_async_processor_does_not_hold_up_the_stop(connection, sight):
+    end, started = threading.Event(), asyncio.Event()
+
+    async def ask_the_database(job):
+        started.set()
+        await sync_to_async(end.wait)(10)
+
+    worker = make_worker(ask_the_database)
+    worker.start()
+    added = await queue("chat").add("x")
+    await started.wait()
+    try:
+        began = time.monotonic()
+        stopped = await worker.stop(0)
+        assert time.monotonic() - began < 4
+    finally:
+        end.set()
+    assert (stopped.unfinished, stopped.stuck) == (1, 1)
+    assert sight.ids("wait") == [added.id]
 
 
 async def test_an_async_processor_that_will_not_be_cancelled_is_handed_back_too(connection, sight):
