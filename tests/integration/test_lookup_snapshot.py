@@ -216,9 +216,10 @@ async def test_a_frozen_redis_holds_a_page_up_for_less_than_two_seconds_and_only
         began = time.monotonic()
         assert (await snapshot(max_age_s=0)).error
         assert time.monotonic() - began < 2
+        # The silence is known: nobody waits the wire's 1.5 s for it again.
         began = time.monotonic()
         assert (await snapshot()).error
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < 1
     finally:
         away.process.send_signal(signal.SIGCONT)
 
