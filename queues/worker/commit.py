@@ -73,7 +73,7 @@ class Committer:
             self._suspect(run.token)
             why += ", or the outcome was stored before the connection broke"
             patience.over()
-        journal.not_stored(self._queue, run, why)
+        journal.not_stored(self._queue, run.taken, why)
         return UNKNOWN
 
     def _verdict(self, run: Execution, outcome: Outcome, fetch_next: bool) -> tuple[Command[Fetched], Say]:
@@ -82,9 +82,10 @@ class Committer:
         if isinstance(outcome, Completed):
             keep = taken.options.keep_completed or self._keep_completed
             command = self._commands.complete(taken, run.token, outcome.value_json, keep, fetch_next=fetch_next)
-            return command, lambda: journal.completed(self._queue, run)
+            return command, lambda: journal.completed(self._queue, taken, run.duration_ms)
         if isinstance(outcome, Unfinished):
-            return self._commands.hand_back(taken.raw_id, run.token), lambda: journal.handed_back(self._queue, run)
+            command = self._commands.hand_back(taken.raw_id, run.token)
+            return command, lambda: journal.handed_back(self._queue, taken, run.duration_ms)
         return self._failure(run, outcome, fetch_next)
 
     def _failure(self, run: Execution, outcome: Failed, fetch_next: bool) -> tuple[Command[Fetched], Say]:
@@ -102,4 +103,4 @@ class Committer:
             command = self._commands.delay(taken, run.token, reason, stacks, delay_ms, fetch_next=fetch_next)
         else:
             command = self._commands.retry(taken, run.token, reason, stacks)
-        return command, lambda: journal.failed(self._queue, run, reason, delay_ms)
+        return command, lambda: journal.failed(self._queue, taken, run.duration_ms, reason, delay_ms)

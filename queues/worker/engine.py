@@ -248,7 +248,7 @@ class Engine:
             return await self._committer.commit(run, Unfinished(), self._may_fetch)
         if run.taken.scheduler_id:
             await self._schedule_next(run.taken)
-        journal.started(self.name, run)
+        journal.started(self.name, run.taken)
         outcome = await run.run(self.plan.processors, self._means.threads, self.commands, self._send)
         return await self._committer.commit(run, outcome, self._may_fetch)
 
