@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import Any, cast
 
+from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from dashboard.live import guard
@@ -155,6 +156,9 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
                 self._news.clear()
                 while self._mail and self._closing is None:
                     await self.send(text_data=self._mail.popleft())
+        except Disconnected:
+            # Its tab was closed while this was under way; the word of that follows.
+            self.dismiss(Close.LATER)
         except Exception:
             log.exception("a viewer of the live view could not be sent to")
             self.dismiss(Close.LATER)

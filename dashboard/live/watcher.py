@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -86,6 +87,7 @@ class Watcher:
         if viewer.place.queue:
             # Perhaps not discovered yet, or not even there: its page comes to life with its first event.
             self._cursors.setdefault(viewer.place.queue, "0-0")
+        await self._show_what_pages_know()
         await self.board.join(viewer)
         if topic := viewer.place.job_topic:
             with suppress(TorilError):
@@ -104,6 +106,15 @@ class Watcher:
         self.board.catch_up(viewer, since)
         if topic := viewer.place.job_topic:
             viewer.offer(fragments.frames([fragments.of_job(self.connection, topic)]))
+
+    async def _show_what_pages_know(self) -> None:
+        """A button refreshes the shared snapshot before its event comes; nothing older may follow the page it drew."""
+        if self.board.snapshot is None:
+            return
+        with suppress(TorilError):
+            known = await snapshots.snapshot(self.connection, max_age_s=math.inf)
+            if known is not self.board.snapshot and not known.error:
+                await self.board.show(known)
 
     async def _compare(self, viewer: Viewer, topic: Topic) -> None:
         """A page that was drawn before its job moved fetches it again."""

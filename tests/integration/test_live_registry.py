@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autobahn.exception import Disconnected
 
 from dashboard.live import consumer as consuming
 from dashboard.live import guard
@@ -141,6 +142,21 @@ class Server:
     async def leave(self) -> None:
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": 1001})
         await asyncio.gather(self.task, return_exceptions=True)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_tab_closed_while_it_is_sent_to_is_no_error(connection, caplog):
+    class Gone(Server):
+        async def send(self, message: dict[str, Any]) -> None:
+            if message["type"] == "websocket.send":
+                raise Disconnected("Attempt to send on a closed protocol")
+            await super().send(message)
+
+    await plant_waiting(connection, "chat")
+    tab = Gone("queue=chat")
+    await eventually(lambda: tab.code)
+    await tab.leave()
+    assert not caplog.records
 
 
 @pytest.mark.django_db(transaction=True)

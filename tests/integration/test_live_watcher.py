@@ -81,6 +81,16 @@ async def test_what_happens_right_after_the_counts_were_read_is_not_lost(connect
         await eventually(lambda: viewer.count("chat", "waiting") == 3)
 
 
+async def test_who_comes_right_after_a_button_is_sent_nothing_older_than_the_page(connection):
+    await plant_waiting(connection, "chat")
+    async with watching(Onlooker()) as watcher:
+        await pause(connection, "chat")
+        await snapshots.refresh(connection, ["chat"])
+        viewer = Onlooker(since=time.time())
+        await watcher.join(viewer)
+        assert "paused" in viewer.text("queue-row", "chat")
+
+
 async def test_only_what_changed_is_sent(connection):
     await plant_waiting(connection, "chat")
     await plant_waiting(connection, "mail")
