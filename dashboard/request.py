@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponseBase
 
+from dashboard.grants import Grants
+
 if TYPE_CHECKING:
     from django.contrib.messages.storage.cookie import CookieStorage
     from django_htmx.middleware import HtmxDetails
-
-    from dashboard.access import Grants
 
 
 class Request(HttpRequest):

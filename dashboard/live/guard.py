@@ -13,7 +13,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest
 
-from dashboard.access import may_see
+from dashboard.grants import may_see
 from dashboard.live.codes import Close
 
 #: SQLite takes no more values than this in one query, in its older versions.

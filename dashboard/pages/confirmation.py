@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from dashboard.access import Grants
+from dashboard.grants import Grants
 from queues.actions import bulk
 from queues.actions.bulk import Plan, Progress
 from queues.errors import InvalidInput

@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from dashboard.access import grants_of, may_see
+from dashboard.grants import grants_of, may_see
 from dashboard.live import guard
 from dashboard.live.codes import Close
 from dashboard.live.guard import refused

@@ -16,7 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from django.utils import timezone
 
-from dashboard.access import OPEN, PERMISSIONS, Grants
+from dashboard.access import OPEN
+from dashboard.grants import PERMISSIONS, Grants
 from queues.actions.actor import Actor
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
