@@ -22,6 +22,8 @@ class Trouble:
     sentence: str
     #: Whether one word is not enough even in a table.
     is_told: bool = False
+    #: It comes and goes by itself, several times a minute: said where nothing moves for it.
+    is_passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,13 @@ def _deserted(queue: Queue) -> Trouble | None:
 
 
 def _limited(queue: Queue) -> Trouble | None:
-    if queue.rate_limited_ms <= 0 or queue.is_paused:
+    ready = queue.waiting + queue.prioritized
+    if queue.rate_limited_ms <= 0 or queue.is_paused or not ready:
         return None
     limit = f" ({rate(queue)})" if rate(queue) else ""
     left = span(queue.rate_limited_ms)
-    return Trouble("slow", "limited", f"The next job starts within {left}: the rate limit{limit} is used up.", True)
+    sentence = f"The next job starts within {left}: the rate limit{limit} is used up."
+    return Trouble("slow", "limited", sentence, is_told=True, is_passing=True)
 
 
 def rate(queue: Queue) -> str:

@@ -9,6 +9,7 @@ from html import unescape
 
 import pytest
 from django.http import QueryDict
+from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,6 +170,17 @@ def test_what_somebody_wanted_hides_what_follows_from_it():
     queue = Queue(name="q", waiting=5, is_paused=True)
     queue.workers, queue.rate_limited_ms = 0, 500
     assert kinds(queue) == ["paused"]
+
+
+def test_a_used_up_limit_matters_only_where_a_job_waits_for_it_and_is_told_without_moving_the_page():
+    queue = Queue(connection="default", name="q", completed=5)
+    queue.workers, queue.rate_limited_ms = 1, 17_900
+    assert kinds(queue) == []
+    queue.prioritized = 1
+    assert kinds(queue) == ["limited"]
+    facts = render_to_string("queue/facts.html", {"queue": queue})
+    assert "for 17.9 s" in facts
+    assert "notice" not in facts
 
 
 def test_no_workers_matters_only_where_there_is_work():

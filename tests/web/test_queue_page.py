@@ -163,6 +163,13 @@ async def test_a_broken_job_says_what_is_wrong_in_its_line(viewer, connection, c
     assert "WRONGTYPE" in html
 
 
+async def test_a_job_that_does_not_know_when_it_was_added_gets_no_age(viewer, connection, client_of_redis, prefix):
+    await plant_waiting(connection, "chat")
+    [job_id] = client_of_redis.lrange(f"{prefix}:chat:wait", 0, -1)
+    client_of_redis.hset(f"{prefix}:chat:{job_id.decode()}", "timestamp", "soon")
+    assert " d ago" not in text_of(await page(viewer))
+
+
 async def test_large_payloads_do_not_reach_the_list(viewer, connection, client_of_redis, prefix):
     for n in range(25):
         plant_job(client_of_redis, prefix, "chat", str(n), data='"' + "x" * 500_000 + '"', failedReason="y" * 100_000)
@@ -206,8 +213,9 @@ async def test_trouble_is_said_in_sentences(viewer, connection, client_of_redis,
     await plant_waiting(connection, "chat", 3)
     client_of_redis.hset(f"{prefix}:chat:meta", mapping={"max": 10, "duration": 60_000})
     client_of_redis.set(f"{prefix}:chat:limiter", 10, px=30_000)
-    html = text_of(await page(viewer))
-    assert "3 jobs waiting and no worker connected: nothing runs until one is." in html
+    html = await page(viewer)
+    assert "3 jobs waiting and no worker connected: nothing runs until one is." in text_of(html)
+    assert re.search(r"limited for [\d.]+ s", text_of(html))
     assert re.search(r"The next job starts within [\d.]+ s: the rate limit \(10 per minute\) is used up\.", html)
     client_of_redis.hset(f"{prefix}:chat:meta", "paused", 1)
     from queues.lookups.snapshot import refresh
