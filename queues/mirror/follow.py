@@ -37,7 +37,7 @@ class Ear:
         self.is_behind = False
         self.lag_s = 0.0
         self.written = 0
-        self._count = 200
+        self._count = LEAST_EVENTS
 
     async def listen(self, followed: dict[str, Followed], wait_s: float) -> None:
         """Take in what is new, waiting up to `wait_s` for it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from queues.mirror import follow
 from queues.mirror.incarnations import UNREAD
 from queues.models import Job, Queue
 from queues.protocol import writes
+from queues.protocol.events import read_events
 from queues.states import State
 from tests.eventually import eventually
 from tests.mirroring import add, differences, finish, in_step, mirror_running, redis, session, start, turn_until_quiet
@@ -166,6 +168,27 @@ async def test_a_stream_that_is_no_stream_stops_no_other_queue(connection, prefi
         assert await differences() == []
         assert mirror.followed["bad"].is_broken
     assert await Job.objects.filter(queue="good", state="active").acount() == 1
+
+
+async def test_large_results_are_never_read_many_at_once(connection, client_of_redis, prefix, monkeypatch):
+    client_of_redis.hset(f"{prefix}:chat:meta", "opts.maxLenEvents", 10_000)
+    with client_of_redis.pipeline() as planting:
+        for n in range(200):
+            told = {"event": "completed", "jobId": str(n), "returnvalue": "x" * 250_000}
+            planting.xadd(f"{prefix}:chat:events", told)
+        planting.execute()
+    sizes = []
+
+    async def read(*args):
+        events = await read_events(*args)
+        sizes.append(sum(len(value) for event in events for value in event.fields.values()))
+        return events
+
+    monkeypatch.setattr(follow, "read_events", read)
+    async with session(connection) as mirror:
+        await turn_until_quiet(mirror)
+    assert sum(sizes) > 200 * 250_000
+    assert max(sizes) <= follow.MOST_BYTES * 1.1
 
 
 async def test_ghosts_without_a_hash_get_no_row_and_are_not_read_again_and_again(connection, prefix):
