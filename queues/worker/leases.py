@@ -10,7 +10,7 @@ import asyncio
 import signal
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from queues.errors import RedisUnavailable, TorilError
@@ -111,19 +111,22 @@ class Leases:
 
     async def _renew_due(self, wire: Wire) -> bool:
         now = time.monotonic()
-        queues: dict[RunningCommands, list[_Lease]] = defaultdict(list)
+        batches: dict[tuple[RunningCommands, int], list[_Lease]] = defaultdict(list)
+        times: Counter[tuple[RunningCommands, bytes]] = Counter()
         # A copy is one step under the interpreter's lock; the worker's thread writes meanwhile.
         for lease in self._held.copy().values():
             if lease.due <= now:
-                queues[lease.commands].append(lease)
-        if not queues:
+                # Answered by id: of two locks on one job in one batch, it would not be told which was lost.
+                batches[lease.commands, times[lease.commands, lease.raw_id]].append(lease)
+                times[lease.commands, lease.raw_id] += 1
+        if not batches:
             return True
-        asked = [commands.extend([(lease.raw_id, lease.token) for lease in due]) for commands, due in queues.items()]
+        asked = [queue.extend([(lease.raw_id, lease.token) for lease in due]) for (queue, _), due in batches.items()]
         try:
             answers = await wire.run(asked, return_errors=True)
         except RedisUnavailable:
             return False
-        for due, answer in zip(queues.values(), answers, strict=True):
+        for due, answer in zip(batches.values(), answers, strict=True):
             if not isinstance(answer, TorilError):
                 self._settle(due, set(answer), now)
         return not any(isinstance(answer, TorilError) for answer in answers)

@@ -15,7 +15,10 @@ from queues import queue
 from queues.options import QueueOptions
 from queues.processors import Registry
 from queues.protocol.blocking import close_blocking
+from queues.protocol.keys import Keys
+from queues.protocol.running import RunningCommands
 from queues.worker.engine import QueuePlan
+from queues.worker.leases import Leases
 from queues.worker.worker import Worker
 from tests.eventually import eventually, eventually_sync
 from tests.working import Sight, working
@@ -146,6 +149,21 @@ async def test_a_job_that_came_back_to_the_same_worker_keeps_its_second_lock(con
         second_ends.set()
         await sight.until("completed", added.id)
     assert len(runs) == 2
+
+
+async def test_of_two_locks_on_one_job_that_fall_due_together_the_one_that_is_ours_is_kept(connection, sight, prefix):
+    lost, dead = [], []
+    commands = RunningCommands(Keys(prefix, "chat"), name="tester", lock_ms=600)
+    leases = Leases(connection, "me", lost.append, dead.append)
+    sight.client.set(sight.keys.lock("1"), "me:2", px=600)
+    for token in ("me:1", "me:2"):
+        leases.hold(commands, b"1", token)
+    leases.start([commands])
+    await eventually(lambda: lost)
+    await asyncio.sleep(0.8)
+    assert sight.client.get(sight.keys.lock("1")) == b"me:2"
+    await leases.stop()
+    assert (lost, dead) == (["me:1"], [])
 
 
 async def test_a_lost_lock_is_told_once_while_the_job_runs(connection, sight, caplog):
