@@ -38,10 +38,12 @@ class Board:
 
     async def join(self, viewer: Viewer) -> None:
         """Send what has changed since the page was drawn, then every change."""
+        watched = self.topics
         self.viewers.add(viewer)
         async with self._drawing:
             if self.snapshot is not None:
-                await self._draw(viewer.topics - self._drawn.keys(), self.snapshot.queues)
+                # What nobody looked at meanwhile was not drawn, and may say what is no longer so.
+                await self._draw(viewer.topics - watched, self.snapshot.queues)
             self.catch_up(viewer, viewer.place.since - SKEW_S)
 
     def leave(self, viewer: Viewer) -> None:

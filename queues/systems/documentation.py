@@ -45,8 +45,8 @@ async def generate_embeddings(job: Any) -> dict[str, Any]:
     await step(job, "start", 0, 0.05, f"{len(chunks)} chunks from page {job.data['pageId']}", status="start")
     strike(
         job,
-        too_many_requests("api.openai.com"),
-        HTTPError(503, "Service Unavailable", "api.openai.com"),
+        too_many_requests("api.example.com"),
+        HTTPError(503, "Service Unavailable", "api.example.com"),
         ValidationError("the page has no text after its markup is removed"),
     )
     vectors = []

@@ -44,7 +44,7 @@ async def answer(job: Any, work: Callable[[str], dict[str, Any]], seconds: float
     await step(job, "model", 50, seconds, f"running {job.name}")
     strike(
         job,
-        too_many_requests("api.openai.com"),
+        too_many_requests("api.example.com"),
         TimeoutError("model did not answer within 30 s"),
         KeyError("choices"),
         ValidationError("output is not the JSON that was asked for"),
