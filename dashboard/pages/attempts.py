@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queues.models import Job
+from queues.states import State
 
 TRACEBACK = "Traceback (most recent call last)"
 
@@ -23,15 +24,21 @@ def failures(job: Job) -> list[Failure]:
     stacks = [stack for stack in reversed(job.stacks) if stack.strip() not in ("", "NoneType: None")]
     if not stacks:
         return (
-            [Failure(job.attempts_made or None, headline(job.failed_reason), job.failed_reason)]
+            [Failure(_failed_attempts(job) or None, headline(job.failed_reason), job.failed_reason)]
             if job.failed_reason
             else []
         )
-    told = job.attempts_made >= len(stacks)
+    failed = _failed_attempts(job)
+    told = failed >= len(stacks)
     return [
-        Failure(job.attempts_made - at if told else None, headline(stack) or job.first_error_line, stack)
+        Failure(failed - at if told else None, headline(stack) or job.first_error_line, stack)
         for at, stack in enumerate(stacks)
     ]
+
+
+def _failed_attempts(job: Job) -> int:
+    """BullMQ counts an attempt when it ends, the one that completed the job too."""
+    return max(job.attempts_made - 1, 0) if job.state == State.COMPLETED else job.attempts_made
 
 
 def headline(stack: str) -> str:

@@ -119,6 +119,21 @@ def test_each_attempt_is_told_as_far_as_it_is_known():
     assert labels(job) == ["Added", "Attempt 1 started", "Due again"]
 
 
+def test_a_job_that_was_retried_and_completed_keeps_each_error_with_its_attempt():
+    job = Job(state="completed", attempts_made=3, processed_on_ms=5_000, finished_on_ms=6_000)
+    job.stacktrace = json.dumps(["Error: first", "Error: second"])
+    assert [(failure.number, failure.headline) for failure in failures(job)] == [
+        (2, "Error: second"),
+        (1, "Error: first"),
+    ]
+    told = [(moment.label, moment.note) for moment in timeline(job, 7_000)]
+    assert told[:3] == [
+        ("Attempt 1 failed", "Error: first"),
+        ("Attempt 2 failed", "Error: second"),
+        ("Attempt 3 started", "ran 1.0 s"),
+    ]
+
+
 def test_a_hundred_thousand_attempts_are_told_in_few_lines():
     job = Job(state="failed", timestamp_ms=1, attempts_made=100_000, processed_on_ms=5, finished_on_ms=9)
     assert labels(job)[1] == "99,994 earlier attempts failed"
