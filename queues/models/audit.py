@@ -39,6 +39,8 @@ class AuditEntry(models.Model):
         app_label = "toril"
         ordering = ("-at", "-pk")
         verbose_name_plural = "audit entries"
+        # Who paused this queue last? Asked for each paused queue that is shown.
+        indexes = (models.Index(fields=("connection", "queue", "action", "-at"), name="toril_audit_target"),)
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.queue}/{self.job_id}".rstrip("/")
