@@ -118,7 +118,8 @@ class Start:
         try:
             version = server_version(self.plan.redis_url)
         except RedisUnavailable as error:
-            raise NotStarted(f"{error} Start it, or unset REDIS_URL and REDIS_HOST to use the embedded one.") from None
+            said = str(error).rstrip(".")
+            raise NotStarted(f"{said}. Start it, or unset REDIS_URL and REDIS_HOST to use the embedded one.") from None
         say("redis", f"{version} at {ConnectionOptions('', self.plan.redis_url).safe_url}")
 
     def _start_valkey(self) -> None:

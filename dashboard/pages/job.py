@@ -23,7 +23,7 @@ from dashboard.pages.timeline import timeline
 from dashboard.request import Request
 from queues.actions.actor import Actor
 from queues.actions.jobs import promote_job, remove_job, retry_job
-from queues.errors import InvalidInput, JobNotFound, Refused, TorilError
+from queues.errors import InvalidInput, JobNotFound, NotFound, Refused, TorilError
 from queues.lookups.jobs import JobDetail, job_detail, job_payload
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import Job, Queue
@@ -89,7 +89,7 @@ async def download(connection: str, queue: str, job_id: str, field: str) -> Http
     value = await _log(connection, queue, job_id) if field == "logs" else None
     value = value or await job_payload(connection, queue, job_id, field)
     if value is None:
-        raise JobNotFound(queue, job_id)
+        raise NotFound(f"Queue “{queue}” holds no {field} of a job “{job_id}”.")
     name = f"{queue}-{job_id}-{field}.{'txt' if field in ('failedReason', 'logs') else 'json'}"
     headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
     return HttpResponse(value, content_type="application/octet-stream", headers=headers)
