@@ -139,3 +139,11 @@ async def finish(
 async def redis(connection: str, *args: Any) -> Any:
     """A plain command, to do something behind everybody's back."""
     return await wire(connection).call(command(*args))
+
+
+async def clean(connection: str, queue: str, suffix: str, limit: int) -> None:
+    """As BullMQ's Queue.clean: at most `limit` jobs of any age, told by one event that names none of them."""
+    k = keys(connection, queue)
+    await wire(connection).call(
+        call_script("cleanJobsInSet", k.many(f"{suffix} events repeat"), [k.base, 9_999_999_999_999, limit, suffix])
+    )

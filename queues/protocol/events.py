@@ -56,15 +56,6 @@ async def server_now(wire: Wire, earlier_ms: int = 0) -> str:
     return await wire.call(now_command(earlier_ms))
 
 
-async def stream_bounds(wire: Wire, prefix: str, queue: str) -> tuple[str, str]:
-    """The ids of the oldest and newest event kept; two empty strings for no stream."""
-    key = Keys(prefix, queue)("events")
-    first, last = await wire.run(
-        [command("XRANGE", key, "-", "+", "COUNT", 1), command("XREVRANGE", key, "+", "-", "COUNT", 1)]
-    )
-    return (first[0][0].decode() if first else "", last[0][0].decode() if last else "")
-
-
 async def _xread(
     wire: Wire, prefix: str, cursors: Mapping[str, str], count: int, block_ms: int | None
 ) -> list[tuple[str, Any]]:

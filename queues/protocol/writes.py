@@ -13,7 +13,7 @@ from queues.errors import JobLocked, JobNotFound, JobStateChanged, RedisUnavaila
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
-from queues.protocol.keys import STATE_KEYS, Keys
+from queues.protocol.keys import Keys
 from queues.protocol.reads import job_states
 from queues.states import State
 
@@ -87,29 +87,6 @@ async def promote_jobs(connection: str, queue: str, job_ids: Sequence[str]) -> l
     return await _many(connection, [_promote(k, job_id) for job_id in job_ids])
 
 
-async def remove_jobs(connection: str, queue: str, job_ids: Sequence[str]) -> list[str | None]:
-    """Per id: None where it was removed, else why not. One round trip. Children stay."""
-    k = keys(connection, queue)
-    return await _many(connection, [_remove(k, job_id, False) for job_id in job_ids])
-
-
-async def clean(connection: str, queue: str, state: State, before_ms: int, limit: int) -> list[str]:
-    """Remove at most `limit` jobs of a state that are older than `before_ms`; the removed ids.
-
-    Looks only at the `limit` oldest places, so an empty answer does not mean that none is left (cleanJobsInSet-3.lua).
-    """
-    return await clean_list(connection, queue, STATE_KEYS[state][0], before_ms, limit)
-
-
-async def clean_list(connection: str, queue: str, suffix: str, before_ms: int, limit: int) -> list[str]:
-    """The same by the key's suffix: `paused` is where an older BullMQ parks waiting jobs."""
-    k = keys(connection, queue)
-    removed: list[bytes] = await wire(connection).call(
-        call_script("cleanJobsInSet", k.many(f"{suffix} events repeat"), [k.base, before_ms, limit, suffix])
-    )
-    return [codec.text(job_id) for job_id in removed]
-
-
 def _retry(k: Keys, job_id: str, state: State) -> Command[int]:
     given = (k.job(job_id), k("events"), k.state(state), *k.many("wait meta active marker prioritized pc"))
     outcome = "failedReason" if state is State.FAILED else "returnvalue"
@@ -144,7 +121,6 @@ async def _one(connection: str, queue: str, job_id: str, verb: str, asked: Comma
 REASONS = {
     MISSING_JOB: "it is gone",
     NOT_IN_STATE: "it is in another state now",
-    SCHEDULED_JOB: "a scheduler owns it",
 }
 
 
@@ -166,4 +142,4 @@ def _reason(answer: Any) -> str | None:
         return str(answer)
     if answer == DONE:
         return None
-    return REASONS.get(answer, "a worker holds its lock")
+    return REASONS.get(answer, f"BullMQ answered {answer}")

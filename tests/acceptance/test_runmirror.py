@@ -21,7 +21,7 @@ from queues.protocol.connections import keys
 from queues.protocol.reads import state_ids
 from queues.states import State
 from tests.eventually import eventually, eventually_sync
-from tests.mirroring import add, finish, redis, start
+from tests.mirroring import add, clean, finish, redis, start
 from tests.postgresql import PostgresServer
 from tests.stand import Stand
 
@@ -167,9 +167,10 @@ async def people(connection: str, prefix: str, queue: str, dice: random.Random) 
         elif state is State.DELAYED:
             await writes.promote_jobs(connection, queue, ids)
         elif dice.random() < 0.5:
-            await writes.remove_jobs(connection, queue, ids)
+            for job_id in ids:
+                await writes.remove_job(connection, queue, job_id)
         else:
-            await writes.clean(connection, queue, state, 9_999_999_999_999, 50)
+            await clean(connection, queue, "wait" if state is State.WAITING else state.value, 50)
 
 
 async def trouble(connection: str, prefix: str, queue: str, dice: random.Random) -> None:

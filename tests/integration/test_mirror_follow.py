@@ -11,7 +11,18 @@ from queues.protocol import writes
 from queues.protocol.events import read_events
 from queues.states import State
 from tests.eventually import eventually
-from tests.mirroring import add, differences, finish, in_step, mirror_running, redis, session, start, turn_until_quiet
+from tests.mirroring import (
+    add,
+    clean,
+    differences,
+    finish,
+    in_step,
+    mirror_running,
+    redis,
+    session,
+    start,
+    turn_until_quiet,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,8 +133,8 @@ async def test_cleaned_and_drained_jobs_are_closed(connection):
         await add(connection, "chat", 600)
         await finish(connection, "chat", await start(connection, "chat", 300), "no", is_failed=True)
         await turn_until_quiet(mirror)
-        await writes.clean(connection, "chat", State.FAILED, 9_999_999_999_999, 200)
-        await writes.clean(connection, "chat", State.WAITING, 9_999_999_999_999, 300)
+        await clean(connection, "chat", "failed", 200)
+        await clean(connection, "chat", "wait", 300)
         await turn_until_quiet(mirror)
         assert await differences() == []
     assert await Job.objects.filter(removed_at=None).acount() == 100

@@ -167,9 +167,6 @@ async def test_nothing_written_after_the_servers_time_stands_before_it(connectio
     position = await events.server_now(wire(connection))
     await plant_waiting(connection, "chat")
     assert await events.changed(wire(connection), prefix, {"chat": position}, 1000) == {"chat"}
-    first, last = await events.stream_bounds(wire(connection), prefix, "chat")
-    assert first <= last
-    assert await events.stream_bounds(wire(connection), prefix, "none") == ("", "")
 
 
 async def test_redis_away_is_one_clear_error(own_redis, settings):

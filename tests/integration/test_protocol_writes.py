@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queues.errors import JobLocked, JobNotFound, JobStateChanged, Refused
-from queues.protocol import reads, writes
+from queues.protocol import reads, selection, writes
 from queues.states import State
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 
@@ -67,7 +67,6 @@ async def test_a_job_that_a_worker_holds_is_not_removed(connection, client_of_re
     client_of_redis.set(f"{prefix}:chat:1:lock", "token")
     with pytest.raises(JobLocked):
         await writes.remove_job(connection, "chat", "1")
-    assert await writes.remove_jobs(connection, "chat", ["1"]) == ["a worker holds its lock"]
 
 
 async def test_the_next_run_of_a_scheduler_is_not_removed(connection, client_of_redis, prefix):
@@ -85,11 +84,11 @@ async def test_a_listed_job_without_a_hash_can_be_unlisted(connection, client_of
     assert client_of_redis.zcard(f"{prefix}:chat:failed") == 0
 
 
-async def test_clean_takes_at_most_the_limit_and_nothing_younger(connection, client_of_redis, prefix):
+async def test_a_sweep_takes_at_most_the_limit_and_nothing_younger(connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 10)
     newest = int(client_of_redis.zscore(f"{prefix}:chat:failed", "10"))
-    assert await writes.clean(connection, "chat", State.FAILED, newest - 5, 3) == ["1", "2", "3"]
-    assert len(await writes.clean(connection, "chat", State.FAILED, newest - 5, 100)) == 2
+    assert await selection.sweep(connection, "chat", "failed", newest - 5, 3) == ["1", "2", "3"]
+    assert len(await selection.sweep(connection, "chat", "failed", newest - 5, 100)) == 2
     assert (await reads.queue_facts(connection, ["chat"]))[0].counts["failed"] == 5
 
 

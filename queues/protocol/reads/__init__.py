@@ -14,7 +14,6 @@ from queues.protocol.reads.jobs import (
     job_fields,
     job_logs,
     job_page,
-    job_records,
     job_states,
     state_ids,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "job_fields",
     "job_logs",
     "job_page",
-    "job_records",
     "job_states",
     "queue_facts",
     "queue_names",

@@ -185,20 +185,6 @@ async def job_fields(
     ]
 
 
-async def job_records(connection: str, queue: str, job_ids: Sequence[str]) -> list[JobRecord]:
-    """Whole hashes of many jobs in one round trip."""
-    k = keys(connection, queue)
-    replies = await wire(connection).run(
-        [command("HGETALL", k.job(job_id), read=codec.pairs) for job_id in job_ids], return_errors=True
-    )
-    return [
-        JobRecord(job_id, exists=False, problems=(str(reply),))
-        if isinstance(reply, Exception)
-        else job_record(job_id, reply)
-        for job_id, reply in zip(job_ids, replies, strict=True)
-    ]
-
-
 async def job_logs(connection: str, queue: str, job_id: str, start: int, count: int) -> JobLogs:
     """Log lines oldest first; `start` may be negative, from the end."""
     key = keys(connection, queue).logs(job_id)
