@@ -15,6 +15,7 @@ from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import Keys
 from queues.protocol.reads import job_states
+from queues.protocol.taken import JobOptions, job_options
 from queues.states import State
 
 # What BullMQ's scripts answer (bullmq/error_code.py of the locked version).
@@ -46,11 +47,13 @@ async def resume(connection: str, queue: str) -> int:
 
 
 async def retry_job(connection: str, queue: str, job_id: str, state: State) -> None:
-    """Put a failed or completed job back to wait; its attempts count on, its priority stays.
+    """Put a failed or completed job back to wait; its attempts count on, its priority stays, lifo goes to the head.
 
     Raises JobNotFound, or JobStateChanged where it is no longer in `state`.
     """
-    await _one(connection, queue, job_id, "retried", _retry(keys(connection, queue), job_id, state))
+    k = keys(connection, queue)
+    options = await wire(connection).call(command("HGET", k.job(job_id), "opts", read=_options))
+    await _one(connection, queue, job_id, "retried", _retry(k, job_id, state, is_lifo=options.is_lifo))
 
 
 async def promote_job(connection: str, queue: str, job_id: str) -> None:
@@ -76,7 +79,7 @@ async def remove_job(connection: str, queue: str, job_id: str, remove_children: 
 
 
 async def retry_jobs(connection: str, queue: str, state: State, job_ids: Sequence[str]) -> list[str | None]:
-    """Per id: None where it was put back, else why not. One round trip."""
+    """Per id: None where it was put back, else why not. One round trip; as with Node's, lifo is no matter."""
     k = keys(connection, queue)
     return await _many(connection, [_retry(k, job_id, state) for job_id in job_ids])
 
@@ -87,10 +90,15 @@ async def promote_jobs(connection: str, queue: str, job_ids: Sequence[str]) -> l
     return await _many(connection, [_promote(k, job_id) for job_id in job_ids])
 
 
-def _retry(k: Keys, job_id: str, state: State) -> Command[int]:
+def _options(stored: bytes | None) -> JobOptions:
+    return job_options(stored or b"{}")
+
+
+def _retry(k: Keys, job_id: str, state: State, *, is_lifo: bool = False) -> Command[int]:
     given = (k.job(job_id), k("events"), k.state(state), *k.many("wait meta active marker prioritized pc"))
     outcome = "failedReason" if state is State.FAILED else "returnvalue"
-    return call_script("reprocessJob", given, [codec.raw(job_id), "LPUSH", outcome, state.value, "0", "0"])
+    push = "RPUSH" if is_lifo else "LPUSH"
+    return call_script("reprocessJob", given, [codec.raw(job_id), push, outcome, state.value, "0", "0"])
 
 
 def _promote(k: Keys, job_id: str) -> Command[int]:

@@ -32,6 +32,16 @@ async def test_a_failed_job_is_retried_once(connection, client_of_redis, prefix)
         await writes.retry_job(connection, "chat", "1", State.FAILED)
 
 
+@pytest.mark.parametrize(("opts", "order"), [('{"lifo":true}', [b"first", b"1"]), ("no JSON", [b"1", b"first"])])
+async def test_a_retried_lifo_job_is_the_next_to_run(connection, client_of_redis, prefix, opts, order):
+    plant_failed(client_of_redis, prefix, "chat", 1)
+    client_of_redis.hset(f"{prefix}:chat:1", "opts", opts)
+    client_of_redis.lpush(f"{prefix}:chat:wait", "first")
+    await writes.retry_job(connection, "chat", "1", State.FAILED)
+    # The tail is next.
+    assert client_of_redis.lrange(f"{prefix}:chat:wait", 0, -1) == order
+
+
 async def test_a_retried_job_keeps_its_priority(connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 2, priority=7)
     assert await writes.retry_jobs(connection, "chat", State.FAILED, ["1", "2", "3"]) == [None, None, "it is gone"]
