@@ -313,3 +313,9 @@ async def test_another_connection_stays_in_every_link_and_form(admin, settings, 
     assert len(addresses) > 60
     assert all("connection=other" in address for address in addresses if address)
     reset_options()
+
+
+async def test_more_attempts_than_allowed_are_told_as_what_they_are(viewer, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 1, opts='{"attempts":3}', atm=4)
+    assert "4 (3 allowed)" in text_of(await page(viewer, QUEUE + "?status=failed"))
+    assert "4 attempts, 3 allowed" in text_of(await page(viewer, QUEUE + "/1"))
