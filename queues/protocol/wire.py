@@ -84,8 +84,10 @@ class Wire(asyncio.Protocol):
 
         Raises TypeError or UnicodeEncodeError for an argument that Redis cannot be sent.
         """
+        return self._submit(asked, self._loop.time())
+
+    def _submit(self, asked: Command[T], now: float) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        now = self._loop.time()
         if self._closed:
             future.set_exception(RedisUnavailable("The connection to Redis was closed."))
         elif not self._ready and self._connecting is None and now < self._retry_at and self._last_error:
@@ -111,11 +113,13 @@ class Wire(asyncio.Protocol):
             raise error from None
 
     async def run(self, commands: Sequence[Command[Any]], return_errors: bool = False) -> list[Any]:
-        """All values, in order, in one round trip. The first error is raised after every reply is in.
+        """All values, in order, in one round trip, or none is sent. The first error is raised after every reply is in.
 
         `return_errors` puts refusals among the values; RedisUnavailable is raised all the same: silence is no answer.
         """
-        futures = [self.submit(asked) for asked in commands]
+        # One moment for all: where it is too early to dial again, a transaction must not be sent without its beginning.
+        now = self._loop.time()
+        futures = [self._submit(asked, now) for asked in commands]
         results: list[Any] = []
         try:
             for future in futures:

@@ -54,6 +54,20 @@ async def test_an_argument_that_cannot_be_sent_is_its_own_callers_error_and_shif
     assert [await first, await wire.call(command("GET", "second"))] == [b"1", b"2"]
 
 
+async def test_while_redis_is_away_a_batch_is_sent_whole_or_not_at_all(wire, own_redis):
+    await wire.connect()
+    own_redis.stop()
+    taken = set()
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        run = asyncio.create_task(wire.run([command("PING")] * 3000))
+        await asyncio.sleep(0)
+        taken.add(len(wire._queued))
+        with pytest.raises(RedisUnavailable):
+            await run
+    assert taken == {0, 3000}
+
+
 async def test_an_error_of_redis_is_raised_for_its_own_call_alone(wire):
     await wire.call(command("SET", "text", "x"))
     results = await wire.run([command("LPUSH", "text", "y"), command("GET", "text")], return_errors=True)
