@@ -194,14 +194,15 @@ async def flush(connection: str, queue: str) -> None:
         await redis(connection, "DEL", *found)
 
 
-async def test_twenty_thousand_jobs_removed_on_completion_all_have_their_row(stand, connection, prefix):
-    # A stream that is trimmed before it is read takes such jobs with it: here it keeps them all.
+async def test_thousands_of_jobs_removed_on_completion_all_have_their_row(stand, connection, prefix):
+    # A stream that is trimmed before it is read takes such jobs with it, and so does a mirror that falls a minute
+    # behind and skips ahead: here the stream keeps them all, and there are no more than a slow machine manages.
     await redis(connection, "HSET", f"{prefix}:quick:meta", "opts.maxLenEvents", 1_000_000)
     stand.mirror()
-    for _ in range(40):
+    for _ in range(10):
         await add(connection, "quick", 500, data='{"n":1}')
         await finish(connection, "quick", await start(connection, "quick", 500), keep={"count": 0})
-    eventually_sync(lambda: "'completed': 20000}" in stand.manage("shell", "--verbosity", "0", "--command", COUNT), 300)
+    eventually_sync(lambda: "'completed': 5000}" in stand.manage("shell", "--verbosity", "0", "--command", COUNT), 120)
     in_step(stand)
 
 

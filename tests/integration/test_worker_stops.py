@@ -127,9 +127,14 @@ async def test_a_thread_that_does_not_end_is_left_and_its_job_handed_back(connec
 async def test_a_database_that_hangs_under_an_async_processor_does_not_hold_up_the_stop(connection, sight):
     end, started = threading.Event(), asyncio.Event()
 
+    loop = asyncio.get_running_loop()
+
+    def hang():
+        loop.call_soon_threadsafe(started.set)
+        end.wait(10)
+
     async def ask_the_database(job):
-        started.set()
-        await sync_to_async(end.wait)(10)
+        await sync_to_async(hang)()
 
     worker = make_worker(ask_the_database)
     worker.start()
