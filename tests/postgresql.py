@@ -9,18 +9,17 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
+from tests.services import missing
 from tests.stand import free_port
 
 
 def binaries() -> Path:
-    """The folder of initdb and pg_ctl; none, or no psycopg: skip."""
+    """The folder of initdb and pg_ctl; none, or no psycopg: skip, or fail in CI."""
     found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     if path := shutil.which("initdb"):
         found.insert(0, Path(path).parent)
     if not found or find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
-        pytest.skip("PostgreSQL's server or psycopg[binary,pool] is not installed")
+        missing("PostgreSQL's server or psycopg[binary,pool] is not installed")
     return found[0]
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -18,14 +19,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 def require_browser() -> str:
     """The path of the system's Chromium; none: skip, or fail in CI."""
-    return _find_browser() or _missing("Chromium is not installed")
+    return _find_browser() or missing("Chromium is not installed")
 
 
 def require_node() -> str:
     """The path of a Node that has this project's npm packages; none: skip, or fail in CI."""
     if not (INTEROP / "node_modules" / "bullmq").is_dir():
-        return _missing("npm's BullMQ is not in tests/interop/node_modules")
-    return _find_node() or _missing(f"Node {NODE_MAJOR} or newer is not on the PATH")
+        return missing("npm's BullMQ is not in tests/interop/node_modules")
+    return _find_node() or missing(f"Node {NODE_MAJOR} or newer is not on the PATH")
 
 
 @cache
@@ -43,7 +44,8 @@ def _find_node() -> str | None:
     return node if found and int(found[1]) >= NODE_MAJOR else None
 
 
-def _missing(what: str) -> str:
+def missing(what: str) -> NoReturn:
+    """Skip on a laptop, fail in CI, with the sentence."""
     sentence = f"{what}; bin/test installs it where it can."
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(sentence, pytrace=False)
