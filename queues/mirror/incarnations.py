@@ -92,14 +92,15 @@ def _match(life: Life, family: Mapping[int, Job]) -> Job | None:
 
 def _is_told_again(life: Life, closed: Job) -> bool:
     """Events from before the mirror's look at the sets are read after it; and what was closed may have been retried."""
-    if life.is_retry:
+    if life.added_ms is None:
+        # A new life begins with its `added`: without one these events go on with the last. How far the worker's clock
+        # stood from Redis's when it finished (a busy machine: seconds) says nothing.
         return True
     ended = closed.finished_on_ms
     if ended is None:
-        return life.added_ms is None or abs(closed.timestamp_ms - life.added_ms) <= ADDING_MS
-    if life.final_ms is None:
-        return life.added_ms is None
-    return (life.added_ms or 0) <= ended and abs(ended - life.final_ms) <= CLOCKS_MS
+        return abs(closed.timestamp_ms - life.added_ms) <= ADDING_MS
+    # An id cannot be added again before it is gone.
+    return life.added_ms <= ended
 
 
 def _unread(connection: str, queue: str, job_id: str, life: Life) -> Job:

@@ -118,6 +118,14 @@ def test_a_life_told_again_after_the_hash_was_read_is_the_same_life():
     assert [(row.timestamp_ms, row.finished_on_ms) for row in table] == [(998, 1007)]
 
 
+def test_a_life_told_again_is_the_same_life_however_far_the_workers_clock_stood():
+    (read,) = apply([], None, seen(State.COMPLETED, 990, finished_on_ms=4_009))
+    (closed,) = apply([read], None)
+    assert len(apply([closed], fold(life(1000)[2:], 99))) == 1
+    assert len(apply([closed], fold(life(1000), 99))) == 1
+    assert len(apply([closed], fold(life(5000), 99))) == 2
+
+
 def test_a_hash_newer_than_the_events_leaves_the_past_its_own_row():
     old, new = apply([], fold(life(1000), 99), seen(State.WAITING, 3_000))
     assert (old.timestamp_ms, old.state, old.removed_at is None) == (1000, "completed", False)
