@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from tests.acceptance.conftest import Up
 from tests.acceptance.program import Program, kill, plain_environment, processes_in
+from tests.conftest import free_port
 from tests.eventually import eventually_sync
 
 pytestmark = pytest.mark.acceptance
@@ -192,14 +193,17 @@ def test_variables_are_read_from_env_files_too(up: Up, clone: Path, port: int) -
             (clone / name).unlink()
 
 
-def test_the_procfile_runs_under_honcho(up: Up, clone: Path, port: int) -> None:
+def test_the_procfile_runs_under_honcho(up: Up, clone: Path) -> None:
     program = up(TORIL_DEMO="0")
     has_answered(program)
     path = f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    other = port + 1 if port < 65_535 else port - 1
+    other = free_port()
     environment = plain_environment() | {"PATH": path, "PORT": str(other)}
     with Program([sys.executable, "-m", "honcho", "start"], clone, environment) as honcho:
-        eventually_sync(lambda: answers(other), timeout_s=30)
+        try:
+            eventually_sync(lambda: answers(other), timeout_s=60)
+        except AssertionError:
+            pytest.fail("\n".join(honcho.lines[-40:]))
         commands = list(processes_in(clone).values())
         assert sum("runworkers" in command for command in commands) >= 2
         honcho.signal(signal.SIGTERM)
