@@ -9,8 +9,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.conftest import free_port
 from tests.services import missing
-from tests.stand import free_port
 
 
 def binaries() -> Path:

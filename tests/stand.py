@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+
+from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
@@ -23,12 +24,6 @@ User.objects.create_user("nobody", password={password!r})
 User.objects.create_user("oscar", password={password!r}, is_staff=True).user_permissions.set(
     Permission.objects.filter(codename__in=["change_queue", "change_job"], content_type__app_label="toril"))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Stand:
