@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dashboard import attempts, links
 from dashboard.access import SIGN_IN, safe_next
+from dashboard.request import Request
 
 WRONG = "This name and password do not belong together."
 TOO_MANY = "Too many attempts. Wait ten minutes, then try again."
@@ -18,7 +19,7 @@ TOO_MANY = "Too many attempts. Wait ten minutes, then try again."
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-async def sign_in(request: HttpRequest) -> HttpResponse:
+async def sign_in(request: Request) -> HttpResponse:
     """One answer for a wrong name, a wrong password and a disabled account."""
     target = safe_next(request, request.POST.get("next") or request.GET.get("next") or "")
     if request.method == "POST":
@@ -28,7 +29,7 @@ async def sign_in(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(target)
         shown = {"next": target, "problem": problem, "username": name}
         return render(request, "session/sign_in.html", shown, status=status)
-    if request.grants.may_see:  # type: ignore[attr-defined]
+    if request.grants.may_see:
         return HttpResponseRedirect(target)
     return render(request, "session/sign_in.html", {"next": target})
 
