@@ -1,4 +1,4 @@
-"""Renews the locks of running jobs from a thread, a loop and a connection of its own.
+"""Renews the locks of running jobs, aside from the worker's loop.
 
 A processor may block the worker's loop for longer than a lock lasts; its lock must not notice (THREATS.md A2.1), nor
 must that of a job whose arrival the blocked loop has not even read.
@@ -7,22 +7,19 @@ must that of a job whose arrival the blocked loop has not even read.
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from queues.errors import RedisUnavailable, TorilError
-from queues.protocol.connections import open_wire
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
+from queues.worker.aside import Aside
 
 #: A lock is renewed when a third of its time is over, so that two renewals may fail.
 RENEWALS = 3
 LONGEST_TICK_S = 5.0
 RETRY_S = 0.5
-ANSWER_S = 2.0
 
 
 class _Lease:
@@ -40,43 +37,16 @@ class _Lease:
 class Leases:
     """1. Renew every held lock in time.
     2. While the worker's loop does not turn, renew all that Redis locked for it: tokens begin with the `owner`.
-    3. Tell (on that loop) which locks were lost, and if the thread dies.
+    3. Tell (on that loop) which locks were lost.
 
-    `start` and `stop` are callable twice. `hold` and `drop` are cheap: called for every job.
+    `keep` is its duty. `hold` and `drop` are cheap: called for every job.
     """
 
-    def __init__(
-        self,
-        connection: str,
-        owner: str,
-        on_lost: Callable[[str], None],
-        on_death: Callable[[str], None],
-    ) -> None:
-        self._connection, self._owner, self._on_lost, self._on_death = connection, owner.encode(), on_lost, on_death
-        self._queues: Sequence[RunningCommands] = ()
+    def __init__(self, aside: Aside, owner: str, on_lost: Callable[[str], None]) -> None:
+        self._aside, self._owner, self._on_lost = aside, owner.encode(), on_lost
         #: By token: it locks one job at a time, while one job may run twice here (its lock was lost, and it came back).
         self._held: dict[str, _Lease] = {}
-        self._owners_loop: asyncio.AbstractEventLoop | None = None
         self._turned = self._pinged = time.monotonic()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self, queues: Sequence[RunningCommands]) -> None:
-        if self._thread is not None:
-            return
-        self._queues, self._owners_loop = queues, asyncio.get_running_loop()
-        tick_s = min(min(commands.lock_ms for commands in queues) / 1000 / RENEWALS / 2, LONGEST_TICK_S)
-        self._thread = threading.Thread(target=self._run, args=[tick_s], name="leases", daemon=True)
-        self._thread.start()
-
-    async def stop(self) -> None:
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopped.set)
-        await asyncio.to_thread(thread.join)
 
     def hold(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
         self._held[token] = _Lease(commands, raw_id, token)
@@ -84,30 +54,14 @@ class Leases:
     def drop(self, token: str) -> None:
         self._held.pop(token, None)
 
-    # --- in the thread
+    # --- aside
 
-    def _run(self, tick_s: float) -> None:
-        # A signal that this thread took would not wake a main thread that a processor has put to sleep.
-        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-        try:
-            asyncio.run(self._renew(tick_s))
-        except BaseException as error:
-            self._tell(self._on_death, f"“leases” died: {type(error).__name__}: {error}")
-
-    async def _renew(self, tick_s: float) -> None:
-        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        wire = open_wire(self._connection, timeout_s=ANSWER_S)
-        pause_s = tick_s
-        try:
-            while self._thread is not None and not self._stopped.is_set():
-                went_well = await self._renew_due(wire) and await self._renew_unread(wire, tick_s)
-                pause_s = tick_s if went_well else min(tick_s, RETRY_S)
-                try:
-                    await asyncio.wait_for(self._stopped.wait(), pause_s)
-                except TimeoutError:
-                    continue
-        finally:
-            await wire.close()
+    async def keep(self, queues: Sequence[RunningCommands]) -> None:
+        tick_s = min(min(commands.lock_ms for commands in queues) / 1000 / RENEWALS / 2, LONGEST_TICK_S)
+        wire = self._aside.wire
+        while True:
+            went_well = await self._renew_due(wire) and await self._renew_unread(wire, queues, tick_s)
+            await asyncio.sleep(tick_s if went_well else min(tick_s, RETRY_S))
 
     async def _renew_due(self, wire: Wire) -> bool:
         now = time.monotonic()
@@ -131,16 +85,16 @@ class Leases:
                 self._settle(due, set(answer), now)
         return not any(isinstance(answer, TorilError) for answer in answers)
 
-    async def _renew_unread(self, wire: Wire, tick_s: float) -> bool:
+    async def _renew_unread(self, wire: Wire, queues: Sequence[RunningCommands], tick_s: float) -> bool:
         """While the worker's loop stands still, jobs may lie in its socket: locked for it, and not held yet."""
         is_turning = self._turned >= self._pinged
         if is_turning:
             self._pinged = time.monotonic()
-            self._tell(self._has_turned)
+            self._aside.tell(self._has_turned)
         if is_turning or time.monotonic() - self._pinged < tick_s:
             return True
         try:
-            for commands in self._queues:
+            for commands in queues:
                 await self._renew_all(wire, commands)
         except TorilError:
             return False
@@ -167,8 +121,4 @@ class Leases:
             elif self._held.get(lease.token) is lease:
                 # Told once; whether it is ours, the script says that commits the job.
                 self._held.pop(lease.token, None)
-                self._tell(self._on_lost, lease.token)
-
-    def _tell(self, listener: Callable[..., None], *words: object) -> None:
-        if self._owners_loop is not None and not self._owners_loop.is_closed():
-            self._owners_loop.call_soon_threadsafe(listener, *words)
+                self._aside.tell(self._on_lost, lease.token)

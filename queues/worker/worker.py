@@ -16,6 +16,7 @@ from django.db import connections
 from queues.errors import RedisUnavailable
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.worker.aside import Aside
 from queues.worker.duties import Duties
 from queues.worker.engine import Engine, Means, QueuePlan
 from queues.worker.executors import Threads
@@ -46,7 +47,7 @@ class Stopped:
 
 
 class Worker:
-    """1. Hold the shared means: wire, leases, threads.
+    """1. Hold the shared means: wire, leases, threads, and the aside with what must go on beside the loop.
     2. Run the engines and their side tasks, and set `died` if one of those dies.
     3. Stop in order: fetch nothing, drain, cancel, hand back, close.
 
@@ -58,12 +59,15 @@ class Worker:
         self.died: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._duties = Duties(self._death)
         self.id = str(uuid4())
-        self._leases = Leases(connection, self.id, self._lock_lost, self._death)
+        #: Duties are added to it before `start`.
+        self.aside = Aside(connection, self._death)
+        self._leases = Leases(self.aside, self.id, self._lock_lost)
         self._threads = Threads(sum(plan.options.concurrency for plan in plans))
         self._outage = Outage()
         self._wire = open_wire(connection, timeout_s=ANSWER_S)
         means = Means(connection, self.name, self.id, self._wire, self._leases, self._threads, self._outage)
         self.engines = [Engine(plan, means) for plan in plans]
+        self.aside.add("leases", lambda: self._leases.keep([engine.commands for engine in self.engines]))
         self._is_started = False
         self._hurry = asyncio.Event()
 
@@ -71,12 +75,26 @@ class Worker:
     def running(self) -> int:
         return sum(len(engine.running) for engine in self.engines)
 
+    @property
+    def finished(self) -> int:
+        """How many outcomes were stored."""
+        return sum(engine.finished for engine in self.engines)
+
+    @property
+    def is_drained(self) -> bool:
+        """Nothing runs, and every queue's last answer said that there is nothing to run."""
+        return not self.running and all(engine.is_drained for engine in self.engines)
+
+    @property
+    def is_quiet(self) -> bool:
+        return all(engine.is_quiet for engine in self.engines)
+
     def start(self) -> None:
         """Where Redis is away the engines wait for it."""
         if self._is_started:
             return
         self._is_started = True
-        self._leases.start([engine.commands for engine in self.engines])
+        self.aside.start()
         for engine in self.engines:
             for name, duty in engine.duties():
                 self._duties.start(name, duty)
@@ -98,6 +116,11 @@ class Worker:
         for engine in self.engines:
             engine.quiet()
 
+    def resume(self) -> None:
+        """Fetch again after `quiet`."""
+        for engine in self.engines:
+            engine.resume()
+
     def hurry(self) -> None:
         """Do not wait for running jobs any longer: `stop` goes on to cancel them and hand them back."""
         self._hurry.set()
@@ -110,7 +133,7 @@ class Worker:
             unfinished = await self._hand_back()
         self._outage.close()
         await self._duties.stop()
-        await self._leases.stop()
+        await self.aside.stop()
         stuck = sum([await engine.abandon() for engine in self.engines])
         stuck += await self._threads.stop(STUCK_S if unfinished else CANCEL_S)
         stuck += await self._close_database()

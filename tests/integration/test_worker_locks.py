@@ -17,6 +17,7 @@ from queues.processors import Registry
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
+from queues.worker.aside import Aside
 from queues.worker.engine import QueuePlan
 from queues.worker.leases import Leases
 from queues.worker.worker import Worker
@@ -154,15 +155,17 @@ async def test_a_job_that_came_back_to_the_same_worker_keeps_its_second_lock(con
 async def test_of_two_locks_on_one_job_that_fall_due_together_the_one_that_is_ours_is_kept(connection, sight, prefix):
     lost, dead = [], []
     commands = RunningCommands(Keys(prefix, "chat"), name="tester", lock_ms=600)
-    leases = Leases(connection, "me", lost.append, dead.append)
+    aside = Aside(connection, dead.append)
+    leases = Leases(aside, "me", lost.append)
     sight.client.set(sight.keys.lock("1"), "me:2", px=600)
     for token in ("me:1", "me:2"):
         leases.hold(commands, b"1", token)
-    leases.start([commands])
+    aside.add("leases", lambda: leases.keep([commands]))
+    aside.start()
     await eventually(lambda: lost)
     await asyncio.sleep(0.8)
     assert sight.client.get(sight.keys.lock("1")) == b"me:2"
-    await leases.stop()
+    await aside.stop()
     assert (lost, dead) == (["me:1"], [])
 
 
@@ -218,10 +221,10 @@ async def test_locks_of_many_jobs_in_several_queues_are_renewed(connection, clie
             assert sight.events("stalled") == []
 
 
-def test_the_lease_thread_ends_with_its_worker(connection, redis_server):
+def test_the_thread_beside_the_loop_ends_with_its_worker(connection, redis_server):
     async def nothing(job):
         return None
 
     with rival(nothing):
-        eventually_sync(lambda: [thread for thread in threading.enumerate() if thread.name == "leases"])
-    eventually_sync(lambda: not [thread for thread in threading.enumerate() if thread.name == "leases"])
+        eventually_sync(lambda: [thread for thread in threading.enumerate() if thread.name == "aside"])
+    eventually_sync(lambda: not [thread for thread in threading.enumerate() if thread.name == "aside"])
