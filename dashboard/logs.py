@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -33,8 +36,54 @@ def as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> s
     return "\n    | ".join([head + pairs, *(one_line(line) for line in trace.splitlines())])
 
 
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """What structlog draws, with a short way for plain lines: a busy worker writes thousands of them in a second."""
+
+    def __init__(self, form: str) -> None:
+        renderer = structlog.processors.JSONRenderer() if form == "json" else as_text
+        super().__init__(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(BOUND), *_SHARED[:3], *_SHARED[4:]],
+        )
+        self._draw = self._as_json if form == "json" else self._as_text
+        self._second, self._stamp = 0, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if isinstance(record.msg, str) and not record.exc_info and not record.exc_text and not record.stack_info:
+            return self._draw(record, structlog.contextvars.get_contextvars())
+        return super().format(record)
+
+    def _as_text(self, record: logging.LogRecord, bound: MutableMapping[str, Any]) -> str:
+        words = record.getMessage()
+        if not words.isprintable():
+            words = one_line(words)
+        # Which job it is, the worker's own lines say in words.
+        pairs = "".join(f" {one_line(key)}={one_line(bound[key])!r}" for key in bound) if bound else ""
+        return f"{self._time(record)} {record.levelname.lower():<7} {record.name}: {words}{pairs}"
+
+    def _as_json(self, record: logging.LogRecord, bound: MutableMapping[str, Any]) -> str:
+        own = record.__dict__
+        fields = {name: own[name] for name in BOUND if name in own}
+        level = record.levelname.lower()
+        line = {"timestamp": self._time(record), "level": level, "logger": record.name, "event": record.getMessage()}
+        return _encode({**line, **bound, **fields})
+
+    def _time(self, record: logging.LogRecord) -> str:
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._stamp = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{int((record.created - second) * 1_000_000):06d}Z"
+
+
+#: What the worker binds to its lines, as fields of their own in JSON.
+BOUND = ("queue", "job_id", "job_name", "attempt", "duration_ms", "worker")
+_encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
+
+
 def configure() -> None:
     """structlog hands its events to the standard library, whose one formatter draws them all."""
+    # Our lines say neither; each record would look them up.
+    logging.logMultiprocessing = logging.logThreads = False
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -45,16 +94,10 @@ def configure() -> None:
 
 def django_logging(level: str, form: str) -> dict[str, Any]:
     """Django's LOGGING."""
-    renderer = structlog.processors.JSONRenderer() if form == "json" else as_text
-    formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        "foreign_pre_chain": [*_SHARED[:3], *_SHARED[4:]],
-    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": formatter},
+        "formatters": {"line": {"()": LineFormatter, "form": form}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Django gives these handlers of their own (mail, a second console); the root's is enough.

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard import logs
+from queues.worker import journal
 
 EVIL = [
     "a\nb",
@@ -83,3 +84,33 @@ def test_nothing_that_is_logged_breaks_the_log(event, fields):
     for form in (logs.as_text, structlog.processors.JSONRenderer()):
         line = form(None, "info", {**fields, "timestamp": "t", "level": "info", "logger": "l", "event": event})
         assert "\n" not in str(line)
+
+
+def test_a_jobs_line_names_it_in_words_and_as_json_in_fields_too():
+    class Taken:
+        id, name, attempts_made, attempts = "12", "welcome\n", 1, 3
+
+    shown = {}
+    for form in ("text", "json"):
+        stream = StringIO()
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(logs.LineFormatter(form))
+        logger, level = journal.log, journal.log.level
+        logger.addHandler(handler)
+        logger.setLevel("INFO")
+        try:
+            journal.completed("chat", Taken, 5)  # type: ignore[arg-type]
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        shown[form] = stream.getvalue()
+    assert shown["text"].endswith("Z info    queues.worker: completed chat 12 “welcome” (attempt 2 of 3) in 5 ms\n")
+    fields = json.loads(shown["json"])
+    assert {key: fields[key] for key in ("queue", "job_id", "job_name", "attempt", "duration_ms", "level")} == {
+        "queue": "chat",
+        "job_id": "12",
+        "job_name": "welcome\n",
+        "attempt": 2,
+        "duration_ms": 5,
+        "level": "info",
+    }
