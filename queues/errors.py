@@ -100,3 +100,37 @@ class UnrecoverableError(TorilError):
     """Raised by a processor: fail the job now, whatever attempts are left."""
 
     code = "unrecoverable"
+
+
+class DelayedError(TorilError):
+    """Raised by a processor: stop this run and run the job again in `delay_ms`; no attempt is counted."""
+
+    code = "delayed"
+
+    def __init__(self, delay_ms: float = 0) -> None:
+        super().__init__(f"The job asked to be run again in {delay_ms} ms.")
+        self.delay_ms = delay_ms
+
+
+class WaitingChildrenError(TorilError):
+    """Raised by a processor: stop this run until the job's children are done; no attempt is counted.
+
+    Where no child is pending the job runs again at once.
+    """
+
+    code = "waiting_children"
+
+    def __init__(self) -> None:
+        super().__init__("The job waits for its children.")
+
+
+class RateLimitError(TorilError):
+    """Raised by a processor: let no worker start a job of this queue for `duration_ms`; this one waits too, at the
+    head, and no attempt is counted.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, duration_ms: float) -> None:
+        super().__init__(f"The queue is limited for {duration_ms} ms.")
+        self.duration_ms = duration_ms

@@ -36,6 +36,7 @@ class Committer:
         self._queue = commands.keys.queue
         self._keep_completed = keep_jobs(options.remove_on_complete)
         self._keep_failed = keep_jobs(options.remove_on_fail)
+        self.finished = 0
 
     async def commit(self, run: Execution, outcome: Outcome, may_fetch: Callable[[], bool]) -> Fetched:
         """Read as the slot's next job, where `may_fetch` then says so. Raises RedisRefused after many tries."""
@@ -62,6 +63,7 @@ class Committer:
             else:
                 patience.over()
                 say()
+                self.finished += not isinstance(outcome, Unfinished)
                 if isinstance(outcome, Unfinished):
                     # The script wakes nobody for a job with a priority.
                     await self._wire.call(self._commands.put_marker())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ class Engine:
     """1. `feed`: while a slot is free, fetch; where there is nothing, wait for the marker, the next delayed job, the
     end of the rate limit, or the poll.
     2. Each slot: run a job, commit it, go on with the job that the answer brought.
-    3. `quiet`, `cancel`, `hand_back_rest`: the ways to stop, in that order.
+    3. `quiet`, `cancel`, `hand_back_rest`: the ways to stop, in that order; `resume` takes `quiet` back.
     """
 
     def __init__(self, plan: QueuePlan, means: Means) -> None:
@@ -88,11 +89,15 @@ class Engine:
         self._recovery = Recovery(means.wire, self.commands, plan.options, means.outage, self._is_running)
         self._committer = Committer(means.wire, self.commands, plan.options, means.outage, self._recovery.suspect)
         self._news = asyncio.Event()
-        self._has_fed = asyncio.Event()
-        self._is_quiet = False
+        self._resumed = asyncio.Event()
+        #: Set while `feed` fetches nothing because of `quiet`.
+        self._is_fed = asyncio.Event()
+        self.is_quiet = False
         #: The last answer said that there is nothing to run; `_was_called` that there is news since the last fetch.
-        self._is_drained = False
+        self.is_drained = False
         self._was_called = False
+        #: When Redis last answered a fetch, by the monotonic clock; 0 before the first time.
+        self.last_answer = 0.0
         self._due_ms = 0.0
         self._limited_until = 0.0
         self._burst = 1
@@ -112,40 +117,48 @@ class Engine:
     # --- fetching
 
     @property
-    def _has_free_slot(self) -> bool:
-        return len(self._slots) < self.plan.options.concurrency
+    def finished(self) -> int:
+        """How many runs' outcomes were written down; those handed back don't count."""
+        return self._committer.finished
+
+    @property
+    def free(self) -> int:
+        """How many slots run nothing."""
+        return self.plan.options.concurrency - len(self._slots)
 
     async def feed(self) -> None:
-        """Until `quiet`; then it waits to be cancelled."""
+        """Until it is cancelled; after `quiet` it waits for `resume`."""
         patience = self._means.outage.patience()
         try:
-            while not self._is_quiet:
+            while True:
+                while self.is_quiet:
+                    self._is_fed.set()
+                    await self._resumed.wait()
+                self._is_fed.clear()
                 try:
                     await self._feed_once()
                     patience.over()
                 except (RedisUnavailable, RedisRefused) as error:
                     await patience.wait(error)
         finally:
-            self._has_fed.set()
-        await asyncio.Event().wait()
+            self._is_fed.set()
 
     async def _feed_once(self) -> None:
         self._news.clear()
-        if not self._has_free_slot:
+        if self.free <= 0:
             if self._was_called:
                 # Heard while the last free slot was being filled.
                 self._was_called = False
                 self._pass_on()
             await self._news.wait()
-        elif self._is_drained and not self._was_called:
+        elif self.is_drained and not self._was_called:
             await self._until_work()
         else:
             await self._fetch()
 
     async def _fetch(self) -> None:
         """Ask for a job, or for more at once while every asking brings one. Raises the first error of all."""
-        free = self.plan.options.concurrency - len(self._slots)
-        tokens = [self._means.token() for _ in range(min(free, self._burst))]
+        tokens = [self._means.token() for _ in range(min(self.free, self._burst))]
         self._was_called = False
         answers = [(token, self._means.wire.submit(self.commands.fetch(token))) for token in tokens]
         brought, first_error = 0, None
@@ -183,7 +196,7 @@ class Engine:
 
     def _heard(self, due_ms: float) -> None:
         """The marker: work at once, or a delayed job's time."""
-        if self._is_quiet or not self._has_free_slot:
+        if self.is_quiet or self.free <= 0:
             self._pass_on()
         elif due_ms <= now_ms():
             self._was_called = True
@@ -196,8 +209,10 @@ class Engine:
         self._means.wire.submit(self.commands.put_marker()).add_done_callback(_forget)
 
     def _note(self, found: Fetched) -> None:
-        self._is_drained = found.is_known and found.job is None
-        if self._is_drained:
+        if found.is_known:
+            self.last_answer = time.monotonic()
+        self.is_drained = found.is_known and found.job is None
+        if self.is_drained:
             self._due_ms = found.due_ms
             self._limited_until = asyncio.get_running_loop().time() + found.limited_ms / 1000
 
@@ -207,7 +222,7 @@ class Engine:
         slot = asyncio.create_task(self._slot(taken, token), name=f"slot {self.name}")
         self._slots.add(slot)
         slot.add_done_callback(self._slot_ended)
-        if not self._has_free_slot:
+        if self.free <= 0:
             self._marker.unlisten()
 
     def _slot_ended(self, slot: asyncio.Task[None]) -> None:
@@ -243,7 +258,7 @@ class Engine:
             self.running.pop(token, None)
 
     async def _run(self, run: Execution) -> Fetched:
-        if self._is_quiet:
+        if self.is_quiet:
             # Fetched in the moment of stopping.
             return await self._committer.commit(run, Unfinished(), self._may_fetch)
         if run.taken.scheduler_id:
@@ -253,7 +268,7 @@ class Engine:
         return await self._committer.commit(run, outcome, self._may_fetch)
 
     def _may_fetch(self) -> bool:
-        return not self._is_quiet
+        return not self.is_quiet
 
     async def _schedule_next(self, taken: TakenJob) -> None:
         try:
@@ -289,12 +304,20 @@ class Engine:
 
     def quiet(self) -> None:
         """Fetch nothing more; what runs, runs on. Callable twice."""
-        self._is_quiet = True
+        self.is_quiet = True
+        self._resumed.clear()
+        self._marker.unlisten()
         self._news.set()
+
+    def resume(self) -> None:
+        """Fetch again after `quiet`. Callable twice."""
+        self.is_quiet = False
+        self._was_called = True
+        self._resumed.set()
 
     async def idle(self) -> None:
         """Wait, after `quiet`, until nothing is fetched and no slot is in use."""
-        await self._has_fed.wait()
+        await self._is_fed.wait()
         while self._slots:
             await asyncio.wait(self._slots)
 
