@@ -49,17 +49,17 @@ TORIL = {
 ROOT_URLCONF = "dashboard.urls"
 ASGI_APPLICATION = "dashboard.asgi.application"
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    # Before staticfiles, whose runserver serves no sockets.
+    "dashboard.apps.DashboardConfig",
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
     "queues.apps.QueuesConfig",
-    "dashboard.apps.DashboardConfig",
     *(["queues.systems"] if DEMO else []),
 ]
 # Each is asynchronous to the core: Django's own chain enters a thread sixteen times per request, this one once.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +50,14 @@ def test_no_module_has_a_name_that_says_nothing(module):
 @pytest.mark.django_db
 def test_the_tables_match_their_migrations():
     call_command("makemigrations", "toril", "toril_dashboard", check=True, dry_run=True, verbosity=0)
+
+
+def test_a_worker_loads_no_web_server():
+    heavy = ("daphne", "twisted.internet.reactor", "autobahn", "channels.generic")
+    code = (
+        "import django, sys; django.setup(); import queues.management.commands.runworkers;"
+        f" print([name for name in {heavy} if name in sys.modules])"
+    )
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "dashboard.settings"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
