@@ -30,13 +30,27 @@ _PRIORITIZED = "marker meta id prioritized delayed completed active events pc"
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The job that waits for a child: both are in one Redis and under one prefix, perhaps in different queues."""
+
+    queue: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be added, checked. `data` is JSON; `options` has Python's names, without those that are unset."""
+    """A job to be added, checked. `data` is JSON; `options` has Python's names, without those that are unset.
+
+    `id` is the one it must have; empty for the queue's next number. Only an id that the caller chose is also among
+    the options, as `job_id`.
+    """
 
     name: str
     data: str
     timestamp_ms: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+    parent: Parent | None = None
 
     @property
     def wire_options(self) -> dict[str, Any]:
@@ -59,8 +73,7 @@ def _script(job: NewJob) -> tuple[str, str]:
 
 def _arguments(keys: Keys, job: NewJob) -> bytes:
     without_parent_scheduler_or_deduplication = [None] * 5
-    custom_id = job.options.get("job_id", "")
-    return pack([keys.base, custom_id, job.name, job.timestamp_ms, *without_parent_scheduler_or_deduplication])
+    return pack([keys.base, job.id, job.name, job.timestamp_ms, *without_parent_scheduler_or_deduplication])
 
 
 def _added(reply: Any) -> str:

@@ -1,10 +1,11 @@
-"""A small blocking carrier for code without an event loop: one command, one answer, through redis-py's own pool.
+"""A blocking carrier for code without an event loop: what is written for a Wire runs on it as it stands.
 
 For the producer's sync door alone; everything else goes over a Wire.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from queues.errors import RedisRefused, RedisUnavailable
+from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import ConnectionOptions, get_options
 from queues.protocol.commands import Command
 from queues.protocol.scripts import check_version
@@ -23,9 +24,38 @@ CONNECT_S = 0.9
 ANSWER_S = 1.0
 
 
-def call_blocking(connection: str, asked: Command[T]) -> T:
-    """The command's value. Raises RedisUnavailable within 2 s, RedisRefused, or what `asked.read` raises."""
-    client: Any = _client(get_options().connection(connection))
+def drive(awaitable: Awaitable[T]) -> T:
+    """The value of a coroutine that waits for nothing but a BlockingWire. No event loop runs, none is made."""
+    try:
+        awaitable.__await__().send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    raise TorilError("This cannot be done without an event loop.")
+
+
+class BlockingWire:
+    """`call` and `run` as a Wire has them; they never suspend, they block. For any number of threads."""
+
+    def __init__(self, connection: str) -> None:
+        self._options = get_options().connection(connection)
+
+    async def call(self, asked: Command[T], timeout_s: float | None = None) -> T:
+        return _call(_client(self._options), asked)
+
+    async def run(self, commands: Sequence[Command[Any]], return_errors: bool = False) -> list[Any]:
+        results: list[Any] = []
+        for asked in commands:
+            try:
+                results.append(await self.call(asked))
+            except TorilError as error:
+                results.append(error)
+        for result in results:
+            if isinstance(result, RedisUnavailable if return_errors else TorilError):
+                raise result
+        return results
+
+
+def _call(client: Any, asked: Command[T]) -> T:
     try:
         try:
             reply = client.execute_command(*asked.args)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from queues.options import ConnectionOptions, get_options
 from queues.protocol.address import Address
+from queues.protocol.blocking import BlockingWire
 from queues.protocol.keys import Keys
 from queues.protocol.scripts import check_version
 from queues.protocol.wire import Wire
@@ -21,9 +23,15 @@ _endings: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None
 
 
 def wire(connection: str = "default") -> Wire:
-    """The running loop's shared wire; opened at its first command, closed with the loop."""
+    """The running loop's shared wire; opened at its first command, closed with the loop.
+
+    Without a loop: what `blocking.drive` runs on.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return cast(Wire, BlockingWire(connection))
     options = get_options().connection(connection)
-    loop = asyncio.get_running_loop()
     if loop not in _shared:
         _shared[loop], _endings[loop] = {}, _ending()
         with suppress(StopIteration):

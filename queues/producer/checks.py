@@ -1,21 +1,16 @@
-"""Adds jobs: `await queue("chat").add(name, data)`. Everything is checked before anything is written."""
+"""What `add` takes and how it is checked: everything before anything is written, each mistake by its option's name."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict
 
-from queues.errors import InvalidInput, TorilError
-from queues.options import Backoff, Keep, QueueOptions, get_options
+from queues.errors import InvalidInput
+from queues.options import Backoff, Keep, QueueOptions
 from queues.protocol import codec
-from queues.protocol.adding import NewJob, add_job
-from queues.protocol.blocking import call_blocking
-from queues.protocol.commands import Command
-from queues.protocol.connections import keys, wire
+from queues.protocol.adding import NewJob
 from queues.protocol.keys import RESERVED_IDS
 
 MAX_PRIORITY = 2_097_151
@@ -46,58 +41,6 @@ class AddOptions(TypedDict, total=False):
     timestamp_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AddedJob:
-    """What was added. Where the job's id existed already, it stands for the job that was there."""
-
-    id: str
-    queue: str
-    name: str
-
-
-def queue(name: str, connection: str = "default") -> QueueHandle:
-    """A handle on a queue, for adding jobs. Costs nothing. Raises InvalidInput for a name no queue can have."""
-    if not isinstance(name, str) or not name or ":" in name:
-        raise InvalidInput(f"A queue's name is text without ':'; {name!r} is not.")
-    _encodable("queue name", name)
-    return QueueHandle(name, connection)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueHandle:
-    name: str
-    connection: str = "default"
-
-    async def add(self, name: str, data: Any = NO_DATA, **options: Unpack[AddOptions]) -> AddedJob:
-        """Add a job. Raises InvalidInput, before anything is written, or RedisUnavailable within 2 s.
-
-        Jobs without a priority run first, oldest first (lifo: newest first), then priority 1 before 2, up to 2097151.
-        A job_id that the queue holds already adds nothing.
-        """
-        added = await wire(self.connection).call(self._command(name, data, options))
-        return AddedJob(added, self.name, name)
-
-    @property
-    def sync(self) -> SyncDoor:
-        """The same for code without an event loop: views, scripts, threads, `transaction.on_commit`."""
-        return SyncDoor(self)
-
-    def _command(self, name: str, data: Any, options: AddOptions) -> Command[str]:
-        job = new_job(name, data, options, get_options().queue(self.name))
-        return add_job(keys(self.connection, self.name), job)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncDoor:
-    handle: QueueHandle
-
-    def add(self, name: str, data: Any = NO_DATA, **options: Unpack[AddOptions]) -> AddedJob:
-        """As `QueueHandle.add`, blocking. In a thread that runs an event loop it raises, as Django's ORM does."""
-        _refuse_in_loop()
-        added = call_blocking(self.handle.connection, self.handle._command(name, data, options))
-        return AddedJob(added, self.handle.name, name)
-
-
 def new_job(name: str, data: Any, options: AddOptions, defaults: QueueOptions) -> NewJob:
     """The checked job, with the queue's configured defaults. Raises InvalidInput naming the option."""
     if not isinstance(name, str) or not name:
@@ -108,7 +51,8 @@ def new_job(name: str, data: Any, options: AddOptions, defaults: QueueOptions) -
     given = {key: _CHECKS[key](key, value) for key, value in options.items() if value is not None}
     merged = _defaults(defaults) | given
     timestamp_ms = merged.pop("timestamp_ms", None) or time.time_ns() // 1_000_000
-    return NewJob(name, _json({} if data is NO_DATA else data), timestamp_ms, merged)
+    text = _json({} if data is NO_DATA else data)
+    return NewJob(name, text, timestamp_ms, merged, id=merged.get("job_id", ""))
 
 
 def _defaults(queue: QueueOptions) -> dict[str, Any]:
@@ -120,14 +64,6 @@ def _defaults(queue: QueueOptions) -> dict[str, Any]:
         "remove_on_fail": queue.remove_on_fail and _keep("", queue.remove_on_fail),
     }
     return {key: value for key, value in values.items() if value is not None}
-
-
-def _refuse_in_loop() -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise TorilError("sync.add() would block this thread's event loop; use `await queue(…).add(…)` here.")
 
 
 def _json(data: Any) -> str:
