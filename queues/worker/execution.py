@@ -12,7 +12,7 @@ from queues.processors import Processor
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import TakenJob
 from queues.worker.executors import Threads, on_loop
-from queues.worker.job import Job, Send, ThreadJob
+from queues.worker.job import Job, JobFacts, Send, ThreadJob
 from queues.worker.outcome import Failed, Outcome, Unfinished, refusal
 
 
@@ -26,6 +26,9 @@ class Execution:
         self.is_cancelled = False
         #: Its outcome is on the way to Redis; whether the lock is still ours, the script decides now.
         self.is_committing = False
+        #: Whose backoff decides when the next attempt is due, and the job as it saw it.
+        self.processor: Processor | None = None
+        self.job: JobFacts | None = None
         self._task: asyncio.Future[Outcome] | None = None
 
     @property
@@ -69,11 +72,12 @@ class Execution:
         if self.is_cancelled:
             return Unfinished()
         # A task of its own per job: its context variables and its cancellation end with it.
+        self.processor = processor
+        self.job = (Job if processor.is_async else ThreadJob)(self.taken, data, commands, send)
         if processor.is_async:
-            running = on_loop(processor.function, Job(self.taken, data, commands, send))
-            self._task = asyncio.create_task(running)
+            self._task = asyncio.create_task(on_loop(processor.function, self.job))
         else:
-            self._task = threads.run(processor.function, ThreadJob(self.taken, data, commands, send))
+            self._task = threads.run(processor.function, self.job)
         try:
             outcome = await self._task
         except asyncio.CancelledError:

@@ -1,14 +1,14 @@
-"""What became of one run of a job, as text that is safe to store: nothing here keeps an exception or its frames."""
+"""What became of one run of a job, as text that is safe to store."""
 
 from __future__ import annotations
 
 import inspect
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from queues.errors import UnrecoverableError
+from queues.errors import DelayedError, RateLimitError, TorilError, UnrecoverableError, WaitingChildrenError
 from queues.protocol import codec
 
 #: A reason lies in the hash, in the stack and in the event stream: three times.
@@ -17,6 +17,7 @@ MAX_TRACE = 8_000
 MAX_FRAMES = 40
 #: All attempts' stacks together; the oldest go first.
 MAX_STACK = 32_000
+YEAR_MS = 365 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,34 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """`may_retry` is False where another attempt cannot help: it fails for good whatever attempts are left."""
+    """`may_retry` is False where another attempt cannot help: it fails for good whatever attempts are left.
+
+    `error` is what the processor raised, for a backoff of its own; it is let go as soon as that has been asked.
+    """
 
     reason: str
     trace: str
     may_retry: bool = True
+    error: BaseException | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The processor asked to be run again in so long; no attempt is counted."""
+
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitsForChildren:
+    """The processor asked to be run again when the job's children are done; no attempt is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimited:
+    """The processor asked that no job of the queue starts for so long; no attempt is counted."""
+
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +62,7 @@ class Unfinished:
     """The worker stopped before the job was done: it goes back to the queue, no attempt is counted."""
 
 
-Outcome = Completed | Failed | Unfinished
+Outcome = Completed | Failed | Unfinished | Delayed | WaitsForChildren | RateLimited
 
 
 def of_result(result: Any) -> Outcome:
@@ -52,9 +76,37 @@ def of_result(result: Any) -> Outcome:
         return refusal(f"The processor's result cannot be written as JSON: {_words(error)}")
 
 
-def of_error(error: BaseException) -> Failed:
+def of_error(error: BaseException) -> Outcome:
     """Whatever a processor raised, BaseExceptions included. Never raises."""
-    return Failed(reason_of(error), trace_of(error), may_retry=not is_unrecoverable(error))
+    if isinstance(error, TorilError) or _is_bullmqs(error):
+        moved = _of_request(error)
+        if moved is not None:
+            return moved
+    return Failed(reason_of(error), trace_of(error), may_retry=not is_unrecoverable(error), error=error)
+
+
+def _of_request(error: BaseException) -> Outcome | None:
+    """What an error by which a processor moves its own job asks for; None for any other."""
+    name = type(error).__name__ if _is_bullmqs(error) else ""
+    if isinstance(error, DelayedError) or name == "DelayedError":
+        return Delayed(_milliseconds(getattr(error, "delay_ms", 0)))
+    if isinstance(error, WaitingChildrenError) or name == "WaitingChildrenError":
+        return WaitsForChildren()
+    if isinstance(error, RateLimitError):
+        return RateLimited(max(1, _milliseconds(error.duration_ms)))
+    return None
+
+
+def _is_bullmqs(error: BaseException) -> bool:
+    # Not by the name alone: half the world's client libraries have a RateLimitError of their own.
+    return type(error).__module__.partition(".")[0] == "bullmq"
+
+
+def _milliseconds(value: Any) -> int:
+    """A processor's number as a script can take it: whole, not negative, a year at most."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        return 0
+    return round(min(value, YEAR_MS))
 
 
 def refusal(sentence: str) -> Failed:
