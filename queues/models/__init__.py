@@ -3,6 +3,7 @@
 from queues.models.audit import AuditEntry, Outcome
 from queues.models.job import Job
 from queues.models.lease import Lease
+from queues.models.logline import LogLine
 from queues.models.queue import Queue
 
-__all__ = ["AuditEntry", "Job", "Lease", "Outcome", "Queue"]
+__all__ = ["AuditEntry", "Job", "Lease", "LogLine", "Outcome", "Queue"]

@@ -9,6 +9,9 @@ from django.db import models
 from queues.protocol.codec import JobRecord, parse_json
 from queues.states import State
 
+#: The connection's name under which jobs are kept that run in process; no configured connection may have it.
+LOCAL = "in-process"
+
 
 class Job(models.Model):
     """One incarnation of a job id, known by (connection, queue, job_id, timestamp_ms): ids come back, times do not.
@@ -44,6 +47,10 @@ class Job(models.Model):
     synced_at = models.DateTimeField(null=True, blank=True)
     #: When Redis no longer had it: this closes the incarnation.
     removed_at = models.DateTimeField(null=True, blank=True)
+    #: Of jobs that run in process, until they are taken: a delayed one's due time, else its place in the order.
+    rank = models.BigIntegerField(null=True, blank=True)
+    #: The process that such a job belongs to until it ends; empty: the first that comes.
+    holder = models.CharField(max_length=32, blank=True, default="")
 
     #: Live facts that are never stored. `due_ms`: when a delayed job runs, from its score (not `delay`).
     due_ms: int | None = None
@@ -58,6 +65,12 @@ class Job(models.Model):
             models.UniqueConstraint(
                 fields=("connection", "queue", "job_id", "timestamp_ms"), name="toril_job_natural_key"
             ),
+            # Where no script of BullMQ's decides, the database does: two processes that add one id add one job.
+            models.UniqueConstraint(
+                fields=("queue", "job_id"),
+                condition=models.Q(connection=LOCAL, removed_at__isnull=True),
+                name="toril_job_local_id",
+            ),
         )
         # Of what is still in Redis only: history grows for years and must not slow the mirror down.
         indexes = (
@@ -70,6 +83,11 @@ class Job(models.Model):
                 fields=("connection", "queue", "job_id"),
                 condition=models.Q(removed_at__isnull=True),
                 name="toril_job_live_id",
+            ),
+            models.Index(
+                fields=("state", "queue", "priority", "rank"),
+                condition=models.Q(rank__isnull=False),
+                name="toril_job_local_order",
             ),
         )
 

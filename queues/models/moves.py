@@ -1,0 +1,90 @@
+"""What may be done to jobs that run in process, row by row: put back, promote, remove, trim. Synchronous, each atomic.
+
+Every move says in its WHERE what it believes, so of two at once one moves and the other finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from queues.models import local
+from queues.models.job import LOCAL, Job
+from queues.models.local import bell
+from queues.models.logline import LogLine
+from queues.models.queue import Queue
+from queues.states import State
+
+#: A job that has not ended and does not run.
+AT_REST = (State.WAITING, State.PRIORITIZED, State.DELAYED, State.COMPLETED, State.FAILED)
+
+
+def retry(
+    queue: str, job_ids: Sequence[str], state: State, *, reset_attempts: bool = False, first: bool = False
+) -> int:
+    """Let jobs that ended run again; how many did. `afresh`: no attempt counts; `first`: before all that wait."""
+    changes: dict[str, Any] = {"failed_reason": ""} if state is State.FAILED else {"return_value": ""}
+    if afresh:
+        changes |= {"attempts_made": 0, "attempts_started": 0}
+    rank = local.first_rank() if first else local.next_rank()
+    changes |= {"state": local.ready_state(), "rank": rank, "holder": "", "processed_on_ms": None}
+    moved = local.jobs(queue, state).filter(job_id__in=job_ids)
+    return _rung(moved.update(finished_on_ms=None, **changes))
+
+
+def promote(queue: str, job_ids: Sequence[str]) -> int:
+    """Let delayed jobs run now; how many did."""
+    moved = local.jobs(queue, State.DELAYED).filter(job_id__in=job_ids)
+    return _rung(moved.update(state=local.ready_state(), rank=local.next_rank(), delay_ms=0))
+
+
+def remove(found: models.QuerySet[Job]) -> int:
+    """Close these rows and forget their logs; how many there were. A job that runs must not be among them."""
+    with transaction.atomic():
+        keys = list(found.filter(state__in=[state.value for state in AT_REST]).values_list("pk", flat=True))
+        closed = _close(keys)
+    return _rung(closed)
+
+
+def trim(queue: str, state: State, keep: Sequence[tuple[str, int]], now_ms: int) -> None:
+    """BullMQ's retention: keep so many of the newest (`count`), none older than `age` seconds."""
+    bounds = dict(keep)
+    ended = local.jobs(queue, state)
+    if (age_s := bounds.get("age", 0)) > 0:
+        _close(list(ended.filter(finished_on_ms__lte=now_ms - age_s * 1_000).values_list("pk", flat=True)[:1_000]))
+    if (count := bounds.get("count", -1)) >= 0:
+        newest = ended.order_by("-finished_on_ms", "-pk")
+        _close(list(newest.values_list("pk", flat=True)[count : count + 1_000]))
+
+
+def _close(keys: Sequence[int]) -> int:
+    if not keys:
+        return 0
+    LogLine.objects.filter(job_id__in=keys).delete()
+    live = Job.objects.filter(pk__in=keys, removed_at__isnull=True).exclude(state=State.ACTIVE.value)
+    return live.update(removed_at=timezone.now(), rank=None, holder="")
+
+
+def set_paused(queue: str, is_paused: bool) -> bool:
+    """Whether that changed anything."""
+    changed = Queue.objects.filter(connection=LOCAL, name=queue, is_paused=not is_paused)
+    return bool(_rung(changed.update(is_paused=is_paused)))
+
+
+def obliterate(queue: str) -> None:
+    """Close every row of the queue, and the queue's own. What runs finds its outcome refused."""
+    with transaction.atomic():
+        keys = local.jobs(queue).values_list("pk", flat=True)
+        LogLine.objects.filter(job_id__in=keys).delete()
+        local.jobs(queue).update(removed_at=timezone.now(), rank=None, holder="")
+        Queue.objects.filter(connection=LOCAL, name=queue).update(removed_at=timezone.now(), is_paused=False)
+    _rung(1)
+
+
+def _rung(count: int) -> int:
+    if count:
+        bell.ring()
+    return count
