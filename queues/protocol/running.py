@@ -12,9 +12,19 @@ from queues.options import Limiter
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command, pack
 from queues.protocol.keys import Keys
-from queues.protocol.taken import Fetched, KeepJobs, TakenJob, parent_flags, read_fetched, read_moved
+from queues.protocol.taken import (
+    Fetched,
+    KeepJobs,
+    TakenJob,
+    parent_flags,
+    read_fetched,
+    read_moved,
+    read_waiting,
+)
 
 _FETCH = "wait active prioritized events stalled limiter delayed paused meta pc"
+#: What BullMQ's rateLimit writes into `limiter`: more than any limit allows.
+BY_HAND = 2**53 - 1
 
 
 def now_ms() -> int:
@@ -27,12 +37,16 @@ class RunningCommands:
     `fetch_next` asks a finishing command to bring the slot's next job with its answer, under the same token.
     """
 
-    def __init__(self, keys: Keys, *, name: str, lock_ms: int, limiter: Limiter | None = None) -> None:
+    def __init__(
+        self, keys: Keys, *, name: str, lock_ms: int, limiter: Limiter | None = None, metrics: int = 0
+    ) -> None:
         self.keys = keys
         #: Becomes each job's processedBy.
         self.name = name
         self.lock_ms = lock_ms
         self.limiter = {"max": limiter.max, "duration": limiter.duration_ms} if limiter else None
+        #: How many minutes of BullMQ's own metrics lists are kept; 0 writes none.
+        self.metrics = metrics
         self._fetch_keys = keys.many(_FETCH)
         self._marker = keys("marker")
         self._finish_options = lru_cache(maxsize=1024)(self._pack_finish_options)
@@ -103,6 +117,25 @@ class RunningCommands:
         keep = "" if job.options.keep_logs is None else job.options.keep_logs
         return call_script("addLog", (key, key + b":logs"), (job.raw_id, line, keep), self._exists(job))
 
+    def update_data(self, job: TakenJob, data_json: str) -> Command[None]:
+        return call_script("updateData", [self.keys.base + job.raw_id], [data_json], self._exists(job))
+
+    def children_values(self, job: TakenJob) -> Command[dict[str, Any]]:
+        """Reads as what the finished children returned, by their key `<prefix>:<queue>:<id>`, as Node's
+        getChildrenValues has it; None where that is not JSON.
+        """
+        return command("HGETALL", self.keys.base + job.raw_id + b":processed", read=_values)
+
+    # --- limiting
+
+    def limit(self, duration_ms: int) -> Command[Any]:
+        """Let nobody who minds the rate limit start a job for so long, as BullMQ's rateLimit does."""
+        return command("SET", self.keys("limiter"), BY_HAND, "PX", duration_ms)
+
+    def limited_by_hand(self) -> Command[int]:
+        """Reads as the milliseconds for which somebody has limited the queue so; 0 where nobody has."""
+        return call_script("getRateLimitTtl", self.keys.many("limiter meta"), [BY_HAND], lambda reply: max(0, reply))
+
     # --- finishing
 
     def complete(
@@ -120,23 +153,11 @@ class RunningCommands:
         self, job: TakenJob, token: str, reason: str, stacktrace_json: str, delay_ms: int, *, fetch_next: bool
     ) -> Command[Fetched]:
         """The attempt failed; the next is due in `delay_ms`."""
-        before, after = "marker active prioritized delayed", "events meta stalled wait limiter pc"
-        return call_script(
-            "moveToDelayed",
-            (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
-            (
-                self.keys.base,
-                now_ms(),
-                job.raw_id,
-                token,
-                delay_ms,
-                "0",
-                _fields(reason, stacktrace_json),
-                "1" if fetch_next else "0",
-                self._fetch_options(token),
-            ),
-            read_moved,
-        )
+        return self._move_to_delayed(job, token, delay_ms, _fields(reason, stacktrace_json), fetch_next)
+
+    def postpone(self, job: TakenJob, token: str, delay_ms: int, *, fetch_next: bool) -> Command[Fetched]:
+        """Run it again in `delay_ms`; no attempt is counted."""
+        return self._move_to_delayed(job, token, delay_ms, b"", fetch_next)
 
     def retry(self, job: TakenJob, token: str, reason: str, stacktrace_json: str) -> Command[Fetched]:
         """The attempt failed; the next may start at once."""
@@ -158,6 +179,24 @@ class RunningCommands:
             read_moved,
         )
 
+    def wait_for_children(self, job: TakenJob, token: str) -> Command[bool]:
+        """Run it again when its children are done; no attempt is counted. Reads as whether it has to wait: with no
+        child pending nothing is changed. Raises LockLost, or Refused because a child failed.
+        """
+        key = self.keys.base + job.raw_id
+        return call_script(
+            "moveToWaitingChildren",
+            (
+                *self.keys.many("active waiting-children"),
+                key,
+                key + b":dependencies",
+                key + b":unsuccessful",
+                *self.keys.many("stalled events"),
+            ),
+            (token, "", now_ms(), job.raw_id),
+            read_waiting,
+        )
+
     def next_iteration(
         self, job: TakenJob, next_ms: int | None, data_json: bytes, options: dict[str, Any]
     ) -> Command[Any]:
@@ -175,6 +214,28 @@ class RunningCommands:
                 self.keys.base,
                 job.raw_id,
             ),
+        )
+
+    def _move_to_delayed(
+        self, job: TakenJob, token: str, delay_ms: int, fields: bytes, fetch_next: bool
+    ) -> Command[Fetched]:
+        """Without `fields` no attempt is counted: it has not failed."""
+        before, after = "marker active prioritized delayed", "events meta stalled wait limiter pc"
+        return call_script(
+            "moveToDelayed",
+            (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
+            (
+                self.keys.base,
+                now_ms(),
+                job.raw_id,
+                token,
+                delay_ms,
+                "0" if fields else "1",
+                fields,
+                "1" if fetch_next else "0",
+                self._fetch_options(token),
+            ),
+            read_moved,
         )
 
     def _finish(
@@ -219,7 +280,7 @@ class RunningCommands:
                 "limiter": self.limiter,
                 "lockDuration": self.lock_ms,
                 "attempts": attempts,
-                "maxMetricsSize": "",
+                "maxMetricsSize": self.metrics or "",
                 **parent_flags(flags),
             }
         )
@@ -234,3 +295,7 @@ class RunningCommands:
 
 def _fields(reason: str, stacktrace_json: str) -> bytes:
     return pack(["failedReason", reason, "stacktrace", stacktrace_json])
+
+
+def _values(reply: Any) -> dict[str, Any]:
+    return {codec.text(key): codec.parse_json(codec.text(value)) for key, value in codec.pairs(reply).items()}

@@ -43,6 +43,7 @@ class TakenJob:
         "attempts_started",
         "data",
         "deferred_failure",
+        "fetch_marks",
         "id",
         "is_ghost",
         "name",
@@ -65,6 +66,8 @@ class TakenJob:
         # BullMQ ≤ 4 wrote attemptsMade, and readers prefer it where it is left (PROTOCOL.md §1).
         self.attempts_made = _number(fields, b"attemptsMade") or _number(fields, b"atm")
         self.attempts_started = _number(fields, b"ats")
+        #: What tells this fetch from any other (ats, processedOn) and from a stalled check since (stc).
+        self.fetch_marks = fields.get(b"ats", b""), fields.get(b"processedOn", b""), fields.get(b"stc", b"0")
         self.priority = _number(fields, b"priority")
         self.timestamp_ms = _number(fields, b"timestamp")
         self.stacktrace = fields.get(b"stacktrace", b"")
@@ -102,12 +105,15 @@ class JobRemoved(LockLost):
     """The job's hash is gone; its id may still be listed as active."""
 
 
+class ChildrenPending(Refused):
+    """The job cannot be completed before its children are; the next attempt may come after them."""
+
+
 _LOST = {
     -2: "its lock had expired",
     -3: "it was no longer active",
     -6: "another worker holds its lock",
 }
-_CHILDREN = {-4: "has children that are not finished", -9: "has a failed child"}
 
 
 def read_fetched(reply: Any) -> Fetched:
@@ -129,9 +135,17 @@ def read_moved(reply: Any) -> Fetched:
     return read_fetched(reply)
 
 
+def read_waiting(reply: int) -> bool:
+    """The answer of moveToWaitingChildren: 1 means that no child is pending."""
+    _raise_for(reply)
+    return reply == 0
+
+
 def _raise_for(code: int) -> None:
-    if code in _CHILDREN:
-        raise Refused(f"The job cannot be completed: it {_CHILDREN[code]}.")
+    if code == -4:
+        raise ChildrenPending("The job cannot be completed: it has children that are not finished.")
+    if code == -9:
+        raise Refused("The job cannot be completed: it has a failed child.")
     if code == -1:
         raise JobRemoved("it was removed meanwhile")
     if code < 0:
