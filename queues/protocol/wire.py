@@ -64,6 +64,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
         self._ready = False
+        #: How often it was connected.
+        self.dials = 0
         self._closed = False
         self._connecting: asyncio.Task[None] | None = None
         self._sent: deque[_Call] = deque()
@@ -195,6 +197,7 @@ class Wire(asyncio.Protocol):
             raise
         self._connecting = None
         self._failures, self._last_error, self._ready = 0, None, True
+        self.dials += 1
         self._flush()
 
     async def _dial(self) -> None:

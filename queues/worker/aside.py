@@ -42,6 +42,11 @@ class Aside:
             raise RuntimeError("The aside has not started.")
         return self._wire
 
+    @property
+    def dials(self) -> int:
+        """How often its connection was opened: one more means that Redis was lost and found again."""
+        return self._wire.dials if self._wire is not None else 0
+
     def add(self, name: str, duty: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """`duty` is called, and its coroutine run, in the aside's thread."""
         self._wanted.append((name, duty))

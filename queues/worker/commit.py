@@ -13,6 +13,7 @@ from queues.protocol.taken import UNKNOWN, Fetched, JobRemoved, keep_jobs
 from queues.protocol.wire import Wire
 from queues.worker import backoff, journal
 from queues.worker.execution import Execution
+from queues.worker.leases import Leases
 from queues.worker.outage import Outage, Patience, will_pass
 from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, stack
 
@@ -31,8 +32,10 @@ class Committer:
         options: QueueOptions,
         outage: Outage,
         suspect: Callable[[str], None],
+        leases: Leases,
     ) -> None:
         self._wire, self._commands, self._outage, self._suspect = wire, commands, outage, suspect
+        self._leases = leases
         self._queue = commands.keys.queue
         self._keep_completed = keep_jobs(options.remove_on_complete)
         self._keep_failed = keep_jobs(options.remove_on_fail)
@@ -46,7 +49,7 @@ class Committer:
             # Made anew for each try: it carries the time.
             command, say = self._verdict(run, outcome, may_fetch())
             try:
-                found = await self._wire.call(command)
+                found = await self._write(run, command, patience)
             except JobRemoved as error:
                 await self._wire.run(self._commands.forget_id(run.taken.raw_id))
                 return self._not_ours(run, error, patience)
@@ -68,6 +71,16 @@ class Committer:
                     # The script wakes nobody for a job with a priority.
                     await self._wire.call(self._commands.put_marker())
                 return found
+
+    async def _write(self, run: Execution, command: Command[Fetched], patience: Patience) -> Fetched:
+        """Once more where the lock ran out in an outage and the job is still ours."""
+        try:
+            return await self._wire.call(command)
+        except LockLost as error:
+            was_away = patience.tries > 0
+            if isinstance(error, JobRemoved) or not await self._leases.retake(self._wire, run.token, was_away=was_away):
+                raise
+        return await self._wire.call(command)
 
     def _not_ours(self, run: Execution, error: LockLost, patience: Patience) -> Fetched:
         why = str(error)

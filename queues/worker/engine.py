@@ -86,8 +86,10 @@ class Engine:
         self.running: dict[str, Execution] = {}
         self._slots: set[asyncio.Task[None]] = set()
         self._marker = Marker(means.connection, self.commands, means.outage, self._heard)
-        self._recovery = Recovery(means.wire, self.commands, plan.options, means.outage, self._is_running)
-        self._committer = Committer(means.wire, self.commands, plan.options, means.outage, self._recovery.suspect)
+        self._recovery = Recovery(means.wire, self.commands, plan.options, means.outage, means.leases, self._is_running)
+        self._committer = Committer(
+            means.wire, self.commands, plan.options, means.outage, self._recovery.suspect, means.leases
+        )
         self._news = asyncio.Event()
         self._resumed = asyncio.Event()
         #: Set while `feed` fetches nothing because of `quiet`.
@@ -250,7 +252,7 @@ class Engine:
             return UNKNOWN
         run = Execution(taken, token)
         self.running[token] = run
-        self._means.leases.hold(self.commands, taken.raw_id, token)
+        self._means.leases.hold(self.commands, taken, token)
         try:
             return await self._run(run)
         finally:

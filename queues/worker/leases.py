@@ -1,4 +1,4 @@
-"""Renews the locks of running jobs, aside from the worker's loop.
+"""Renews the locks of running jobs, aside from the worker's loop, and takes back those that an outage let run out.
 
 A processor may block the worker's loop for longer than a lock lasts; its lock must not notice (THREATS.md A2.1), nor
 must that of a job whose arrival the blocked loop has not even read.
@@ -12,7 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from queues.errors import RedisUnavailable, TorilError
+from queues.protocol.retaking import retake
 from queues.protocol.running import RunningCommands
+from queues.protocol.taken import TakenJob
 from queues.protocol.wire import Wire
 from queues.worker.aside import Aside
 
@@ -23,21 +25,28 @@ RETRY_S = 0.5
 
 
 class _Lease:
-    __slots__ = ("commands", "raw_id", "renewed", "token")
+    __slots__ = ("commands", "dials", "renewed", "taken", "token")
 
-    def __init__(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
-        self.commands, self.raw_id, self.token = commands, raw_id, token
+    def __init__(self, commands: RunningCommands, taken: TakenJob, token: str, dials: int) -> None:
+        self.commands, self.taken, self.token, self.dials = commands, taken, token, dials
         self.renewed = time.monotonic()
 
     @property
     def due(self) -> float:
         return self.renewed + self.commands.lock_ms / 1000 / RENEWALS
 
+    @property
+    def ends(self) -> float:
+        """From then on it may have run out for want of a renewal."""
+        return self.renewed + self.commands.lock_ms / 1000
+
 
 class Leases:
     """1. Renew every held lock in time.
     2. While the worker's loop does not turn, renew all that Redis locked for it: tokens begin with the `owner`.
-    3. Tell (on that loop) which locks were lost.
+    3. Take back what ran out in an outage and nobody else took. A lock that is gone though it was renewed in time was
+    taken away: by another worker, or by an operator who wants it so.
+    4. Tell (on that loop) which locks were lost.
 
     `keep` is its duty. `hold` and `drop` are cheap: called for every job.
     """
@@ -48,11 +57,30 @@ class Leases:
         self._held: dict[str, _Lease] = {}
         self._turned = self._pinged = time.monotonic()
 
-    def hold(self, commands: RunningCommands, raw_id: bytes, token: str) -> None:
-        self._held[token] = _Lease(commands, raw_id, token)
+    def hold(self, commands: RunningCommands, taken: TakenJob, token: str) -> None:
+        self._held[token] = _Lease(commands, taken, token, self._aside.dials)
 
     def drop(self, token: str) -> None:
         self._held.pop(token, None)
+
+    def any_over(self, commands: RunningCommands) -> bool:
+        """Whether a lock of this queue may have run out that `keep` has neither renewed nor given up yet."""
+        now = time.monotonic()
+        return any(lease.ends <= now for lease in self._held.copy().values() if lease.commands is commands)
+
+    async def retake(self, wire: Wire, token: str, *, was_away: bool) -> bool:
+        """Take back the lock under which an outcome was refused; `was_away`: Redis was while it was being stored.
+
+        Called on the worker's loop with its wire. False where the job is another's. Raises as `wire.call` does.
+        """
+        lease = self._held.get(token)
+        if lease is None or not (was_away or self._ran_out(lease)):
+            return False
+        now = time.monotonic()
+        if await wire.call(retake(lease.commands, lease.taken, token)):
+            return False
+        lease.renewed = now
+        return True
 
     # --- aside
 
@@ -71,19 +99,38 @@ class Leases:
         for lease in self._held.copy().values():
             if lease.due <= now:
                 # Answered by id: of two locks on one job in one batch, it would not be told which was lost.
-                batches[lease.commands, times[lease.commands, lease.raw_id]].append(lease)
-                times[lease.commands, lease.raw_id] += 1
+                raw_id = lease.taken.raw_id
+                batches[lease.commands, times[lease.commands, raw_id]].append(lease)
+                times[lease.commands, raw_id] += 1
         if not batches:
             return True
-        asked = [queue.extend([(lease.raw_id, lease.token) for lease in due]) for (queue, _), due in batches.items()]
+        asked = [
+            queue.extend([(lease.taken.raw_id, lease.token) for lease in due]) for (queue, _), due in batches.items()
+        ]
+        gone: list[_Lease] = []
         try:
             answers = await wire.run(asked, return_errors=True)
+            for due, answer in zip(batches.values(), answers, strict=True):
+                if not isinstance(answer, TorilError):
+                    gone += self._settle(due, set(answer), now)
+            retaken = await self._retake_all(wire, gone, now)
         except RedisUnavailable:
             return False
-        for due, answer in zip(batches.values(), answers, strict=True):
-            if not isinstance(answer, TorilError):
-                self._settle(due, set(answer), now)
-        return not any(isinstance(answer, TorilError) for answer in answers)
+        return not any(isinstance(answer, TorilError) for answer in [*answers, *retaken])
+
+    async def _retake_all(self, wire: Wire, gone: list[_Lease], now: float) -> list[str | TorilError]:
+        ran_out = [lease for lease in gone if self._ran_out(lease)]
+        for lease in gone:
+            if lease not in ran_out:
+                self._lose(lease)
+        asked = [retake(lease.commands, lease.taken, lease.token) for lease in ran_out]
+        answers = await wire.run(asked, return_errors=True)
+        for lease, answer in zip(ran_out, answers, strict=True):
+            if answer == "":
+                lease.renewed, lease.dials = now, self._aside.dials
+            elif isinstance(answer, str):
+                self._lose(lease)
+        return answers
 
     async def _renew_unread(self, wire: Wire, queues: Sequence[RunningCommands], tick_s: float) -> bool:
         """While the worker's loop stands still, jobs may lie in its socket: locked for it, and not held yet."""
@@ -114,11 +161,19 @@ class Leases:
     def _has_turned(self) -> None:
         self._turned = time.monotonic()
 
-    def _settle(self, renewed: list[_Lease], lost: set[bytes], now: float) -> None:
-        for lease in renewed:
-            if lease.raw_id not in lost:
-                lease.renewed = now
-            elif self._held.get(lease.token) is lease:
-                # Told once; whether it is ours, the script says that commits the job.
-                self._held.pop(lease.token, None)
-                self._aside.tell(self._on_lost, lease.token)
+    def _settle(self, due: list[_Lease], gone: set[bytes], now: float) -> list[_Lease]:
+        """Note which were renewed; returns the others."""
+        for lease in due:
+            if lease.taken.raw_id not in gone:
+                lease.renewed, lease.dials = now, self._aside.dials
+        return [lease for lease in due if lease.taken.raw_id in gone]
+
+    def _ran_out(self, lease: _Lease) -> bool:
+        """Whether it may be gone for want of a renewal: too late, or Redis was left and found again meanwhile."""
+        return lease.ends <= time.monotonic() or 0 < lease.dials != self._aside.dials
+
+    def _lose(self, lease: _Lease) -> None:
+        if self._held.get(lease.token) is lease:
+            # Told once; whether it is ours, the script says that commits the job.
+            self._held.pop(lease.token, None)
+            self._aside.tell(self._on_lost, lease.token)

@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 from queues.errors import LockLost, RedisRefused, RedisUnavailable
 from queues.options import QueueOptions
+from queues.protocol.commands import command
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
 from queues.worker.journal import line
+from queues.worker.leases import Leases
 from queues.worker.outage import Outage
 
 log = logging.getLogger("queues.worker")
@@ -19,10 +21,14 @@ log = logging.getLogger("queues.worker")
 #: The mutex of the stalled check lasts exactly one interval: whoever is a little early waits for another.
 MARGIN_S = 0.05
 SWEEP_EVERY_S = 1.0
+#: After an outage, what every living worker, here and elsewhere, gets to take its locks back before we call a job lost.
+GRACE_S = 2.0
+SETTLE_S = 0.05
 
 
 class Recovery:
-    """1. `check_stalled`: put back what lost its lock, on a timer (two checks: mark, then move; PROTOCOL.md §6).
+    """1. `check_stalled`: put back what lost its lock, on a timer (two checks: mark, then move; PROTOCOL.md §6); after an
+    outage, not before the living had time to take theirs back.
     2. `sweep`: when an answer was lost, hand back what was locked with its token and is not running here.
     """
 
@@ -32,9 +38,11 @@ class Recovery:
         commands: RunningCommands,
         options: QueueOptions,
         outage: Outage,
+        leases: Leases,
         is_running: Callable[[str, bytes], bool],
     ) -> None:
         self._wire, self._commands, self._options, self._outage = wire, commands, options, outage
+        self._leases, self._dials = leases, 0
         self._is_running = is_running
         self._suspects: dict[str, float] = {}
         self._suspected = asyncio.Event()
@@ -47,15 +55,26 @@ class Recovery:
     async def check_stalled(self) -> None:
         options, patience = self._options, self._outage.patience()
         while True:
-            command = self._commands.recover_stalled(options.max_stalled_count, options.stalled_interval_ms)
+            check = self._commands.recover_stalled(options.max_stalled_count, options.stalled_interval_ms)
             try:
-                for job_id in await self._wire.call(command):
+                await self._living_first()
+                for job_id in await self._wire.call(check):
                     log.warning("put back %s %s: its worker lost it", line(self._commands.keys.queue), line(job_id))
                 patience.over()
             except (RedisUnavailable, RedisRefused) as error:
                 await patience.wait(error)
                 continue
             await asyncio.sleep(options.stalled_interval_ms / 1000 + MARGIN_S)
+
+    async def _living_first(self) -> None:
+        await self._wire.call(command("PING"))
+        if self._wire.dials != self._dials:
+            was_away, self._dials = self._dials > 0, self._wire.dials
+            await asyncio.sleep(GRACE_S if was_away else 0)
+        while self._leases.any_over(self._commands):  # noqa: ASYNC110
+            await asyncio.sleep(SETTLE_S)
+        # A Redis that freezes would run the check first thing when it wakes: only one that answers is sent it.
+        await self._wire.call(command("PING"))
 
     async def sweep(self) -> None:
         """Again and again until the locks in question have expired: a frozen Redis may yet run our old commands."""
@@ -66,6 +85,8 @@ class Recovery:
                 await self._sweep_once()
                 patience.over()
             except (RedisUnavailable, RedisRefused) as error:
+                # What lies unanswered may yet lock a job, for as long as a lock lasts from when Redis answers again.
+                self._suspects = dict.fromkeys(self._suspects, time.monotonic())
                 await patience.wait(error)
                 continue
             self._forget_expired()

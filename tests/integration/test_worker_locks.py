@@ -17,6 +17,7 @@ from queues.processors import Registry
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
+from queues.protocol.taken import TakenJob
 from queues.worker.aside import Aside
 from queues.worker.engine import QueuePlan
 from queues.worker.leases import Leases
@@ -159,7 +160,7 @@ async def test_of_two_locks_on_one_job_that_fall_due_together_the_one_that_is_ou
     leases = Leases(aside, "me", lost.append)
     sight.client.set(sight.keys.lock("1"), "me:2", px=600)
     for token in ("me:1", "me:2"):
-        leases.hold(commands, b"1", token)
+        leases.hold(commands, TakenJob(b"1", {}), token)
     aside.add("leases", lambda: leases.keep([commands]))
     aside.start()
     await eventually(lambda: lost)
