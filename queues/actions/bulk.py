@@ -17,6 +17,7 @@ from queues.actions.walks import Step, Walk, walks
 from queues.actions.wording import VERBS, question, report
 from queues.errors import InvalidInput, TorilError
 from queues.models import Outcome
+from queues.models.local import is_in_process
 from queues.protocol.connections import wire
 from queues.protocol.writes import NOT_IN_STATE, REASONS, now_ms
 from queues.states import BULK_ACTIONS, State, parse_state
@@ -163,6 +164,8 @@ async def _left(plan: Plan, tally: _Tally) -> int:
 
 
 async def _latency_s(connection: str) -> float:
+    if is_in_process():
+        return 0.0
     on = wire(connection)
     await on.connect()
     began = time.perf_counter()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from queues.actions import local
 from queues.actions.walks import is_meant, places
+from queues.models.local import is_in_process
 from queues.protocol import selection
 from queues.states import State
 
@@ -34,6 +36,8 @@ class Count:
 
 async def count(connection: str, queue: str, action: str, state: State, before_ms: int) -> Count:
     """Redis is asked for at most `MOST_LOOKED_AT` jobs per key, in chunks."""
+    if is_in_process():
+        return Count(*await local.count(queue, action, state, before_ms))
     if state.is_finished:
         total = await selection.key_length(connection, queue, state.value)
         return Count(await selection.count_finished(connection, queue, state, before_ms), total)

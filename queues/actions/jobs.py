@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from queues.actions import local
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import JobNotFound, JobStateChanged, RedisRefused, RedisUnavailable, Refused
+from queues.models.local import is_in_process
 from queues.protocol import reads, writes
 from queues.protocol.codec import text
 from queues.protocol.keys import RESERVED_IDS
@@ -21,6 +23,8 @@ async def retry_job(actor: Actor, connection: str, queue: str, job_id: str) -> D
     """
 
     async def act() -> Done:
+        if is_in_process():
+            return await local.retry_job(queue, job_id)
         state = await _checked(connection, queue, job_id, "retry", "retried")
         await writes.retry_job(connection, queue, job_id, state)
         return await _moved(connection, queue, job_id, "was put back to run again")
@@ -32,6 +36,8 @@ async def promote_job(actor: Actor, connection: str, queue: str, job_id: str) ->
     """Let a delayed job run now. Raises JobNotFound or JobStateChanged."""
 
     async def act() -> Done:
+        if is_in_process():
+            return await local.promote_job(queue, job_id)
         await _checked(connection, queue, job_id, "promote", "promoted")
         await writes.promote_job(connection, queue, job_id)
         return await _moved(connection, queue, job_id, "was promoted")
@@ -45,6 +51,8 @@ async def remove_job(actor: Actor, connection: str, queue: str, job_id: str) -> 
     """
 
     async def act() -> Done:
+        if is_in_process():
+            return await local.remove_job(queue, job_id)
         await _look(connection, queue, job_id)
         try:
             await writes.remove_job(connection, queue, job_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from queues.actions import local
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import QueueNotFound
+from queues.models.local import is_in_process
 from queues.protocol import reads, selection, writes
 
 #: Each call of resume moves 7,000 jobs that an older BullMQ parked; this bounds what one request moves.
@@ -15,6 +17,8 @@ async def pause_queue(actor: Actor, connection: str, queue: str) -> Done:
     """Workers start nothing more; what runs, runs on. Raises QueueNotFound: a pause must not create a queue."""
 
     async def act() -> Done:
+        if is_in_process():
+            return await local.pause_queue(queue)
         if await _is_paused(connection, queue):
             return Done(f"Queue “{queue}” was paused already.", affected=0)
         await writes.pause(connection, queue)
@@ -27,6 +31,8 @@ async def resume_queue(actor: Actor, connection: str, queue: str) -> Done:
     """Workers start jobs again; what an older BullMQ parked beside the list comes back. Raises QueueNotFound."""
 
     async def act() -> Done:
+        if is_in_process():
+            return await local.resume_queue(queue)
         was_paused = await _is_paused(connection, queue)
         parked = await selection.key_length(connection, queue, "paused")
         if not was_paused and not parked:

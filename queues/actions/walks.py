@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from queues.actions.local import RowWalk
 from queues.errors import RedisRefused, RedisUnavailable
+from queues.models.local import is_in_process
 from queues.protocol import selection, writes
 from queues.protocol.keys import RESERVED_IDS, STATE_KEYS
 from queues.protocol.selection import Candidate
@@ -161,6 +163,14 @@ class PlaceWalk:
         return Step(*await selection.remove_placed(self.connection, self.queue, self.suffix, meant))
 
 
+class LocalWalk(RowWalk):
+    """Along rows in SQL, where jobs run in process."""
+
+    async def step(self, limit: int, most: int) -> Step:
+        done, has_more = await self.touch(min(limit, most))
+        return Step(done, is_last=not has_more)
+
+
 async def meant_ids(
     connection: str, queue: str, suffix: str, job_ids: Sequence[str], before_ms: int, *, must_exist: bool = False
 ) -> list[str]:
@@ -184,6 +194,8 @@ def _step(answers: dict[str, str | None], *, is_last: bool = False) -> Step:
 
 def walks(connection: str, queue: str, action: str, state: State, before_ms: int) -> list[Walk]:
     """The ways of a bulk action, one after the other."""
+    if is_in_process():
+        return [LocalWalk(queue, action, state, before_ms)]
     if action == "retry-all":
         return [ScoreWalk(connection, queue, state, before_ms)]
     if action == "promote-all":

@@ -9,9 +9,10 @@ import asyncio
 from dataclasses import dataclass
 
 from queues.errors import JobNotFound, RedisRefused, RedisUnavailable
-from queues.lookups import mirrored
+from queues.lookups import local, mirrored
 from queues.lookups.excerpt import LINE_SHOWN, SHOWN, excerpt, shortened_stacks
 from queues.models import Job
+from queues.models.local import is_in_process
 from queues.protocol import reads
 from queues.protocol.codec import JobRecord
 from queues.protocol.diagnosis import broken_key
@@ -72,23 +73,33 @@ async def job_list(connection: str, queue: str, state: State | str, page: int = 
     per_page = min(max(per_page, 1), MOST_PER_PAGE)
     wanted = min(max(page, 1), LAST_PAGE)
     try:
-        found = await reads.job_page(connection, queue, known, (wanted - 1) * per_page, per_page)
-        pages = max(1, -(-found.total // per_page))
+        jobs, total = await _page(connection, queue, known, wanted, per_page)
+        pages = max(1, -(-total // per_page))
         if wanted > pages:
             wanted = pages
-            found = await reads.job_page(connection, queue, known, (pages - 1) * per_page, per_page)
+            jobs, total = await _page(connection, queue, known, pages, per_page)
     except RedisRefused:
         if broken := await broken_key(connection, queue):
             return JobList([], 0, 1, 1, per_page, known, " ".join(notes), broken)
         raise
     if wanted != page:
         notes.append(f"There is no page {page}: this is the {'last' if page > 1 else 'first'} one.")
-    jobs = [Job.from_record(connection, queue, known, row.record, due_ms=row.due_ms) for row in found.rows]
-    return JobList(jobs, found.total, wanted, pages, per_page, known, " ".join(notes))
+    return JobList(jobs, total, wanted, pages, per_page, known, " ".join(notes))
+
+
+async def _page(connection: str, queue: str, state: State, page: int, per_page: int) -> tuple[list[Job], int]:
+    start = (page - 1) * per_page
+    if is_in_process():
+        return await local.job_page(connection, queue, state, start, per_page)
+    found = await reads.job_page(connection, queue, state, start, per_page)
+    jobs = [Job.from_record(connection, queue, state, row.record, due_ms=row.due_ms) for row in found.rows]
+    return jobs, found.total
 
 
 async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:
     """The job as Redis has it, else as the mirror kept it; if neither does, raises JobNotFound (RedisUnavailable)."""
+    if is_in_process():
+        return await _local(connection, queue, job_id)
     try:
         sight, logs = await asyncio.gather(
             _sight(connection, queue, job_id), reads.job_logs(connection, queue, job_id, -LOG_LINES, LOG_LINES)
@@ -105,6 +116,8 @@ async def job_payload(connection: str, queue: str, job_id: str, field: str) -> b
     """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more."""
     if field not in reads.PAYLOAD_FIELDS:
         return None
+    if is_in_process():
+        return await local.payload(queue, job_id, field)
     try:
         value = await reads.job_field(connection, queue, job_id, field)
     except RedisRefused:
@@ -113,6 +126,23 @@ async def job_payload(connection: str, queue: str, job_id: str, field: str) -> b
         kept = await mirrored.last_incarnation(connection, queue, job_id)
         value = mirrored.payload(kept, field) if kept else None
     return value
+
+
+async def job_log(connection: str, queue: str, job_id: str, most_lines: int) -> list[str]:
+    """The end of the job's log, whole lines, oldest first."""
+    if is_in_process():
+        return (await local.log_lines(queue, job_id, most_lines, None))[0]
+    return (await reads.job_logs(connection, queue, job_id, -most_lines, most_lines)).lines
+
+
+async def _local(connection: str, queue: str, job_id: str) -> JobDetail:
+    job = await local.whole_job(connection, queue, job_id)
+    if job is None:
+        raise JobNotFound(queue, job_id)
+    lines, total = await local.log_lines(queue, job_id, LOG_LINES)
+    sizes, cut = local.fitted(job)
+    note = "" if job.removed_at is None else "This job was removed. This is the copy Toril kept."
+    return JobDetail(job, lines, total, sizes, cut, is_live=job.removed_at is None, note=note)
 
 
 async def _sight(connection: str, queue: str, job_id: str) -> JobSight | None:

@@ -15,8 +15,10 @@ from functools import cached_property
 from weakref import WeakKeyDictionary
 
 from queues.errors import RedisUnavailable, TorilError
+from queues.lookups import local
 from queues.lookups.discovery import NEVER, Discovery
 from queues.models import Queue
+from queues.models.local import is_in_process
 from queues.options import ConnectionOptions, get_options
 from queues.protocol import reads, selection
 from queues.protocol.codec import QueueFacts
@@ -27,6 +29,8 @@ from queues.protocol.reads import ServerInfo
 ANSWER_WITHIN_S = 1.7
 #: CLIENT LIST and INFO cost what all clients of the server together cost: asked no more often than this.
 SURROUNDINGS_EVERY_S = 3.0
+#: Of jobs in SQL: to count a long history takes its time, and is to take no larger part of it than this.
+COUNTING_REST = 20
 
 
 @dataclass(frozen=True)
@@ -200,13 +204,42 @@ def _looks_gone(fact: QueueFacts) -> bool:
     return not any(fact.counts.values()) and not fact.version and not fact.is_paused and not fact.broken
 
 
-_sources: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ConnectionOptions, _Source]] = WeakKeyDictionary()
+class _LocalSource:
+    """The same where jobs run in process: every look that is not recent counts anew."""
+
+    def __init__(self, connection: str) -> None:
+        self.connection = connection
+        self._last: Snapshot | None = None
+        self._read_at, self._took_s = NEVER, 0.0
+        self._lock = asyncio.Lock()
+
+    async def look(self, max_age_s: float) -> Snapshot:
+        async with self._lock:
+            age_s = time.monotonic() - self._read_at
+            if self._last is not None and (age_s < max_age_s or age_s < COUNTING_REST * self._took_s):
+                return self._last
+            return await self.reread(frozenset())
+
+    async def reread(self, names: frozenset[str]) -> Snapshot:
+        began, taken_at = time.monotonic(), datetime.now(UTC)
+        self._last = Snapshot(self.connection, await local.all_queues(self.connection), taken_at)
+        self._read_at = time.monotonic()
+        self._took_s = self._read_at - began
+        return self._last
+
+    async def stop(self) -> None: ...
 
 
-def _source(connection: str) -> _Source:
+_Sources = dict[ConnectionOptions | str, _Source | _LocalSource]
+_sources: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sources] = WeakKeyDictionary()
+
+
+def _source(connection: str) -> _Source | _LocalSource:
     """The running loop's; a connection configured anew begins anew."""
     options = get_options().connection(connection)
     sources = _sources.setdefault(asyncio.get_running_loop(), {})
+    if is_in_process():
+        return sources.setdefault(connection, _LocalSource(connection))
     if options not in sources:
         sources[options] = _Source(connection)
     return sources[options]

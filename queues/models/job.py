@@ -57,6 +57,8 @@ class Job(models.Model):
     data_size: int | None = None
     exists: bool = True
     is_locked: bool = False
+    #: It runs in the process that added it; there is no Redis.
+    is_local: bool = False
 
     class Meta:
         app_label = "toril"

@@ -22,9 +22,7 @@ from queues.states import State
 AT_REST = (State.WAITING, State.PRIORITIZED, State.DELAYED, State.COMPLETED, State.FAILED)
 
 
-def retry(
-    queue: str, job_ids: Sequence[str], state: State, *, reset_attempts: bool = False, first: bool = False
-) -> int:
+def retry(queue: str, job_ids: Sequence[str], state: State, *, afresh: bool = False, first: bool = False) -> int:
     """Let jobs that ended run again; how many did. `afresh`: no attempt counts; `first`: before all that wait."""
     changes: dict[str, Any] = {"failed_reason": ""} if state is State.FAILED else {"return_value": ""}
     if afresh:

@@ -36,6 +36,8 @@ class Queue(models.Model):
     workers: int | None = None
     rate_limited_ms: int = 0
     broken: str = ""
+    #: Its jobs run in the processes that add them; `workers` is then 1 where there is a processor for them, else 0.
+    is_local: bool = False
 
     class Meta:
         app_label = "toril"

@@ -1,0 +1,115 @@
+"""What pages show of jobs that run in process: the same shapes as from Redis, read from SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asgiref.sync import sync_to_async
+from django.db.models import Count, Min, QuerySet
+
+from queues.lookups import mirrored
+from queues.lookups.excerpt import LINE_SHOWN, SHOWN, excerpt
+from queues.models import Job, LogLine, Queue
+from queues.models.local import LOCAL, RUNNING_ORDER, jobs, queues
+from queues.processors import registry
+from queues.protocol.reads.marks import JobMark
+from queues.states import State
+
+#: How each state is listed, as Redis has it: next to run first, finished ones newest first.
+ORDERS: dict[State, tuple[str, ...]] = {
+    State.WAITING: RUNNING_ORDER,
+    State.PRIORITIZED: RUNNING_ORDER,
+    State.DELAYED: ("rank", "pk"),
+    State.ACTIVE: ("-processed_on_ms", "-pk"),
+    State.COMPLETED: ("-finished_on_ms", "-pk"),
+    State.FAILED: ("-finished_on_ms", "-pk"),
+}
+_NOT_LISTED = ("data", "return_value", "stacktrace", "progress")
+
+
+@sync_to_async
+def all_queues(connection: str) -> tuple[Queue, ...]:
+    """Every queue with its counts; two queries, whatever their number."""
+    rows = Job.objects.filter(connection=LOCAL, removed_at__isnull=True).order_by()
+    counts = {(queue, state): n for queue, state, n in rows.values_list("queue", "state").annotate(n=Count("pk"))}
+    waiting = rows.filter(state=State.WAITING.value, rank__isnull=False)
+    oldest = dict(waiting.values_list("queue").annotate(Min("timestamp_ms")))
+    found = tuple(queues())
+    for queue in found:
+        queue.connection, queue.is_local = connection, True
+        queue.workers = 1 if registry.of(queue.name) else 0
+        queue.oldest_waiting_ms = oldest.get(queue.name)
+        for state in ORDERS:
+            setattr(queue, state.field, counts.get((queue.name, state.value), 0))
+    return found
+
+
+@sync_to_async
+def job_page(connection: str, queue: str, state: State, start: int, count: int) -> tuple[list[Job], int]:
+    """The jobs without their payloads, and how many there are in all."""
+    found = jobs(queue, state)
+    listed = found.defer(*_NOT_LISTED).order_by(*ORDERS.get(state, ("pk",)))[start : start + count]
+    page = [_shown(connection, job) for job in listed]
+    for job in page:
+        job.data = job.return_value = job.stacktrace = job.progress = ""
+    return page, found.count()
+
+
+@sync_to_async
+def whole_job(connection: str, queue: str, job_id: str) -> Job | None:
+    """The newest with this id, removed or not."""
+    job = _newest(queue, job_id).first()
+    return job and _shown(connection, job)
+
+
+def fitted(job: Job) -> tuple[dict[str, int], frozenset[str]]:
+    """Cuts what is too large for a page: the size of each payload field, and which were cut."""
+    sizes = mirrored.sizes(job)
+    cut = frozenset(name for name, size in sizes.items() if size > SHOWN)
+    mirrored.cut(job, cut)
+    return sizes, cut
+
+
+@sync_to_async
+def payload(queue: str, job_id: str, field: str) -> bytes | None:
+    job = _newest(queue, job_id).first()
+    return mirrored.payload(job, field) if job else None
+
+
+@sync_to_async
+def log_lines(queue: str, job_id: str, most: int, longest: int | None = LINE_SHOWN) -> tuple[list[str], int]:
+    """The last lines, each at most so long (None: whole), and how many there are in all."""
+    lines = LogLine.objects.filter(job__in=_newest(queue, job_id).values("pk")[:1])
+    last = list(lines.order_by("-pk").values_list("text", flat=True)[:most])
+    return [line if longest is None else excerpt(line, longest) for line in reversed(last)], lines.count()
+
+
+@sync_to_async
+def marks(asked: Sequence[tuple[str, str]]) -> list[JobMark]:
+    """Whether jobs that somebody looks at have moved."""
+    return [_mark(_newest(queue, job_id).first()) for queue, job_id in asked]
+
+
+def _mark(job: Job | None) -> JobMark:
+    if job is None:
+        return JobMark()
+    return JobMark(
+        life=(job.pk, job.state.encode(), job.stalled_count, job.priority, job.rank, job.removed_at is not None),
+        notes=(job.progress.encode("utf-8", "replace"), job.log_lines.count()),
+        attempts_started=job.attempts_started,
+        attempts_made=job.attempts_made,
+        processed_on_ms=job.processed_on_ms,
+        finished_on_ms=job.finished_on_ms,
+    )
+
+
+def _newest(queue: str, job_id: str) -> QuerySet[Job]:
+    return Job.objects.filter(connection=LOCAL, queue=queue, job_id=job_id).order_by("-pk")
+
+
+def _shown(connection: str, job: Job) -> Job:
+    """Under the connection that the page names, with the facts that Redis would tell."""
+    job.connection, job.is_local = connection, True
+    job.is_locked = job.state == State.ACTIVE
+    job.due_ms = job.rank if job.state == State.DELAYED else None
+    return job
