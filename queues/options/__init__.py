@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from queues.options.values import (
 )
 
 __all__ = [
+    "DECLARED",
     "DEFAULT_PREFIX",
     "DEFAULT_URL",
     "Backoff",
@@ -40,7 +41,10 @@ __all__ = [
     "redis_url",
     "reset_options",
 ]
-_KNOWN = {"CONNECTIONS", "QUEUES", "USE_JOB_QUEUE", "VARIABLES"}
+_KNOWN = {"CONNECTIONS", "QUEUES", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
+
+#: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
+DECLARED: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Options:
     use_job_queue: bool = True
     #: Environment variables that may speak of queues which the settings don't name.
     variables: Mapping[str, str] = field(default_factory=dict)
+    #: What settings and environment said of each queue, checked and without the defaults.
+    told: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Where the trace of an added job comes from: a function's dotted path (queues/tracing.py).
+    trace_context: str = ""
 
     def connection(self, name: str = "default") -> ConnectionOptions:
         try:
@@ -58,12 +66,16 @@ class Options:
             known = ", ".join(sorted(self.connections))
             raise ConfigurationError(f"There is no connection named “{name}”; configured: {known}.") from None
 
-    def queue(self, name: str) -> QueueOptions:
-        """The queue's configured options, else BullMQ's defaults with what the environment says of it."""
+    def queue(self, name: str, declared: Mapping[str, Any] | None = None) -> QueueOptions:
+        """The queue's options: the environment's, else the settings', else its processors', else BullMQ's defaults.
+
+        `declared` stands for what the decorators of this process said.
+        """
+        declared = DECLARED.get(name, {}) if declared is None else declared
         if (known := self.queues.get(name)) is not None:
-            return known
-        told = queue_overrides({name: {}}, self.variables)[name]
-        return reading.queue(name, told) if told else QueueOptions()
+            return replace(known, **{**declared, **self.told.get(name, {})}) if declared else known
+        told = reading.settings(name, queue_overrides({name: {}}, self.variables)[name])
+        return QueueOptions(**{**declared, **told})
 
 
 @cache
@@ -90,9 +102,11 @@ def load(toril: Mapping[str, Any]) -> Options:
         raise ConfigurationError("TORIL['CONNECTIONS'] needs one named 'default'.")
     variables = queue_variables(reading.mapping("TORIL['VARIABLES']", toril.get("VARIABLES", {})))
     described = queue_overrides(reading.mapping("TORIL['QUEUES']", toril.get("QUEUES", {})), variables)
-    queues = {name: reading.queue(name, value) for name, value in described.items()}
+    told = {name: reading.settings(name, value) for name, value in described.items()}
+    queues = {name: QueueOptions(**value) for name, value in told.items()}
     use_job_queue = boolean("TORIL['USE_JOB_QUEUE']", toril.get("USE_JOB_QUEUE", True))
-    return Options(connections, queues, use_job_queue, variables)
+    trace_context = reading.text("TORIL['TRACE_CONTEXT']", toril.get("TRACE_CONTEXT", ""))
+    return Options(connections, queues, use_job_queue, variables, told, trace_context)
 
 
 def mistakes(toril: Any) -> list[str]:

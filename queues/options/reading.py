@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,16 +82,24 @@ def checked_url(where: str, url: str) -> str:
     return url
 
 
-def queue(name: str, value: Any) -> QueueOptions:
+def text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{where} must be text, not {value!r}.")
+    return value
+
+
+def settings(name: str, value: Any) -> dict[str, Any]:
+    """What is said of a queue, checked; nothing stands for what is not said."""
     where = f"TORIL['QUEUES'][{name!r}]"
     value = mapping(where, value)
     if not isinstance(name, str) or ":" in name or not name:
         raise ConfigurationError(f"{where}: a queue's name is a text, not empty and without ':'.")
     refuse_unknown(where, value, {f.name for f in fields(QueueOptions)})
-    return replace(QueueOptions(), **{key: _option(f"{where}[{key!r}]", key, given) for key, given in value.items()})
+    return {key: option(f"{where}[{key!r}]", key, given) for key, given in value.items()}
 
 
-def _option(where: str, key: str, given: Any) -> Any:
+def option(where: str, key: str, given: Any) -> Any:
+    """One option of a queue, checked; the sentence of a ConfigurationError begins with `where`."""
     if key in _READERS:
         return _READERS[key](where, given)
     return integer(where, given, 0 if key == "max_stalled_count" else 1)

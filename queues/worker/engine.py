@@ -22,12 +22,13 @@ from queues.protocol.wire import Wire
 from queues.worker import journal, schedulers
 from queues.worker.commit import Committer
 from queues.worker.execution import Execution
-from queues.worker.executors import Threads
+from queues.worker.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.marker import Marker
 from queues.worker.outage import Outage
 from queues.worker.outcome import Unfinished
 from queues.worker.recovery import Recovery
+from queues.worker.reporter import RedisReporter
 
 log = logging.getLogger("queues.worker")
 
@@ -58,7 +59,7 @@ class Means:
     id: str
     wire: Wire
     leases: Leases
-    threads: Threads
+    executors: Executors
     outage: Outage
     _numbers: Any = field(default_factory=itertools.count)
 
@@ -266,7 +267,8 @@ class Engine:
         if run.taken.scheduler_id:
             await self._schedule_next(run.taken)
         journal.started(self.name, run.taken)
-        outcome = await run.run(self.plan.processors, self._means.threads, self.commands, self._send)
+        reporter = RedisReporter(run.taken, self.commands, self._send)
+        outcome = await run.run(self.name, self.plan.processors, self._means.executors, reporter)
         return await self._committer.commit(run, outcome, self._may_fetch)
 
     def _may_fetch(self) -> bool:

@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from queues.processors import Processor
-from queues.protocol.running import RunningCommands
+from queues.protocol import codec
 from queues.protocol.taken import TakenJob
-from queues.worker.executors import Threads, on_loop
-from queues.worker.job import Job, JobFacts, Send, ThreadJob
-from queues.worker.outcome import Failed, Outcome, Unfinished, refusal
+from queues.worker.ending import End, Running
+from queues.worker.executors import Executors
+from queues.worker.job import JobFacts, Reporter
+from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, safe
+
+MAX_REASON = 1_000
 
 
 class Execution:
-    """`run` once; `cancel` at any time. It never raises for what a job or its processor does."""
+    """`run` once; `cancel` at any time, on the loop. It never raises for what a job or its processor does."""
 
-    def __init__(self, taken: TakenJob, token: str) -> None:
+    def __init__(self, taken: TakenJob, token: str = "") -> None:
         self.taken, self.token = taken, token
         self.started = time.monotonic()
         self.ended: float | None = None
-        self.is_cancelled = False
+        #: What its processor was given, and which that was; None where the job never got so far.
+        self.job: JobFacts[Any] | None = None
+        self.processor: Processor | None = None
         #: Its outcome is on the way to Redis; whether the lock is still ours, the script decides now.
         self.is_committing = False
-        #: Whose backoff decides when the next attempt is due, and the job as it saw it.
-        self.processor: Processor | None = None
-        self.job: JobFacts | None = None
-        self._task: asyncio.Future[Outcome] | None = None
+        self._ending: _Ending | None = None
+        self._running: Running | None = None
 
     @property
     def duration_ms(self) -> int:
         """How long it has run, or ran."""
         return round(((self.ended or time.monotonic()) - self.started) * 1000)
 
+    @property
+    def task(self) -> asyncio.Future[Outcome] | None:
+        """What its processor runs in, while it runs: of an async one the task."""
+        return self._running.future if self._running is not None else None
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._ending is not None
+
     async def run(
-        self, processors: Mapping[str | None, Processor], threads: Threads, commands: RunningCommands, send: Send
+        self, queue: str, processors: Mapping[str | None, Processor], executors: Executors, reporter: Reporter
     ) -> Outcome:
         try:
-            return await self._outcome(processors, threads, commands, send)
+            return await self._outcome(queue, processors, executors, reporter)
         finally:
             self.ended = time.monotonic()
 
+    def cancel(self, reason: str | None = None, retry: bool = False) -> bool:
+        """End the run; False where it has ended already. An async processor is cancelled, a plain function sees
+        `job.cancelled`.
+
+        With a reason the job fails with exactly that, for good unless `retry`. Without one the worker stops: the job
+        goes back to its queue, and a plain function, which cannot be stopped, is no longer waited for.
+        """
+        if reason is None:
+            return self._end(_Ending(End.STOP, Unfinished()))
+        reason = safe(reason, MAX_REASON)
+        return self._end(_Ending(End.CANCEL, Failed(reason, reason, may_retry=retry)))
+
     async def _outcome(
-        self, processors: Mapping[str | None, Processor], threads: Threads, commands: RunningCommands, send: Send
+        self, queue: str, processors: Mapping[str | None, Processor], executors: Executors, reporter: Reporter
     ) -> Outcome:
         taken = self.taken
         if taken.deferred_failure:
@@ -54,46 +78,82 @@ class Execution:
             return refusal("The job's options in Redis are not a JSON object.")
         processor = processors.get(taken.name) or processors.get(None)
         if processor is None:
-            return _unknown(taken.name, commands.keys.queue, processors)
-        data = _data(taken)
-        if isinstance(data, Failed):
-            return data
-        return await self._run(processor, data, threads, commands, send)
-
-    def cancel(self) -> None:
-        """Stop an async processor; a plain function cannot be stopped, and is no longer waited for."""
-        self.is_cancelled = True
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _run(
-        self, processor: Processor, data: Any, threads: Threads, commands: RunningCommands, send: Send
-    ) -> Outcome:
-        if self.is_cancelled:
-            return Unfinished()
-        # A task of its own per job: its context variables and its cancellation end with it.
+            return _unknown(taken.name, queue, processors)
         self.processor = processor
-        self.job = (Job if processor.is_async else ThreadJob)(self.taken, data, commands, send)
-        if processor.is_async:
-            self._task = asyncio.create_task(on_loop(processor.function, self.job))
-        else:
-            self._task = threads.run(processor.function, self.job)
+        if self._ending is not None:
+            return self._ending.outcome
         try:
-            outcome = await self._task
+            self._running = running = executors.start(processor, taken, queue, reporter)
+        except ValueError as error:
+            return refusal(str(error))
+        self.job = running.job
+        timer = None
+        if processor.timeout_s is not None:
+            timer = asyncio.get_running_loop().call_later(processor.timeout_s, self._expire, processor.timeout_s)
+        try:
+            return await self._ended(running)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._running = None
+
+    async def _ended(self, running: Running) -> Outcome:
+        try:
+            outcome = await running.future
         except asyncio.CancelledError:
-            if not self._task.cancelled():
+            if not running.future.cancelled():
                 raise
             outcome = refusal("The processor cancelled its own task.")
-        finally:
-            self._task = None
-        return Unfinished() if self.is_cancelled and isinstance(outcome, Failed) else outcome
+        ending = self._ending
+        if ending is None or (isinstance(outcome, Completed) and not running.is_cut_short(ending.how)):
+            return outcome
+        return ending.outcome
+
+    def _expire(self, timeout_s: float) -> None:
+        reason = f"TimeoutError: the job took longer than its {timeout_s:g} s"
+        self._end(_Ending(End.TIMEOUT, Failed(reason, reason, error=TimeoutError(reason))))
+
+    def _end(self, ending: _Ending) -> bool:
+        if self.is_committing or (self._running is not None and self._running.future.done()):
+            return False
+        # The first sentence stands; that the worker stops is none.
+        if self._ending is None or self._ending.how is End.STOP:
+            self._ending = ending
+        if self._running is not None:
+            self._running.end(ending.how)
+        return True
 
 
-def _data(taken: TakenJob) -> Any:
-    try:
-        return json.loads(taken.data)
-    except (ValueError, RecursionError) as error:
-        return refusal(f"The job's data in Redis is not JSON: {error}.")
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    how: End
+    outcome: Outcome
+
+
+async def execute(
+    taken: TakenJob,
+    queue: str,
+    processors: Mapping[str | None, Processor],
+    executors: Executors,
+    reporter: Reporter,
+) -> Outcome:
+    """Run a job without a worker around it. It never raises for what the job or its processor does."""
+    return await Execution(taken).run(queue, processors, executors, reporter)
+
+
+def given(
+    job_id: str, name: str, data_json: str, options: Mapping[str, Any] | None = None, attempts_made: int = 0
+) -> TakenJob:
+    """A job that no Redis gave: `options` are BullMQ's own (`attempts`, `backoff`, `tm`, …), `data_json` is JSON."""
+    fields = {
+        b"name": name.encode("utf-8", "surrogateescape"),
+        b"data": data_json.encode("utf-8", "surrogateescape"),
+        b"opts": codec.to_json(dict(options or {})).encode(),
+        b"atm": b"%d" % attempts_made,
+    }
+    if options and options.get("priority"):
+        fields[b"priority"] = b"%d" % options["priority"]
+    return TakenJob(job_id.encode("utf-8", "surrogateescape"), fields)
 
 
 def _unknown(name: str, queue: str, processors: Mapping[str | None, Processor]) -> Failed:

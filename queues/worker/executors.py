@@ -1,129 +1,67 @@
-"""Where a processor runs: async ones on the loop, plain ones in threads. Each gives an Outcome and never raises."""
+"""Where a processor runs: async ones on the loop, plain ones in threads or in child processes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import logging
-import queue
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.db import close_old_connections, connections
-
-from queues.worker.outcome import Failed, Outcome, of_error, of_result
-
-log = logging.getLogger(__name__)
-
-Function = Callable[[Any], Any]
-
-
-async def on_loop(function: Function, job: Any) -> Outcome:
-    """Run an async processor to its end. A CancelledError of whatever origin is an outcome like any other error."""
-    try:
-        outcome = of_result(await function(job))
-    except BaseException as error:
-        outcome = of_error(error)
-        if isinstance(error, GeneratorExit):
-            # Perhaps the loop is being closed, and then nothing may be awaited any more.
-            return outcome
-    if isinstance(outcome, Failed):
-        await sync_to_async(_drop_broken_connections)()
-    return outcome
+from queues.processors import Processor
+from queues.protocol.taken import TakenJob
+from queues.worker import database
+from queues.worker.calling import call_async
+from queues.worker.ending import End, Running
+from queues.worker.job import Job, PlainJob, Reporter, read_json
+from queues.worker.outcome import Failed, Outcome
+from queues.worker.threads import Threads
 
 
-class Threads:
-    """At most `size` threads, started as they are needed; each closes its database connections when it ends.
+class LoopRun:
+    """A task of its own per job: its context variables and its cancellation end with it."""
 
-    Daemon threads: a processor that never returns must not keep a stopped worker alive.
-    """
+    def __init__(self, function: Callable[[Any], Any], job: Job[Any]) -> None:
+        self.job = job
+        self.future = asyncio.create_task(on_loop(function, job))
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._busy = 0
+    def end(self, how: End) -> None:
+        self.job._is_cancelled = True
+        self.future.cancel()
 
-    def run(self, function: Function, job: Any) -> asyncio.Future[Outcome]:
-        """Run a plain processor in a thread, in a context of its own."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Outcome] = loop.create_future()
-        context = contextvars.copy_context()
+    def is_cut_short(self, how: End) -> bool:
+        # What a stop cancelled may say that it is done all the same; what an operator cancelled may not.
+        return how is not End.STOP or self.job._has_seen
 
-        def call() -> None:
-            outcome = context.run(in_thread, function, job)
-            try:
-                loop.call_soon_threadsafe(self._finish, future, outcome)
-            except RuntimeError:
-                log.warning("A job in a thread ended after its worker; its result is dropped.")
 
-        self._busy += 1
-        self._calls.put(call)
-        if len(self._threads) < min(self._busy, self.size):
-            self._start_one()
-        return future
+class Executors:
+    """The places of one worker. `on_exhausted` is told, with a sentence, when its process has to be replaced."""
 
-    def _finish(self, future: asyncio.Future[Outcome], outcome: Outcome) -> None:
-        self._busy -= 1
-        if not future.done():
-            future.set_result(outcome)
+    def __init__(self, size: int, on_exhausted: Callable[[str], None] | None = None, name: str = "") -> None:
+        #: The worker's name, for its jobs.
+        self.name = name
+        self.threads = Threads(size, on_exhausted)
 
-    def _start_one(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"job thread {len(self._threads) + 1}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    @property
+    def stuck(self) -> int:
+        """How many processors are at work that nobody waits for any more."""
+        return self.threads.stuck
 
-    def _work(self) -> None:
-        try:
-            while (call := self._calls.get()) is not None:
-                call()
-                # Or the last job of an idle thread, with its data, would stay in memory.
-                del call
-        finally:
-            connections.close_all()
+    def start(self, processor: Processor, taken: TakenJob, queue: str, reporter: Reporter) -> Running:
+        """Start a run, on the running loop. Raises ValueError, with a sentence, for data that the processor refuses."""
+        data = processor.read(taken.data) if processor.read is not None else read_json(taken.data)
+        if processor.executor == "async":
+            return LoopRun(processor.function, Job(taken, queue, data, reporter, processor.timeout_s, self.name))
+        return self.start_plain(processor, PlainJob(taken, queue, data, reporter, processor.timeout_s, self.name))
+
+    def start_plain(self, processor: Processor, job: PlainJob[Any]) -> Running:
+        return self.threads.start(processor.function, job)
 
     async def stop(self, timeout_s: float = 1.0) -> int:
-        """End the idle threads; returns how many are stuck in a processor. Callable twice."""
-        for _ in self._threads:
-            self._calls.put(None)
-        deadline = time.monotonic() + timeout_s
-        await asyncio.to_thread(self._join, deadline)
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
-        return len(self._threads)
-
-    def _join(self, deadline: float) -> None:
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        """Returns how many processors are stuck. Callable twice."""
+        return await self.threads.stop(timeout_s)
 
 
-def in_thread(function: Function, job: Any) -> Outcome:
-    """Run a plain processor here, with fresh database connections before and none too old after (as a request has)."""
-    _close_old_connections()
-    try:
-        return of_result(function(job))
-    except BaseException as error:
-        return of_error(error)
-    finally:
-        _close_old_connections()
-
-
-def _close_old_connections() -> None:
-    try:
-        close_old_connections()
-    except Exception:
-        log.warning("A database connection could not be closed.", exc_info=True)
-
-
-def _drop_broken_connections() -> None:
-    """In the thread of the async ORM: what broke under one job is gone before the next. Healthy connections stay, for
-    another job may be reading from one.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.errors_occurred and not connection.in_atomic_block:
-            if connection.is_usable():
-                connection.errors_occurred = False
-            else:
-                connection.close()
+async def on_loop(function: Callable[[Any], Any], job: Job[Any]) -> Outcome:
+    outcome = await call_async(function, job)
+    if isinstance(outcome, Failed):
+        database.check_async()
+    return outcome

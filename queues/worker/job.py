@@ -1,82 +1,222 @@
-"""What a processor is given: the job's facts, and two ways to report while it runs."""
+"""What a processor is given: the job's facts, and ways to report while it runs. Nothing here knows Redis."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import concurrent.futures
+import json
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any, Generic, Protocol, TypeVar
 
 from queues.errors import TorilError
 from queues.protocol import codec
-from queues.protocol.commands import Command
-from queues.protocol.running import RunningCommands
 from queues.protocol.taken import TakenJob
 from queues.worker import journal
 
 MAX_LOG_LINE = 64_000
-Send = Callable[[Command[Any]], Awaitable[Any]]
+#: What `job.data` is: the model that the processor declares, or what JSON says.
+D = TypeVar("D")
 
 
-class JobFacts:
-    """`attempt` counts from 1 to `attempts`; `data` is the decoded JSON, the processor's own to change."""
+class Reporter(Protocol):
+    """Where a job's reports go. Each raises JobNotFound where the job was removed meanwhile."""
 
-    def __init__(self, taken: TakenJob, data: Any, commands: RunningCommands, send: Send) -> None:
+    async def log(self, text: str) -> None: ...
+
+    async def progress(self, value_json: str) -> None: ...
+
+    async def update_data(self, data_json: str) -> None: ...
+
+    async def children(self) -> Mapping[str, Any]:
+        """The results of the finished children, by their key `<prefix>:<queue>:<id>`."""
+        ...
+
+
+class JobFacts(Generic[D]):
+    """`attempt` counts from 1 to `attempts`; `data` is the processor's own to change. `worker` is who runs it: what the
+    job's `processedBy` says.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_given_up",
+        "_has_seen",
+        "_is_cancelled",
+        "_reporter",
+        "_started",
+        "_taken",
+        "attempt",
+        "attempts",
+        "data",
+        "id",
+        "name",
+        "priority",
+        "queue",
+        "timeout_s",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        taken: TakenJob,
+        queue: str,
+        data: D,
+        reporter: Reporter,
+        timeout_s: float | None = None,
+        worker: str = "",
+    ) -> None:
         self.id = taken.id
         self.name = taken.name
-        self.queue = commands.keys.queue
+        self.queue = queue
         self.data = data
         self.attempt = taken.attempts_made + 1
         self.attempts = taken.attempts
         self.priority = taken.priority
-        self._taken, self._commands, self._send = taken, commands, send
+        self.timeout_s = timeout_s
+        self.worker = worker
+        self._taken, self._reporter = taken, reporter
+        self._is_cancelled = self._has_seen = self._given_up = False
+        self._started = time.monotonic()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue}/{self.id} “{self.name}”>"
 
-    def _log(self, text: object) -> Command[None]:
-        line = str(text)[:MAX_LOG_LINE].encode("utf-8", "backslashreplace").decode()
-        return self._commands.log(self._taken, line)
+    @property
+    def cancelled(self) -> bool:
+        """True once somebody cancelled the job, its time is over, or the worker stops. Visible from any thread.
 
-    def _progress(self, value: Any) -> Command[None]:
+        A processor that saw it and returns has not completed.
+        """
+        if self._is_cancelled:
+            self._has_seen = True
+        return self._is_cancelled
+
+    @property
+    def time_left_s(self) -> float | None:
+        """What is left of `timeout_s`, at least 0; None where there is no limit."""
+        if self.timeout_s is None:
+            return None
+        return max(0.0, self._started + self.timeout_s - time.monotonic())
+
+    @property
+    def timestamp_ms(self) -> int:
+        """When it was added: milliseconds since 1970."""
+        return self._taken.timestamp_ms
+
+    @property
+    def earlier_traces(self) -> list[str]:
+        """The tracebacks of its failed attempts, oldest first, as far as the job keeps them."""
+        return self._taken.traces()
+
+    @property
+    def trace_context(self) -> dict[str, str]:
+        """The headers of the trace that the job was added in (`traceparent`, …); empty where it came with none."""
+        carried = self._taken.options.raw.get("tm")
+        found = codec.parse_json(carried) if isinstance(carried, str) else None
+        if not isinstance(found, dict):
+            return {}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+
+    @property
+    def _duration_ms(self) -> int:
+        return round((time.monotonic() - self._started) * 1000)
+
+    def _line(self, text: object) -> str:
+        self._refuse_late()
+        return str(text)[:MAX_LOG_LINE].encode("utf-8", "backslashreplace").decode()
+
+    def _progress_json(self, value: Any) -> str:
+        self._refuse_late()
         value_json = codec.to_json(value)
         journal.progress(self.queue, self.id, value_json)
-        return self._commands.progress(self._taken, value_json)
+        return value_json
+
+    def _data_json(self, data: Any) -> str:
+        self._refuse_late()
+        return codec.to_json(data)
+
+    def _refuse_late(self) -> None:
+        """Another run may be under way by now; this one must not write into it."""
+        if self._given_up:
+            raise TorilError("This run was given up: its time was over, or the worker has stopped.")
 
 
-class Job(JobFacts):
+class Job(JobFacts[D]):
     """For async processors. While Redis is away a report waits for it. JobNotFound: the job was removed meanwhile."""
+
+    __slots__ = ()
 
     async def log(self, text: object) -> None:
         """Add a line to the job's log."""
-        await self._send(self._log(text))
+        await self._reporter.log(self._line(text))
 
     async def progress(self, value: Any) -> None:
         """Report a number or anything JSON can say; each report replaces the last."""
-        await self._send(self._progress(value))
+        await self._reporter.progress(self._progress_json(value))
+
+    async def update_data(self, data: Any) -> None:
+        """Store other data in the job's place, as JSON: its next run finds it. `job.data` stays as it is."""
+        await self._reporter.update_data(self._data_json(data))
+
+    async def children_values(self) -> Mapping[str, Any]:
+        """What the job's finished children returned, by their key `<prefix>:<queue>:<id>`."""
+        return await self._reporter.children()
 
 
-class ThreadJob(JobFacts):
-    """The same for plain functions, which run in threads: nothing is awaited."""
+class PlainJob(JobFacts[D]):
+    """The same for plain functions, which run in threads or processes: nothing is awaited."""
 
-    def __init__(self, taken: TakenJob, data: Any, commands: RunningCommands, send: Send) -> None:
-        super().__init__(taken, data, commands, send)
+    __slots__ = ("_loop",)
+
+    def __init__(
+        self,
+        taken: TakenJob,
+        queue: str,
+        data: D,
+        reporter: Reporter,
+        timeout_s: float | None = None,
+        worker: str = "",
+    ) -> None:
+        super().__init__(taken, queue, data, reporter, timeout_s, worker)
         self._loop = asyncio.get_running_loop()
 
     def log(self, text: object) -> None:
         """Add a line to the job's log."""
-        self._wait_for(self._log(text))
+        self._wait_for(self._reporter.log(self._line(text)))
 
     def progress(self, value: Any) -> None:
         """Report a number or anything JSON can say; each report replaces the last."""
-        self._wait_for(self._progress(value))
+        self._wait_for(self._reporter.progress(self._progress_json(value)))
 
-    def _wait_for(self, command: Command[None]) -> None:
-        sending = self._sending(command)
+    def update_data(self, data: Any) -> None:
+        """Store other data in the job's place, as JSON: its next run finds it. `job.data` stays as it is."""
+        self._wait_for(self._reporter.update_data(self._data_json(data)))
+
+    def children_values(self) -> Mapping[str, Any]:
+        """What the job's finished children returned, by their key `<prefix>:<queue>:<id>`."""
+        found: Mapping[str, Any] = self._wait_for(self._reporter.children())
+        return found
+
+    def _wait_for(self, reporting: Coroutine[Any, Any, Any]) -> Any:
         try:
-            asyncio.run_coroutine_threadsafe(sending, self._loop).result()
+            answer = asyncio.run_coroutine_threadsafe(reporting, self._loop)
         except RuntimeError:
-            sending.close()
-            raise TorilError("The worker has stopped; this job was handed back to its queue.") from None
+            reporting.close()
+            raise _stopped() from None
+        try:
+            return answer.result()
+        except concurrent.futures.CancelledError:
+            raise _stopped() from None
 
-    async def _sending(self, command: Command[None]) -> None:
-        await self._send(command)
+
+def _stopped() -> TorilError:
+    return TorilError("The worker has stopped; this job was handed back to its queue.")
+
+
+def read_json(raw: bytes) -> Any:
+    """A job's data as it is where no model is declared. Raises ValueError with a sentence."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The job's data in Redis is not JSON: {error}.") from None

@@ -19,7 +19,7 @@ from queues.protocol.connections import open_wire
 from queues.worker.aside import Aside
 from queues.worker.duties import Duties
 from queues.worker.engine import Engine, Means, QueuePlan
-from queues.worker.executors import Threads
+from queues.worker.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage
 
@@ -62,10 +62,10 @@ class Worker:
         #: Duties are added to it before `start`.
         self.aside = Aside(connection, self._death)
         self._leases = Leases(self.aside, self.id, self._lock_lost)
-        self._threads = Threads(sum(plan.options.concurrency for plan in plans))
+        self._executors = Executors(sum(plan.options.concurrency for plan in plans), self._death, self.name)
         self._outage = Outage()
         self._wire = open_wire(connection, timeout_s=ANSWER_S)
-        means = Means(connection, self.name, self.id, self._wire, self._leases, self._threads, self._outage)
+        means = Means(connection, self.name, self.id, self._wire, self._leases, self._executors, self._outage)
         self.engines = [Engine(plan, means) for plan in plans]
         self.aside.add("leases", lambda: self._leases.keep([engine.commands for engine in self.engines]))
         self._is_started = False
@@ -135,7 +135,7 @@ class Worker:
         await self._duties.stop()
         await self.aside.stop()
         stuck = sum([await engine.abandon() for engine in self.engines])
-        stuck += await self._threads.stop(STUCK_S if unfinished else CANCEL_S)
+        stuck += await self._executors.stop(STUCK_S if unfinished else CANCEL_S)
         stuck += await self._close_database()
         await self._wire.close()
         return Stopped(unfinished, stuck)
