@@ -19,7 +19,9 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long a failed attempt waits: `fixed` = delay_ms, `exponential` = delay_ms · 2^(attempt-1)."""
+    """How long a failed attempt waits: `fixed` = delay_ms, `exponential` = delay_ms · 2^(attempt-1), `custom` = as the
+    processor's own function says.
+    """
 
     type: str
     delay_ms: int
@@ -47,6 +49,10 @@ class QueueOptions:
     lock_duration_ms: int = 30_000
     stalled_interval_ms: int = 30_000
     max_stalled_count: int = 1
+    #: How often a job may be started, retries and lost workers included; None means no bound.
+    max_started_attempts: int | None = None
+    #: Minutes of BullMQ's own metrics lists; None writes none.
+    metrics: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

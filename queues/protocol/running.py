@@ -179,9 +179,9 @@ class RunningCommands:
             read_moved,
         )
 
-    def wait_for_children(self, job: TakenJob, token: str) -> Command[bool]:
-        """Run it again when its children are done; no attempt is counted. Reads as whether it has to wait: with no
-        child pending nothing is changed. Raises LockLost, or Refused because a child failed.
+    def wait_for_children(self, job: TakenJob, token: str) -> Command[Fetched]:
+        """Run it again when its children are done; no attempt is counted. Raises NoChildPending, having changed
+        nothing, LockLost, or Refused because a child failed.
         """
         key = self.keys.base + job.raw_id
         return call_script(

@@ -109,6 +109,10 @@ class ChildrenPending(Refused):
     """The job cannot be completed before its children are; the next attempt may come after them."""
 
 
+class NoChildPending(Refused):
+    """There is nothing for the job to wait for."""
+
+
 _LOST = {
     -2: "its lock had expired",
     -3: "it was no longer active",
@@ -135,10 +139,11 @@ def read_moved(reply: Any) -> Fetched:
     return read_fetched(reply)
 
 
-def read_waiting(reply: int) -> bool:
-    """The answer of moveToWaitingChildren: 1 means that no child is pending."""
-    _raise_for(reply)
-    return reply == 0
+def read_waiting(reply: int) -> Fetched:
+    """The answer of moveToWaitingChildren. Raises NoChildPending, too."""
+    if reply == 1:
+        raise NoChildPending("The job waits for no child.")
+    return read_moved(reply)
 
 
 def _raise_for(code: int) -> None:

@@ -1,28 +1,76 @@
-"""How long a failed attempt waits before the next, as BullMQ reckons it."""
+"""How long a failed attempt waits before the next: as BullMQ reckons it, or as the processor's own function says."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-YEAR_MS = 365 * 86_400_000
+from queues.worker.outcome import YEAR_MS, reason_of
+
+#: `function(attempts_made, error, job)` → milliseconds, or -1 for no further attempt; sync or async.
+Custom = Callable[[int, BaseException, Any], Any]
+BUILT_IN = ("fixed", "exponential")
+#: The slot waits for a custom backoff; one that does not answer must not keep it.
+CUSTOM_S = 5.0
 
 
-def delay_ms(backoff: Mapping[str, Any] | None, attempts_made: int) -> int | None:
-    """Milliseconds before the next attempt, `attempts_made` having failed; None for a kind that this worker lacks.
+class NoBackoff(Exception):
+    """The job is not tried again; the message says why."""
 
-    fixed: delay; exponential: delay · 2^(attempts_made - 1). Jitter 0.3 takes up to 30 % off, at random.
+
+async def next_delay_ms(
+    backoff: Mapping[str, Any] | None, attempts_made: int, error: BaseException, job: Any, custom: Custom | None
+) -> int | None:
+    """Milliseconds before the next attempt, `attempts_made` having failed; None where `custom` wants none.
+
+    `custom` decides for every job whose backoff is not of BullMQ's own kinds. Raises NoBackoff.
     """
+    if backoff is not None and backoff.get("type") in BUILT_IN:
+        return delay_ms(backoff, attempts_made)
+    if custom is not None:
+        return await _ask(custom, attempts_made, error, job)
     if backoff is None:
         return 0
-    delay, kind = _number(backoff.get("delay")), backoff.get("type")
-    if kind == "exponential":
+    raise NoBackoff(f"its backoff is {backoff.get('type')!r:.100}, which is not a kind that this worker knows")
+
+
+def delay_ms(backoff: Mapping[str, Any], attempts_made: int) -> int:
+    """fixed: delay; exponential: delay · 2^(attempts_made - 1). Jitter 0.3 takes up to 30 % off, at random."""
+    delay = _number(backoff.get("delay"))
+    if backoff.get("type") == "exponential":
         delay *= 2 ** min(attempts_made - 1, 60)
-    elif kind != "fixed":
-        return None
     jitter = min(_number(backoff.get("jitter")), 1.0)
     return int(min(round(delay - random.random() * delay * jitter), YEAR_MS))  # noqa: S311
+
+
+async def _ask(custom: Custom, attempts_made: int, error: BaseException, job: Any) -> int | None:
+    # In a task of its own, so that whatever it raises, a cancellation too, is told from one of the slot's.
+    asking = asyncio.create_task(_answer(custom, attempts_made, error, job))
+    try:
+        await asyncio.wait({asking}, timeout=CUSTOM_S)
+    finally:
+        asking.cancel()
+    if not asking.done():
+        raise NoBackoff(f"its backoff did not answer within {CUSTOM_S:g} s")
+    if asking.cancelled():
+        raise NoBackoff("its backoff was cancelled")
+    answer = asking.result()
+    if isinstance(answer, BaseException):
+        raise NoBackoff(f"its backoff raised {type(answer).__name__}: {reason_of(answer)}")
+    if isinstance(answer, bool) or not isinstance(answer, int | float) or answer != answer:
+        raise NoBackoff(f"its backoff answered {answer!r:.100} instead of milliseconds")
+    return None if answer < 0 else round(min(answer, YEAR_MS))
+
+
+async def _answer(custom: Custom, attempts_made: int, error: BaseException, job: Any) -> Any:
+    try:
+        answer = custom(attempts_made, error, job)
+        return await answer if inspect.isawaitable(answer) else answer
+    except BaseException as raised:
+        return raised
 
 
 def _number(value: Any) -> float:

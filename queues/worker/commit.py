@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused
+from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused, TorilError
 from queues.options import QueueOptions
 from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
-from queues.protocol.taken import UNKNOWN, Fetched, JobRemoved, keep_jobs
+from queues.protocol.taken import UNKNOWN, ChildrenPending, Fetched, JobRemoved, NoChildPending, TakenJob, keep_jobs
 from queues.protocol.wire import Wire
 from queues.worker import backoff, journal
 from queues.worker.execution import Execution
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage, Patience, will_pass
-from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, stack
+from queues.worker.outcome import (
+    MAX_REASON,
+    Completed,
+    Delayed,
+    Failed,
+    Outcome,
+    RateLimited,
+    Unfinished,
+    WaitsForChildren,
+    refusal,
+    safe,
+    stack,
+)
 
 #: How often a commit that Redis refuses for a reason that stays is tried again.
 PATIENT_TRIES = 30
 Say = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A failure, and when the next attempt is due: in so long, at once (0) or never (None)."""
+
+    reason: str
+    trace: str
+    delay_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """The job waits for nothing: to the head of the queue with it."""
+
+
+Ending = Completed | Unfinished | Delayed | WaitsForChildren | RateLimited | _Failure | _Again
 
 
 class Committer:
@@ -39,26 +70,26 @@ class Committer:
         self._queue = commands.keys.queue
         self._keep_completed = keep_jobs(options.remove_on_complete)
         self._keep_failed = keep_jobs(options.remove_on_fail)
+        self._max_starts = options.max_started_attempts
         self.finished = 0
 
     async def commit(self, run: Execution, outcome: Outcome, may_fetch: Callable[[], bool]) -> Fetched:
         """Read as the slot's next job, where `may_fetch` then says so. Raises RedisRefused after many tries."""
         run.is_committing = True
         patience = self._outage.patience()
+        ending: Ending = await self._failure(run, outcome) if isinstance(outcome, Failed) else outcome
         while True:
+            fetch_next = may_fetch()
             # Made anew for each try: it carries the time.
-            command, say = self._verdict(run, outcome, may_fetch())
+            command, say = self._verdict(run, ending, fetch_next)
             try:
+                if isinstance(ending, RateLimited):
+                    await self._wire.call(self._commands.limit(ending.duration_ms))
                 found = await self._write(run, command, patience)
-            except JobRemoved as error:
-                await self._wire.run(self._commands.forget_id(run.taken.raw_id))
-                return self._not_ours(run, error, patience)
             except LockLost as error:
-                return self._not_ours(run, error, patience)
+                return await self._not_ours(run, error, patience)
             except Refused as error:
-                if isinstance(outcome, Failed):
-                    raise
-                outcome = refusal(str(error))
+                ending = await self._instead(run, ending, error)
             except (RedisUnavailable, RedisRefused) as error:
                 if patience.tries >= PATIENT_TRIES and not will_pass(error):
                     raise
@@ -66,11 +97,27 @@ class Committer:
             else:
                 patience.over()
                 say()
-                self.finished += not isinstance(outcome, Unfinished)
-                if isinstance(outcome, Unfinished):
-                    # The script wakes nobody for a job with a priority.
-                    await self._wire.call(self._commands.put_marker())
+                self.finished += not isinstance(ending, Unfinished)
+                if not fetch_next or isinstance(ending, Unfinished):
+                    await self._wake()
                 return found
+
+    async def _instead(self, run: Execution, ending: Ending, error: Refused) -> Ending:
+        """What becomes of a job whose children do not allow the ending."""
+        if isinstance(error, NoChildPending):
+            return _Again()
+        if isinstance(ending, _Failure):
+            raise error
+        if isinstance(error, ChildrenPending):
+            return await self._failure(run, Failed(str(error), str(error), error=error))
+        return await self._failure(run, refusal(str(error)))
+
+    async def _wake(self) -> None:
+        """Somebody else may take a job now: this slot takes none, and the scripts tell nobody of a place that became
+        free below the global concurrency, nor of a job with a priority that was handed back.
+        """
+        with contextlib.suppress(RedisUnavailable, RedisRefused):
+            await self._wire.call(self._commands.put_marker())
 
     async def _write(self, run: Execution, command: Command[Fetched], patience: Patience) -> Fetched:
         """Once more where the lock ran out in an outage and the job is still ours."""
@@ -82,7 +129,9 @@ class Committer:
                 raise
         return await self._wire.call(command)
 
-    def _not_ours(self, run: Execution, error: LockLost, patience: Patience) -> Fetched:
+    async def _not_ours(self, run: Execution, error: LockLost, patience: Patience) -> Fetched:
+        if isinstance(error, JobRemoved):
+            await self._wire.run(self._commands.forget_id(run.taken.raw_id))
         why = str(error)
         if patience.tries:
             self._suspect(run.token)
@@ -91,31 +140,53 @@ class Committer:
         journal.not_stored(self._queue, run.taken, why)
         return UNKNOWN
 
-    def _verdict(self, run: Execution, outcome: Outcome, fetch_next: bool) -> tuple[Command[Fetched], Say]:
-        """The command that writes the outcome, and the line that says so once it is written."""
-        taken = run.taken
-        if isinstance(outcome, Completed):
+    def _verdict(self, run: Execution, ending: Ending, fetch_next: bool) -> tuple[Command[Fetched], Say]:
+        """The command that writes the ending, and the line that says so once it is written."""
+        taken, token, commands = run.taken, run.token, self._commands
+        if isinstance(ending, Completed):
             keep = taken.options.keep_completed or self._keep_completed
-            command = self._commands.complete(taken, run.token, outcome.value_json, keep, fetch_next=fetch_next)
+            command = commands.complete(taken, token, ending.value_json, keep, fetch_next=fetch_next)
             return command, lambda: journal.completed(self._queue, taken, run.duration_ms)
-        if isinstance(outcome, Unfinished):
-            command = self._commands.hand_back(taken.raw_id, run.token)
+        if isinstance(ending, _Failure):
+            return self._failing(run, ending, fetch_next)
+        if isinstance(ending, Unfinished):
+            command = commands.hand_back(taken.raw_id, token)
             return command, lambda: journal.handed_back(self._queue, taken, run.duration_ms)
-        return self._failure(run, outcome, fetch_next)
+        if isinstance(ending, Delayed):
+            command, wish = commands.postpone(taken, token, ending.delay_ms, fetch_next=fetch_next), ending.words
+        elif isinstance(ending, WaitsForChildren):
+            command, wish = commands.wait_for_children(taken, token), "when its children are done"
+        elif isinstance(ending, RateLimited):
+            command, wish = commands.hand_back(taken.raw_id, token), ending.words
+        else:
+            command, wish = commands.hand_back(taken.raw_id, token), "at once"
+        return command, lambda: journal.put_off(self._queue, taken, run.duration_ms, wish)
 
-    def _failure(self, run: Execution, outcome: Failed, fetch_next: bool) -> tuple[Command[Fetched], Say]:
-        taken, reason = run.taken, outcome.reason
-        delay_ms = None
-        if outcome.may_retry and taken.attempts_made + 1 < taken.attempts:
-            delay_ms = backoff.delay_ms(taken.options.backoff, taken.attempts_made + 1)
-            if delay_ms is None:
-                reason = f"{reason} (not tried again: this worker does not know the job's kind of backoff)"
-        stacks = codec.to_json(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit))
+    def _failing(self, run: Execution, failure: _Failure, fetch_next: bool) -> tuple[Command[Fetched], Say]:
+        taken, token, reason, delay_ms = run.taken, run.token, failure.reason, failure.delay_ms
+        stacks = codec.to_json(stack(taken.traces(), failure.trace, taken.options.stack_trace_limit))
         if delay_ms is None:
             keep = taken.options.keep_failed or self._keep_failed
-            command = self._commands.fail(taken, run.token, reason, stacks, keep, fetch_next=fetch_next)
+            command = self._commands.fail(taken, token, reason, stacks, keep, fetch_next=fetch_next)
         elif delay_ms:
-            command = self._commands.delay(taken, run.token, reason, stacks, delay_ms, fetch_next=fetch_next)
+            command = self._commands.delay(taken, token, reason, stacks, delay_ms, fetch_next=fetch_next)
         else:
-            command = self._commands.retry(taken, run.token, reason, stacks)
+            command = self._commands.retry(taken, token, reason, stacks)
         return command, lambda: journal.failed(self._queue, taken, run.duration_ms, reason, delay_ms)
+
+    async def _failure(self, run: Execution, failed: Failed) -> _Failure:
+        """Decided once: a backoff may be random, or take its time."""
+        taken, reason, delay_ms = run.taken, failed.reason, None
+        if failed.may_retry and self._may_start_again(taken):
+            error = failed.error or TorilError(reason)
+            custom = getattr(run.processor, "backoff", None)
+            made = taken.attempts_made + 1
+            try:
+                delay_ms = await backoff.next_delay_ms(taken.options.backoff, made, error, run.job, custom)
+            except backoff.NoBackoff as problem:
+                reason = safe(f"{reason} (not tried again: {problem})", MAX_REASON)
+        return _Failure(reason, failed.trace, delay_ms)
+
+    def _may_start_again(self, taken: TakenJob) -> bool:
+        is_last = self._max_starts is not None and taken.attempts_started >= self._max_starts
+        return taken.attempts_made + 1 < taken.attempts and not is_last

@@ -32,6 +32,13 @@ def failed(queue: str, taken: TakenJob, duration_ms: int, reason: str, delay_ms:
     _say(logging.WARNING, words, queue, taken, duration_ms)
 
 
+def put_off(queue: str, taken: TakenJob, duration_ms: int, wish: str) -> None:
+    """The processor asked that its job is run again, and when."""
+    if log.isEnabledFor(logging.INFO):
+        words = f"put off {_job(queue, taken)} after {duration_ms} ms; it asked to be run again {wish}"
+        _say(logging.INFO, words, queue, taken, duration_ms)
+
+
 def handed_back(queue: str, taken: TakenJob, duration_ms: int) -> None:
     words = f"handed back {_job(queue, taken)} after {duration_ms} ms, unfinished"
     _say(logging.WARNING, words, queue, taken, duration_ms)

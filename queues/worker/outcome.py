@@ -29,7 +29,7 @@ class Completed:
 class Failed:
     """`may_retry` is False where another attempt cannot help: it fails for good whatever attempts are left.
 
-    `error` is what the processor raised, for a backoff of its own; it is let go as soon as that has been asked.
+    `error` is what the processor raised, for a backoff of its own; it goes with the run.
     """
 
     reason: str
@@ -44,6 +44,10 @@ class Delayed:
 
     delay_ms: int
 
+    @property
+    def words(self) -> str:
+        return f"in {self.delay_ms} ms"
+
 
 @dataclass(frozen=True, slots=True)
 class WaitsForChildren:
@@ -55,6 +59,10 @@ class RateLimited:
     """The processor asked that no job of the queue starts for so long; no attempt is counted."""
 
     duration_ms: int
+
+    @property
+    def words(self) -> str:
+        return f"when the queue's rate limit of {self.duration_ms} ms is over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +173,8 @@ def _words(error: BaseException) -> str:
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:
-    """Without the worker's own frames, which come first."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith("queues.worker."):
+    """Without the worker's own frames, and those of a task's runner, which come first."""
+    frames, own = error.__traceback__, ("queues.worker.", "queues.tasks.")
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(own):
         frames = frames.tb_next
     return frames or error.__traceback__

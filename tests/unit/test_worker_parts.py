@@ -14,37 +14,9 @@ from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import KEEP_ALL, TakenJob, job_options, keep_jobs, read_fetched, read_moved
 from queues.worker import journal
-from queues.worker.backoff import YEAR_MS, delay_ms
 from queues.worker.marker import client_name
 from queues.worker.plans import make_plans
 from queues.worker.schedulers import CannotSchedule, next_iteration
-
-
-@pytest.mark.parametrize(
-    ("backoff", "attempts_made", "expected"),
-    [
-        (None, 1, 0),
-        ({"type": "fixed", "delay": 500}, 3, 500),
-        ({"type": "exponential", "delay": 1000}, 1, 1000),
-        ({"type": "exponential", "delay": 1000}, 4, 8000),
-        ({"type": "exponential", "delay": 1000}, 5000, YEAR_MS),
-        ({"type": "exponential", "delay": 1e300}, 100, YEAR_MS),
-        ({"type": "fixed", "delay": 10**400, "jitter": 0}, 1, YEAR_MS),
-        ({"type": "fixed", "delay": "soon"}, 1, 0),
-        ({"type": "fixed", "delay": -5}, 1, 0),
-        ({"type": "custom", "delay": 5}, 1, None),
-        ({"delay": 5}, 1, None),
-    ],
-)
-def test_backoff_as_bullmq_reckons_it(backoff, attempts_made, expected):
-    assert delay_ms(backoff, attempts_made) == expected
-
-
-def test_jitter_takes_its_share_off_at_most():
-    delays = {delay_ms({"type": "fixed", "delay": 1000, "jitter": 0.3}, 1) for _ in range(300)}
-    assert min(delays) >= 700
-    assert max(delays) <= 1000
-    assert len(delays) > 50
 
 
 @pytest.mark.parametrize(
