@@ -118,9 +118,9 @@ def _backoff(where: str, value: Any) -> Backoff | None:
         return None
     if isinstance(value, int):
         return Backoff("fixed", integer(where, value, 0))
-    if not isinstance(value, Mapping) or value.get("type") not in ("fixed", "exponential"):
+    if not isinstance(value, Mapping) or value.get("type") not in ("fixed", "exponential", "custom"):
         raise ConfigurationError(
-            f"{where} must be milliseconds or {{'type': 'fixed' or 'exponential', 'delay': milliseconds}}."
+            f"{where} must be milliseconds or {{'type': 'fixed', 'exponential' or 'custom', 'delay': milliseconds}}."
         )
     refuse_unknown(where, value, {"type", "delay", "jitter"})
     jitter = value.get("jitter", 0)
@@ -145,9 +145,17 @@ def _keep(where: str, value: Any) -> Keep | None:
     )
 
 
+def _metrics(where: str, value: Any) -> int | None:
+    if isinstance(value, Mapping):
+        refuse_unknown(where, value, {"max_data_points"})
+        value = value.get("max_data_points")
+    return None if value is None else integer(where, value, 1)
+
+
 _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "limiter": _limiter,
     "backoff": _backoff,
     "remove_on_complete": _keep,
     "remove_on_fail": _keep,
+    "metrics": _metrics,
 }
