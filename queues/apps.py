@@ -1,6 +1,7 @@
 """The Django app of models, workers and protocol. Its label is `toril`: `queues` would claim `/admin/queues/`."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class QueuesConfig(AppConfig):
@@ -10,4 +11,15 @@ class QueuesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from queues import checks  # noqa: F401
+        from queues import checks, processors  # noqa: F401
+
+        if _discover_tasks not in processors.other_discoveries:
+            processors.other_discoveries.append(_discover_tasks)
+
+
+def _discover_tasks() -> None:
+    # Loaded only where tasks are used: it brings Django's tasks API along.
+    if getattr(settings, "TASKS", None):
+        from queues.tasks.discovery import discover
+
+        discover()

