@@ -27,6 +27,7 @@ from queues.worker.leases import Leases
 from queues.worker.marker import Marker
 from queues.worker.outage import Outage
 from queues.worker.outcome import Outcome, RateLimited, Unfinished, refusal
+from queues.worker.ratelimit import RateLimit
 from queues.worker.recovery import Recovery
 from queues.worker.reporter import RedisReporter
 
@@ -36,8 +37,6 @@ log = logging.getLogger("queues.worker")
 POLL_S = 2.0
 #: A rate limit may be lifted before its time.
 LONGEST_LIMIT_S = 5.0
-#: How soon a worker without a limiter minds a rate limit that somebody set by hand: BullMQ's scripts do not tell it.
-ASK_LIMIT_S = 0.1
 LARGEST_BURST = 16
 ABANDON_S = 0.2
 
@@ -105,10 +104,7 @@ class Engine:
         #: When Redis last answered a fetch, by the monotonic clock; 0 before the first time.
         self.last_answer = 0.0
         self._due_ms = 0.0
-        #: By the loop's clock: the rate limit that the last answer told of, the one set by hand, and when that was asked.
-        self._limited_until = 0.0
-        self._by_hand_until = 0.0
-        self._limit_asked = 0.0
+        self._limit = RateLimit(means.wire, self.commands)
         self._burst = 1
 
     @property
@@ -133,7 +129,7 @@ class Engine:
     @property
     def is_drained(self) -> bool:
         """The last answer said that there is nothing to run: not that a rate limit holds it back."""
-        return self._has_nothing and self._limited_s() <= 0
+        return self._has_nothing and self._limit.left_s <= 0
 
     @property
     def free(self) -> int:
@@ -165,9 +161,9 @@ class Engine:
                 self._was_called = False
                 self._pass_on()
             await self._news.wait()
-        elif (self._has_nothing and not self._was_called) or self._limited_s() > 0:
+        elif (self._has_nothing and not self._was_called) or self._limit.left_s > 0:
             await self._until_work()
-        elif not await self._is_limited_by_hand():
+        elif self._burst > 1 or not await self._limit.holds():
             await self._fetch()
 
     async def _fetch(self) -> None:
@@ -194,7 +190,7 @@ class Engine:
 
     async def _until_work(self) -> None:
         """Sleep until there may be something to run."""
-        limit_s, pause_s = self._limited_s(), POLL_S
+        limit_s, pause_s = self._limit.left_s, POLL_S
         if limit_s > 0:
             pause_s = min(limit_s, LONGEST_LIMIT_S)
         else:
@@ -206,7 +202,7 @@ class Engine:
                 await self._news.wait()
         except TimeoutError:
             self._was_called = True
-            self._limited_until = self._by_hand_until = 0.0
+            self._limit.forget()
 
     def _heard(self, due_ms: float) -> None:
         """The marker: work at once, or a delayed job's time."""
@@ -225,38 +221,10 @@ class Engine:
     def _note(self, found: Fetched) -> None:
         if found.is_known:
             self.last_answer = time.monotonic()
+            self._limit.told(found.limited_ms)
         self._has_nothing = found.is_known and found.job is None
         if self._has_nothing:
             self._due_ms = found.due_ms
-            self._limited_until = asyncio.get_running_loop().time() + found.limited_ms / 1000
-
-    # --- rate limits
-
-    def _limited_s(self) -> float:
-        """How long a rate limit still holds; not above 0 where none does."""
-        return max(self._limited_until, self._by_hand_until) - asyncio.get_running_loop().time()
-
-    async def _is_limited_by_hand(self) -> bool:
-        """Asks, where that was not done just now, before a slot that was idle takes a job."""
-        if self._must_ask_limit(asyncio.get_running_loop().time()):
-            self._limit_told(await self._means.wire.call(self.commands.limited_by_hand()))
-        return self._limited_s() > 0
-
-    def _must_ask_limit(self, now: float) -> bool:
-        # A worker that has a limiter is told by the fetch itself.
-        if self.commands.limiter is not None or now - self._limit_asked < ASK_LIMIT_S:
-            return False
-        self._limit_asked = now
-        return True
-
-    def _limit_told(self, limited_ms: int) -> None:
-        """That there is none may be an old answer; the wait's own end takes a limit away."""
-        if limited_ms > 0:
-            self._by_hand_until = asyncio.get_running_loop().time() + limited_ms / 1000
-
-    def _limit_answered(self, answer: asyncio.Future[int]) -> None:
-        if not answer.cancelled() and answer.exception() is None:
-            self._limit_told(answer.result())
 
     # --- running
 
@@ -313,9 +281,9 @@ class Engine:
         if not isinstance(outcome, RateLimited):
             return await self._committer.commit(run, outcome, self._may_fetch)
         # Known here before it is known in Redis, and for as long as there.
-        self._limit_told(outcome.duration_ms)
+        self._limit.set_by_hand(outcome.duration_ms)
         found = await self._committer.commit(run, outcome, self._may_fetch)
-        self._limit_told(outcome.duration_ms)
+        self._limit.set_by_hand(outcome.duration_ms)
         return found
 
     def _refused(self, taken: TakenJob) -> Outcome | None:
@@ -325,12 +293,7 @@ class Engine:
         return refusal("job started more than allowable limit")
 
     def _may_fetch(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if self.is_quiet or now < self._by_hand_until:
-            return False
-        if self._must_ask_limit(now):
-            self._means.wire.submit(self.commands.limited_by_hand()).add_done_callback(self._limit_answered)
-        return True
+        return not self.is_quiet and self._limit.lets_go_on()
 
     async def _schedule_next(self, taken: TakenJob) -> None:
         try:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from queues import queue
+from queues.errors import RateLimitError
 from queues.options import Limiter
 from tests.eventually import eventually
 from tests.working import Sight, working
@@ -89,6 +90,121 @@ async def test_a_rate_limit_that_is_lifted_early_is_noticed(connection, sight):
         assert sight.ids("completed") == []
         sight.client.delete(sight.keys("limiter"))
         await sight.until_count("completed", 1, timeout_s=7)
+
+
+@pytest.mark.parametrize("limits", [{}, {"limiter": Limiter(max=100, duration_ms=1000)}], ids=["none", "a limiter"])
+@pytest.mark.parametrize("options", [{}, {"priority": 3}], ids=["plain", "prioritized"])
+async def test_a_processor_may_limit_the_queue_for_all_workers(connection, sight, limits, options):
+    """The PyPI Worker knows no RateLimitError: the job fails with bullmq:rateLimitExceeded."""
+    runs: list[tuple[str, str]] = []
+
+    async def limit_once(job):
+        runs.append((job.data, job.id))
+        if len(runs) == 1:
+            raise RateLimitError(600)
+
+    await queue("chat").add("x", job_id="first", **options)
+    async with (
+        working(limit_once, worker_name="one", concurrency=3, **limits),
+        working(limit_once, worker_name="two", concurrency=3, **limits),
+    ):
+        await eventually(lambda: runs)
+        await add_many(6, **options)
+        await sight.until_count("completed", 7)
+    first, *later = sight.started_ms()
+    assert min(later) - first >= 599
+    assert (sight.job("first")["atm"], sight.job("first")["ats"]) == ("1", "2")
+    # Back to its place: it was the first, and is the first again.
+    assert [event["jobId"] for event in sight.events("active")][:2] == ["first", "first"]
+    assert sight.events("failed") == []
+    sight.assert_all_over()
+
+
+async def test_a_limit_set_by_hand_stops_a_busy_worker_that_has_no_limiter(connection, sight):
+    async def short(job):
+        await asyncio.sleep(0.01)
+
+    await add_many(400)
+    async with working(short, concurrency=2):
+        await eventually(lambda: len(sight.ids("completed")) > 10)
+        sight.client.set(sight.keys("limiter"), 2**53 - 1, px=700)
+        await eventually(lambda: not sight.ids("active"), what="the slots stop taking jobs")
+        left = len(sight.ids("wait"))
+        assert left > 300
+        await eventually(lambda: len(sight.ids("wait")) < left, timeout_s=2)
+
+
+@pytest.mark.parametrize("error", [RateLimitError(float("nan")), RateLimitError(-5), RateLimitError(0)])
+async def test_an_odd_duration_limits_for_no_time_worth_naming(connection, sight, error):
+    runs = []
+
+    async def limit_once(job):
+        runs.append(job.attempt)
+        if len(runs) == 1:
+            raise error
+
+    async with working(limit_once):
+        added = await queue("chat").add("x")
+        await sight.until("completed", added.id)
+    assert runs == [1, 1]
+
+
+async def test_a_namesake_of_the_rate_limit_error_is_an_error_like_any_other(connection, sight):
+    class RateLimitError(Exception):
+        pass
+
+    async def fail(job):
+        raise RateLimitError("429 from the model's provider")
+
+    async with working(fail):
+        added = await queue("chat").add("x")
+        await sight.until("failed", added.id)
+    assert sight.job(added.id)["failedReason"] == "429 from the model's provider"
+
+
+async def test_a_limited_worker_sleeps_until_the_limit_is_over(connection, sight):
+    async def nothing(job):
+        return None
+
+    sight.client.set(sight.keys("limiter"), 2**53 - 1, px=1500)
+    await add_many(1)
+    async with working(nothing, limiter=Limiter(max=5, duration_ms=1000)):
+        await eventually(lambda: _calls(sight) > 0)
+        await asyncio.sleep(0.3)
+        before = _calls(sight)
+        await asyncio.sleep(0.8)
+        # Neither worker, leases nor marker ask often.
+        assert _calls(sight) - before < 10
+        await sight.until_count("completed", 1)
+
+
+def _calls(sight: Sight) -> int:
+    stats = sight.client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "bzpopmin"))
+
+
+async def test_a_worker_that_stops_wakes_another_for_the_place_below_the_global_limit(connection, sight):
+    end = asyncio.Event()
+
+    async def hold(job):
+        await end.wait()
+
+    async def nothing(job):
+        return None
+
+    sight.client.hset(sight.keys("meta"), "concurrency", 1)
+    async with working(hold, worker_name="first") as first:
+        one = await queue("chat").add("x")
+        await sight.until("active", one.id)
+        async with working(nothing, worker_name="second") as second:
+            two = await queue("chat").add("y")
+            await eventually(lambda: second.engines[0].is_drained)
+            first.quiet()
+            await asyncio.sleep(0.1)
+            end.set()
+            await sight.until("completed", one.id)
+            # Well before the next poll of an idle worker.
+            await sight.until("completed", two.id, timeout_s=0.8)
 
 
 async def test_global_concurrency_is_kept_without_waiting_for_polls(connection, sight):
