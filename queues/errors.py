@@ -28,6 +28,18 @@ class RedisRefused(TorilError):
     status = 502
 
 
+class RedisReadOnly(RedisUnavailable):
+    """Redis is a replica now: its primary was moved. The next call dials anew."""
+
+    code = "redis_read_only"
+
+
+class RedisFull(RedisRefused):
+    """Redis has reached its maxmemory and takes nothing more."""
+
+    code = "redis_full"
+
+
 class NotFound(TorilError):
     """The named thing does not exist."""
 
@@ -88,6 +100,46 @@ class JobLocked(Refused):
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"Job “{job_id}” is being run by a worker and cannot be removed now.")
+
+
+class NotCommitted(Refused):
+    """The job waits for the transaction in which it was added; after a rollback it stays so."""
+
+    code = "not_committed"
+
+
+class NotAllAdded(TorilError):
+    """Adding many jobs was interrupted. `ids` are in the order of the jobs, None for those that were not added, or of
+    which it is not known; `__cause__` says why.
+    """
+
+    code = "not_all_added"
+    status = 503
+
+    def __init__(self, ids: "list[str | None]", cause: TorilError) -> None:
+        added = sum(job_id is not None for job_id in ids)
+        super().__init__(f"{added:,} of {len(ids):,} jobs were added: {cause}")
+        self.ids = ids
+
+
+class JobFailed(TorilError):
+    """A job whose result was awaited has failed for good; `reason` is what it failed with."""
+
+    code = "job_failed"
+
+    def __init__(self, queue: str, job_id: str, reason: str) -> None:
+        super().__init__(f"Job “{job_id}” of queue “{queue}” failed: {reason}")
+        self.reason = reason
+
+
+class ResultTimeout(TorilError):
+    """The job was not finished in the time given. It may still finish."""
+
+    code = "result_timeout"
+    status = 504
+
+    def __init__(self, queue: str, job_id: str, timeout_s: float) -> None:
+        super().__init__(f"Job “{job_id}” of queue “{queue}” was not finished within {timeout_s:g} s.")
 
 
 class LockLost(TorilError):

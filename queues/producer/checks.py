@@ -1,100 +1,98 @@
-"""What `add` takes and how it is checked: everything before anything is written, each mistake by its option's name."""
+"""What each option of a job may be: everything is checked before anything is written, each mistake by its name.
+
+Node's rules (PROTOCOL.md §5, last lines), and stricter where Node lets a name or an id ruin a queue (THREATS.md §0.1).
+"""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
 
 from queues.errors import InvalidInput
-from queues.options import Backoff, Keep, QueueOptions
+from queues.options import Backoff, Keep
+from queues.producer.values import Deduplication, JobAddress
 from queues.protocol import codec
-from queues.protocol.adding import NewJob
+from queues.protocol.adding import FAILURE_FLAGS, Parent
 from queues.protocol.keys import RESERVED_IDS
 
 MAX_PRIORITY = 2_097_151
 #: Larger whole numbers are not exact in JavaScript.
 MAX_INTEGER = 2**53 - 1
-_INTEGER_ID = re.compile(r"-?\d+")
-#: Stands for data that was not given, which Node writes as {}; None is written as null.
-NO_DATA: Any = object()
+#: As many characters as the mirror's columns hold.
+MAX_QUEUE_NAME, MAX_JOB_ID, MAX_JOB_NAME, MAX_SCHEDULER_ID = 512, 1_024, 1_024, 1_000
+_INTEGER_ID = re.compile(r"-?\d+", re.ASCII)
+#: Keys of older versions, which newer ones delete without looking.
+_LEGACY_KEYS = frozenset({"delay", "priority"})
+#: `repeat:<id>` is the scheduler's own key, `repeat:<id>:<milliseconds>` that of each of its jobs.
+_ITERATION = re.compile(r".*:\d+", re.ASCII | re.DOTALL)
+Check = Callable[[str, Any], Any]
 
 
-class AddOptions(TypedDict, total=False):
-    """What `add` takes; what is absent or None comes from TORIL["QUEUES"][queue], else from BullMQ's defaults.
-
-    backoff: milliseconds, or {"type": "fixed" or "exponential", "delay": milliseconds, "jitter": 0 to 1}.
-    remove_on_complete, remove_on_fail: True, a count, or {"age": seconds, "count": jobs}.
-    """
-
-    job_id: str | None
-    delay_ms: int | None
-    priority: int | None
-    attempts: int | None
-    backoff: int | Backoff | Mapping[str, Any] | None
-    remove_on_complete: bool | int | Keep | Mapping[str, int] | None
-    remove_on_fail: bool | int | Keep | Mapping[str, int] | None
-    lifo: bool | None
-    keep_logs: int | None
-    stack_trace_limit: int | None
-    timestamp_ms: int | None
-
-
-def new_job(name: str, data: Any, options: AddOptions, defaults: QueueOptions) -> NewJob:
-    """The checked job, with the queue's configured defaults. Raises InvalidInput naming the option."""
-    if not isinstance(name, str) or not name:
-        raise InvalidInput(f"A job's name is text; {name!r} is not.")
-    _encodable("job name", name)
-    if unknown := sorted(set(options) - set(_CHECKS)):
-        raise InvalidInput(f"add() has no option {unknown[0]!r}; it knows {', '.join(sorted(_CHECKS))}.")
-    given = {key: _CHECKS[key](key, value) for key, value in options.items() if value is not None}
-    merged = _defaults(defaults) | given
-    timestamp_ms = merged.pop("timestamp_ms", None) or time.time_ns() // 1_000_000
-    text = _json({} if data is NO_DATA else data)
-    return NewJob(name, text, timestamp_ms, merged, id=merged.get("job_id", ""))
-
-
-def _defaults(queue: QueueOptions) -> dict[str, Any]:
-    # BullMQ's own default is 0 attempts, which runs once like 1; Node writes it, so readers expect the key.
-    values = {
-        "attempts": queue.attempts if queue.attempts > 1 else 0,
-        "backoff": queue.backoff and _backoff("backoff", queue.backoff),
-        "remove_on_complete": queue.remove_on_complete and _keep("", queue.remove_on_complete),
-        "remove_on_fail": queue.remove_on_fail and _keep("", queue.remove_on_fail),
-    }
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _json(data: Any) -> str:
-    try:
-        return codec.to_json(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"The job's data cannot be written as JSON: {error}.") from None
-
-
-def _encodable(what: str, value: str) -> str:
+def text(what: str, value: Any, longest: int) -> str:
+    """Text that can be part of a key: not empty, not too long, and bytes that come back as they went."""
+    if not isinstance(value, str) or not value:
+        raise InvalidInput(f"{what} must be text, not {value!r}.")
+    if len(value) > longest:
+        raise InvalidInput(f"{what} may have {longest:,} characters; {value[:40]!r}… has {len(value):,}.")
+    if "\0" in value or codec.MARK in value:
+        raise InvalidInput(f"{what} {value!r} holds a NUL or a U+FFFD, which is no text.")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"The {what} holds half a surrogate pair, which is not text: {value!a}.") from None
+        raise InvalidInput(f"{what} holds half a surrogate pair, which is no text: {value!a}.") from None
     return value
 
 
-def _job_id(option: str, value: Any) -> str:
-    """Node's rules (PROTOCOL.md §5), and no id that is a key of the queue's own: one such job ruins the queue."""
-    if not isinstance(value, str) or not value:
-        raise InvalidInput(f"{option} must be text, not {value!r}.")
-    if _INTEGER_ID.fullmatch(value):
+def queue_name(value: Any) -> str:
+    if isinstance(value, str) and ":" in value:
+        raise InvalidInput(f"A queue's name cannot contain ':', which parts the names of keys; {value!r} does.")
+    return text("A queue's name", value, MAX_QUEUE_NAME)
+
+
+def job_name(value: Any) -> str:
+    return text("A job's name", value, MAX_JOB_NAME)
+
+
+def job_id(option: str, value: Any) -> str:
+    if isinstance(value, str) and _INTEGER_ID.fullmatch(value):
         raise InvalidInput(f"{option} {value!r} is a whole number; those are the ids that BullMQ gives itself.")
-    if ":" in value:
+    if isinstance(value, str) and ":" in value:
         raise InvalidInput(f"{option} {value!r} contains ':', which parts the names of keys.")
-    if value in RESERVED_IDS:
+    if value in RESERVED_IDS or value in _LEGACY_KEYS:
         raise InvalidInput(f"{option} {value!r} is the name of a key of the queue's own.")
-    return _encodable(option, value)
+    return text(option, value, MAX_JOB_ID)
 
 
-def _whole(least: int, most: int = MAX_INTEGER) -> Any:
+def scheduler_id(value: Any) -> str:
+    """No id whose record would be the job of another scheduler, or that Node takes for an old repeatable job's key."""
+    found = text("A scheduler's id", value, MAX_SCHEDULER_ID)
+    if _ITERATION.fullmatch(found) or found.count(":") >= 4:
+        raise InvalidInput(f"A scheduler's id cannot end with ':' and a number, nor contain four ':'; {found!r} does.")
+    return found
+
+
+def data_json(data: Any, size_limit: int | None = None, what: str = "The job's data") -> str:
+    """The data as Node would write it. Dataclasses and pydantic models are written as the objects they describe."""
+    try:
+        written = codec.to_json(_plain(data))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(f"{what} cannot be written as JSON: {error}.") from None
+    if size_limit and len(written.encode("utf-8", "surrogatepass")) > size_limit:
+        size = len(written.encode("utf-8", "surrogatepass"))
+        raise InvalidInput(f"{what} has {size:,} bytes; size_limit allows {size_limit:,}.")
+    return written
+
+
+def _plain(data: Any) -> Any:
+    if is_dataclass(data) and not isinstance(data, type):
+        return asdict(data)
+    dump = None if isinstance(data, type) else getattr(data, "model_dump", None)
+    return dump(mode="json") if callable(dump) else data
+
+
+def whole(least: int, most: int = MAX_INTEGER) -> Check:
     def check(option: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise InvalidInput(f"{option} must be a whole number from {least} to {most}, not {value!r}.")
@@ -103,26 +101,26 @@ def _whole(least: int, most: int = MAX_INTEGER) -> Any:
     return check
 
 
-def _flag(option: str, value: Any) -> bool:
+def flag(option: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidInput(f"{option} must be True or False, not {value!r}.")
     return value
 
 
-def _backoff(option: str, value: Any) -> dict[str, Any]:
+def backoff(option: str, value: Any) -> dict[str, Any]:
     if isinstance(value, Backoff):
         value = {"type": value.type, "delay": value.delay_ms} | ({"jitter": value.jitter} if value.jitter else {})
     if not isinstance(value, Mapping):
-        return {"type": "fixed", "delay": _whole(0)(option, value)}
+        return {"type": "fixed", "delay": whole(0)(option, value)}
     if not isinstance(value.get("type"), str) or not set(value) <= {"type", "delay", "jitter"}:
         raise InvalidInput(f"{option} must be milliseconds or {{'type', 'delay', 'jitter'}}, not {value!r}.")
     jitter = value.get("jitter", 0)
     if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
         raise InvalidInput(f"{option}'s jitter must be a number from 0 to 1, not {jitter!r}.")
-    return {**value, "delay": _whole(0)(f"{option}'s delay", value.get("delay", 0))}
+    return {**value, "delay": whole(0)(f"{option}'s delay", value.get("delay", 0))}
 
 
-def _keep(option: str, value: Any) -> bool | int | dict[str, int]:
+def keep(option: str, value: Any) -> bool | int | dict[str, int]:
     if isinstance(value, Keep):
         if value.age_s is None:
             return True if value.count == 0 else -1 if value.count is None else value.count
@@ -130,22 +128,59 @@ def _keep(option: str, value: Any) -> bool | int | dict[str, int]:
     if isinstance(value, bool):
         return value
     if not isinstance(value, Mapping):
-        return int(_whole(-1)(option, value))
-    if not value or not set(value) <= {"age", "count"}:
+        return int(whole(-1)(option, value))
+    if not value or not set(value) <= {"age", "count", "limit"}:
         raise InvalidInput(f"{option} must be true, a count, or {{'age': seconds, 'count': jobs}}, not {value!r}.")
-    return {key: _whole(0)(f"{option}'s {key}", number) for key, number in value.items()}
+    return {key: whole(0)(f"{option}'s {key}", number) for key, number in value.items()}
 
 
-_CHECKS: dict[str, Any] = {
-    "job_id": _job_id,
-    "delay_ms": _whole(0),
-    "priority": _whole(0, MAX_PRIORITY),
-    "attempts": _whole(0),
-    "backoff": _backoff,
-    "remove_on_complete": _keep,
-    "remove_on_fail": _keep,
-    "lifo": _flag,
-    "keep_logs": _whole(0),
-    "stack_trace_limit": _whole(0),
-    "timestamp_ms": _whole(0),
+def deduplication_id(value: Any) -> str:
+    return text("A deduplication id", value, MAX_JOB_ID)
+
+
+def deduplication(option: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"id": deduplication_id(value)}
+    if isinstance(value, Deduplication):
+        value = {key: given for key, given in asdict(value).items() if given is not None and given is not False}
+    known = {field.name for field in fields(Deduplication)}
+    if not isinstance(value, Mapping) or not set(value) <= known:
+        raise InvalidInput(f"{option} must be an id or {{{', '.join(sorted(known))}}}, not {value!r}.")
+    checked: dict[str, Any] = {"id": deduplication_id(value.get("id"))}
+    for key, given in value.items():
+        if key != "id":
+            checked[key] = whole(1)(f"{option}'s {key}", given) if key == "ttl_ms" else flag(f"{option}'s {key}", given)
+    return checked
+
+
+def on_failure(option: str, value: Any) -> str:
+    if value not in FAILURE_FLAGS:
+        raise InvalidInput(f"{option} must be one of {', '.join(FAILURE_FLAGS)}, not {value!r}.")
+    return str(value)
+
+
+def parent(option: str, value: Any) -> Parent:
+    if not isinstance(value, JobAddress):
+        raise InvalidInput(f"{option} must be a job's handle, not {value!r}.")
+    return Parent(value.queue, value.id)
+
+
+#: Every option of a job → its check.
+CHECKS: dict[str, Check] = {
+    "job_id": job_id,
+    "delay_ms": whole(0),
+    "priority": whole(0, MAX_PRIORITY),
+    "attempts": whole(0),
+    "backoff": backoff,
+    "remove_on_complete": keep,
+    "remove_on_fail": keep,
+    "lifo": flag,
+    "keep_logs": whole(0),
+    "stack_trace_limit": whole(0),
+    "size_limit": whole(1),
+    "timestamp_ms": whole(1),
+    "deduplication": deduplication,
+    "parent": parent,
+    "on_failure": on_failure,
+    "omit_trace": flag,
 }

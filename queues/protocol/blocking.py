@@ -1,36 +1,47 @@
-"""A blocking carrier for code without an event loop: what is written for a Wire runs on it as it stands.
+"""Redis for code without an event loop: what is written for a Wire runs on it as it stands, and blocks.
 
-For the producer's sync door alone; everything else goes over a Wire.
+For the producer's sync door alone; everything else goes over a Wire. Every call ends by one deadline that covers the
+name's resolution, connecting, logging in and answering: redis-py bounds each of them apart, and adds them up.
 """
 
 from __future__ import annotations
 
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
 from collections.abc import Awaitable, Sequence
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+import hiredis
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import ConnectionOptions, get_options
-from queues.protocol.commands import Command
+from queues.protocol.address import Address
+from queues.protocol.commands import Argument, Command
+from queues.protocol.refusals import refusal
 from queues.protocol.scripts import check_version
 
 T = TypeVar("T")
-#: Connecting and answering together stay below 2 s.
-CONNECT_S = 0.9
-ANSWER_S = 1.0
+ANSWER_S = 1.7
+#: What stands between us and Redis may forget a connection that is silent for longer.
+IDLE_S = 60.0
+MOST_IDLE = 32
+_CHUNK = 65_536
 
 
 def drive(awaitable: Awaitable[T]) -> T:
     """The value of a coroutine that waits for nothing but a BlockingWire. No event loop runs, none is made."""
+    steps = awaitable.__await__()
     try:
-        awaitable.__await__().send(None)
+        while True:
+            # `asyncio.sleep(0)` says nothing; whatever wants to be waited for needs a loop.
+            if next(steps) is not None:
+                raise TorilError("This cannot be done without an event loop.")
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    raise TorilError("This cannot be done without an event loop.")
+        return cast(T, end.value)
 
 
 class BlockingWire:
@@ -40,13 +51,15 @@ class BlockingWire:
         self._options = get_options().connection(connection)
 
     async def call(self, asked: Command[T], timeout_s: float | None = None) -> T:
-        return _call(_client(self._options), asked)
+        (reply,) = self._ask([asked], timeout_s or ANSWER_S)
+        return asked.read(_checked(reply))
 
     async def run(self, commands: Sequence[Command[Any]], return_errors: bool = False) -> list[Any]:
+        """All values, in order, in one round trip on one connection; errors as `Wire.run` treats them."""
         results: list[Any] = []
-        for asked in commands:
+        for asked, reply in zip(commands, self._ask(commands, ANSWER_S) if commands else (), strict=True):
             try:
-                results.append(await self.call(asked))
+                results.append(asked.read(_checked(reply)))
             except TorilError as error:
                 results.append(error)
         for result in results:
@@ -54,38 +67,190 @@ class BlockingWire:
                 raise result
         return results
 
-
-def _call(client: Any, asked: Command[T]) -> T:
-    try:
+    def _ask(self, commands: Sequence[Command[Any]], timeout_s: float) -> list[Any]:
+        deadline = time.monotonic() + timeout_s
         try:
-            reply = client.execute_command(*asked.args)
-        except redis.exceptions.NoScriptError:
-            reply = client.execute_command(*asked.as_eval())
-    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            line = _take(self._options, deadline)
+            try:
+                replies = line.ask([asked.args for asked in commands], deadline)
+                replies = _with_sources(line, commands, replies, deadline)
+            except BaseException:
+                line.close()
+                raise
+        except TimeoutError:
+            raise RedisUnavailable(f"Redis did not answer within {timeout_s:g} s.") from None
+        except (OSError, hiredis.HiredisError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise RedisUnavailable(f"Redis cannot be reached: {said}.") from None
+        _give_back(self._options, line)
+        return replies
+
+
+def _with_sources(line: _Line, commands: Sequence[Command[Any]], replies: list[Any], deadline: float) -> list[Any]:
+    """Where the server does not hold a script, its source is sent."""
+    missing = [
+        at
+        for at, reply in enumerate(replies)
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT") and commands[at].script
+    ]
+    if missing:
+        for at, reply in zip(missing, line.ask([commands[at].as_eval() for at in missing], deadline), strict=True):
+            replies[at] = reply
+    return replies
+
+
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, hiredis.ReplyError):
+        raise refusal(str(reply))
+    return reply
+
+
+class _Line:
+    """One socket, logged in, for one caller at a time."""
+
+    def __init__(self, address: Address, deadline: float) -> None:
+        self._reader = hiredis.Reader()
+        self._socket = _dial(address, deadline)
+        self.idle_since = 0.0
+        try:
+            for reply in self.ask([*address.login(), ("PING",)], deadline):
+                _checked(reply)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Nothing is to be read from a line at rest: whatever is, is its end."""
+        return time.monotonic() - self.idle_since < IDLE_S and not _readable(self._socket)
+
+    def ask(self, commands: Sequence[tuple[Argument, ...]], deadline: float) -> list[Any]:
+        self._socket.settimeout(_left(deadline))
+        self._socket.sendall(b"".join([hiredis.pack_command(cast(Any, args)) for args in commands]))
+        replies: list[Any] = []
+        while len(replies) < len(commands):
+            reply = self._reader.gets()
+            if reply is not False:
+                replies.append(reply)
+                continue
+            self._socket.settimeout(_left(deadline))
+            received = self._socket.recv(_CHUNK)
+            if not received:
+                raise ConnectionError("it closed the connection")
+            self._reader.feed(received)
+        return replies
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _readable(sock: socket.socket) -> bool:
+    if not hasattr(select, "poll"):
+        return bool(select.select([sock], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+# --- dialling
+
+
+def _dial(address: Address, deadline: float) -> socket.socket:
+    if address.path:
+        return _connected(socket.AF_UNIX, address.path, deadline)
+    failure: OSError = OSError("its name has no address")
+    for family, _, _, _, place in _places(address, deadline):
+        try:
+            opened = _connected(family, place, deadline)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            failure = error
+            continue
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened if address.tls is None else address.tls.wrap_socket(opened, server_hostname=address.host)
+    raise failure
+
+
+def _connected(family: int, place: Any, deadline: float) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.settimeout(_left(deadline))
+        opened.connect(place)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _places(address: Address, deadline: float) -> list[Any]:
+    """The host's addresses. In a thread of its own: nothing else ends a name server's silence in time."""
+    try:
+        return socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found: list[Any] = []
+        asking = threading.Thread(target=_resolve, args=(address, found), name="resolve", daemon=True)
+        asking.start()
+        asking.join(_left(deadline))
+        if not found:
+            raise TimeoutError from None
+        if isinstance(found[0], OSError):
+            raise found[0] from None
+        return found
+
+
+def _resolve(address: Address, found: list[Any]) -> None:
+    try:
+        found.extend(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM))
+    except OSError as error:
+        found.append(error)
+
+
+# --- lines at rest, for the next caller of whichever thread
+
+_idle: dict[tuple[int, ConnectionOptions], deque[_Line]] = {}
+
+
+def _resting(options: ConnectionOptions) -> deque[_Line]:
+    # A forked child must not speak on its parent's sockets.
+    return _idle.setdefault((os.getpid(), options), deque(maxlen=MOST_IDLE))
+
+
+def _take(options: ConnectionOptions, deadline: float) -> _Line:
+    resting = _resting(options)
+    while resting:
+        try:
+            line = resting.pop()
+        except IndexError:
+            break
+        if line.is_alive:
+            return line
+        line.close()
+    check_version()
+    try:
+        return _Line(Address.of(options), deadline)
+    except RedisRefused as error:
         raise RedisUnavailable(f"Redis cannot be reached: {error}") from None
-    except (redis.exceptions.ReadOnlyError, redis.exceptions.TryAgainError) as error:
-        raise RedisUnavailable(f"Redis is not ready: {error}") from None
-    except redis.ResponseError as error:
-        raise RedisRefused(f"Redis refused: {error}.") from None
-    return asked.read(reply)
+
+
+def _give_back(options: ConnectionOptions, line: _Line) -> None:
+    line.idle_since = time.monotonic()
+    resting = _resting(options)
+    if len(resting) < MOST_IDLE:
+        resting.append(line)
+    else:
+        line.close()
 
 
 def close_blocking() -> None:
     """Close the idle connections of this process; the next call opens another."""
-    for client in _opened:
-        client.close()
-    _opened.clear()
-    _client.cache_clear()
-
-
-_opened: list[redis.Redis] = []
-
-
-@cache
-def _client(options: ConnectionOptions) -> redis.Redis:
-    check_version()
-    client: Any = redis.Redis.from_url(
-        options.url, socket_connect_timeout=CONNECT_S, socket_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
-    )
-    _opened.append(client)
-    return client  # type: ignore[no-any-return]
+    for resting in [lines for (pid, _), lines in list(_idle.items()) if pid == os.getpid()]:
+        while resting:
+            resting.pop().close()

@@ -15,9 +15,10 @@ from typing import Any, TypeVar, cast
 
 import hiredis
 
-from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.errors import RedisReadOnly, RedisRefused, RedisUnavailable, TorilError
 from queues.protocol.address import Address
 from queues.protocol.commands import Command, command
+from queues.protocol.refusals import refusal
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 LONGEST_BACKOFF_S = 1.0
 #: A timer later than this means that something held up the loop.
 BLOCKED_S = 0.1
-#: Replies that mean "not now" rather than "no": starting up, failing over, or a replica.
-TRANSIENT = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY ")
 
 
 class _Call:
@@ -256,13 +255,12 @@ class Wire(asyncio.Protocol):
         if words.startswith("NOSCRIPT") and call.command.script is not None:
             self._queued.append(_Call(Command(call.command.as_eval(), call.command.read), call.future, call.since))
             self._wake()
-        elif words.startswith(TRANSIENT):
-            call.fail(RedisUnavailable(f"Redis is not ready: {words}."))
-            if words.startswith("READONLY"):
-                # A demoted primary: the address must be dialled anew.
-                self._break(RedisUnavailable(f"Redis is not ready: {words}."))
         else:
-            call.fail(RedisRefused(f"Redis refused: {words}."))
+            error = refusal(words)
+            call.fail(error)
+            if isinstance(error, RedisReadOnly):
+                # A demoted primary: the address must be dialled anew.
+                self._break(RedisUnavailable(str(error)))
 
     def _watch(self) -> None:
         self._watchdog = None

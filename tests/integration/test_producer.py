@@ -71,6 +71,7 @@ async def test_every_option_is_stored_under_the_key_node_reads(connection, keys,
         "kl": 3,
         "stackTraceLimit": 2,
         "jobId": "mine",
+        "timestamp": 1_700_000_000_000,
     }
     assert job["timestamp"] == "1700000000000"
     assert job["data"] == "{}"
