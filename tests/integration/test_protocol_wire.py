@@ -184,3 +184,25 @@ def test_a_loop_that_was_blocked_does_not_take_unread_answers_for_lost(own_redis
     factory = pytest.importorskip("uvloop").new_event_loop if kind == "uvloop" else None
     with asyncio.Runner(loop_factory=factory) as runner:
         assert runner.run(block_between_asking_and_reading()) == b"PONG"
+
+
+async def test_what_redis_answered_before_it_hung_up_is_heard_and_what_it_did_not_answer_fails():
+    async def answer_and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+        await reader.readuntil(b"last\r\n")
+        writer.write(b"".join(b":%d\r\n" % number for number in range(100)))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer_and_hang_up, "127.0.0.1", 0)
+    wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1]))
+    try:
+        calls = [wire.submit(command("ECHO", number)) for number in range(100)]
+        calls.append(wire.submit(command("ECHO", "last")))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        await wire.close()
+        server.close()
+    assert answers[:-1] == list(range(100))
+    assert isinstance(answers[-1], RedisUnavailable)
