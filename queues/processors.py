@@ -49,7 +49,8 @@ class Processor:
     is_async: bool
     executor: Executor = "thread"
     timeout_s: float | None = None
-    #: A job's stored data as the model that the processor declares; raises ValueError with a sentence.
+    #: What the job's data must fit, and what reads it so: raises ValueError with a sentence.
+    model: type | None = None
     read: Callable[[bytes], Any] | None = None
     #: Asked for jobs whose kind of backoff is neither fixed nor exponential. Plain or async.
     backoff: OwnBackoff | None = None
@@ -98,6 +99,7 @@ class Registry:
                 is_async := _is_async(function),
                 _executor(where, function, executor, is_async),
                 _timeout_s(where, timeout_s),
+                data,
                 None if data is None else typed.reader(f"{where}data", data),
                 own if callable(own := settings.get("backoff")) else None,
             )

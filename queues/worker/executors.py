@@ -13,6 +13,7 @@ from queues.worker.calling import call_async
 from queues.worker.ending import End, Running
 from queues.worker.job import Job, PlainJob, Reporter, read_json
 from queues.worker.outcome import Failed, Outcome
+from queues.worker.processes import Processes
 from queues.worker.threads import Threads
 
 
@@ -39,6 +40,7 @@ class Executors:
         #: The worker's name, for its jobs.
         self.name = name
         self.threads = Threads(size, on_exhausted)
+        self.processes = Processes()
 
     @property
     def stuck(self) -> int:
@@ -50,13 +52,18 @@ class Executors:
         data = processor.read(taken.data) if processor.read is not None else read_json(taken.data)
         if processor.executor == "async":
             return LoopRun(processor.function, Job(taken, queue, data, reporter, processor.timeout_s, self.name))
-        return self.start_plain(processor, PlainJob(taken, queue, data, reporter, processor.timeout_s, self.name))
+        plain = PlainJob(taken, queue, data, reporter, processor.timeout_s, self.name)
+        if processor.executor == "process":
+            return self.processes.start(processor, taken, plain)
+        return self.start_plain(processor, plain)
 
     def start_plain(self, processor: Processor, job: PlainJob[Any]) -> Running:
+        """Run a plain function in this process."""
         return self.threads.start(processor.function, job)
 
     async def stop(self, timeout_s: float = 1.0) -> int:
         """Returns how many processors are stuck. Callable twice."""
+        await self.processes.stop()
         return await self.threads.stop(timeout_s)
 
 

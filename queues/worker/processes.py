@@ -1,0 +1,258 @@
+"""The child processes in which CPU-bound processors run (`executor="process"`).
+
+Not the standard library's pool: killing one of its processes breaks them all, so it cannot end one job. Nor
+`multiprocessing`: its children import the main module again, and a process more watches over them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from queues.errors import JobNotFound, TorilError
+from queues.processors import Processor
+from queues.protocol.taken import TakenJob
+from queues.worker import frames, journal
+from queues.worker.child import Order
+from queues.worker.ending import End
+from queues.worker.job import PlainJob, Reporter
+from queues.worker.outcome import Failed, Outcome
+
+log = logging.getLogger("queues.worker")
+T = TypeVar("T")
+
+#: What a processor gets to end by itself after it sees `job.cancelled`, before its process is killed.
+CANCEL_S = 5.0
+STOP_S = 0.5
+#: How long a process whose socket ended may take to be gone, and one that was told to end.
+GONE_S = 1.0
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from queues.worker.child import main; main({}, {})"
+
+
+class ChildDied(Exception):
+    """`has_begun`: the job may have been run, in part."""
+
+    def __init__(self, sentence: str, has_begun: bool) -> None:
+        super().__init__(sentence)
+        self.has_begun = has_begun
+
+
+class ChildProcess:
+    """One process; it runs one job at a time."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+        #: Done when the process is.
+        self.gone = asyncio.create_task(process.wait(), name=f"child process {process.pid}")
+
+    @classmethod
+    async def start(cls) -> ChildProcess:
+        """It is not ready before it says so, but takes its first order at once."""
+        ours, theirs = socket.socketpair()
+        code = _START.format(theirs.fileno(), os.getpid())
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", code, json.dumps(sys.path)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        return cls(process, *await asyncio.open_unix_connection(sock=ours))
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.gone.done() and not self._reader.at_eof()
+
+    async def run(self, order: Order, reporter: Reporter, job: PlainJob[Any]) -> Outcome:
+        """Raises ChildDied."""
+        has_begun = False
+        try:
+            self._say("run", order)
+            while True:
+                kind, *words = await self._unless_gone(frames.read(self._reader))
+                if kind == "done":
+                    outcome, job._has_seen = words
+                    return outcome  # type: ignore[no-any-return]
+                if kind == "ask":
+                    self._say(*await self._unless_gone(_answer(reporter, words[0], words[1], job)))
+                elif kind == "broken":
+                    raise ChildDied(f"The job's process could not start: {words[0]}", has_begun=True)
+                has_begun = has_begun or kind == "began"
+        except (EOFError, ConnectionError):
+            raise ChildDied(await self._epitaph(), has_begun) from None
+
+    def cancel(self) -> None:
+        self._say("cancel")
+
+    def kill(self) -> None:
+        self._writer.close()
+        if not self.gone.done():
+            self._process.kill()
+
+    async def end(self) -> None:
+        """Let it end by itself, if it is idle; else kill it. Callable twice."""
+        self._writer.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(self.gone), GONE_S)
+        except TimeoutError:
+            self.kill()
+            await self.gone
+
+    def _say(self, *words: Any) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(frames.pack(words))
+
+    async def _unless_gone(self, doing: Coroutine[Any, Any, T]) -> T:
+        """The socket alone would not do: what the processor forked keeps it open. Raises EOFError."""
+        task = asyncio.ensure_future(doing)
+        try:
+            await asyncio.wait({task, self.gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                # What it said last may lie in the socket still.
+                await asyncio.wait({task}, timeout=STOP_S)
+            if task.done():
+                return task.result()
+        finally:
+            task.cancel()
+        raise EOFError
+
+    async def _epitaph(self) -> str:
+        try:
+            code = await asyncio.wait_for(asyncio.shield(self.gone), GONE_S)
+        except TimeoutError:
+            return "The job's process closed its socket and was given up"
+        if code >= 0:
+            return f"The job's process ended with exit code {code} before the job was done"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        hint = "; perhaps it ran out of memory" if name == "SIGKILL" else ""
+        return f"The job's process died of {name} before the job was done{hint}"
+
+
+class ProcessRun:
+    """One job in a child process, or on its way to one."""
+
+    def __init__(self, processor: Processor, taken: TakenJob, job: PlainJob[Any], processes: Processes) -> None:
+        self.job, self._processes = job, processes
+        self._child: ChildProcess | None = None
+        self._kill: asyncio.TimerHandle | None = None
+        function, model = processor.function, processor.model
+        order = Order(
+            taken, job.queue, _place(function), _place(model) if model else None, processor.timeout_s, job.worker
+        )
+        self.future = asyncio.create_task(self._run(order))
+
+    def end(self, how: End) -> None:
+        self.job._is_cancelled = True
+        if self._child is None:
+            self.future.cancel()
+        elif how is End.TIMEOUT:
+            self._child.kill()
+        else:
+            self._child.cancel()
+            self._kill_in(CANCEL_S if how is End.CANCEL else STOP_S, self._child)
+
+    def is_cut_short(self, how: End) -> bool:
+        return self.job._has_seen
+
+    async def _run(self, order: Order) -> Outcome:
+        while True:
+            child = await self._processes.take()
+            try:
+                return await self._run_in(child, order)
+            except ChildDied as death:
+                # One that died before it heard of the job has done it no harm.
+                if death.has_begun or self.job._is_cancelled:
+                    return self._failed(str(death))
+
+    async def _run_in(self, child: ChildProcess, order: Order) -> Outcome:
+        self._child, is_sound = child, False
+        try:
+            outcome = await child.run(order, self.job._reporter, self.job)
+            is_sound = True
+            return outcome
+        finally:
+            self._child = None
+            if self._kill is not None:
+                self._kill.cancel()
+            self._processes.put_back(child, is_sound)
+
+    def _failed(self, reason: str) -> Failed:
+        if not self.job._is_cancelled:
+            log.warning("%s: %s", journal.line(repr(self.job)), reason)
+        return Failed(reason, reason)
+
+    def _kill_in(self, seconds: float, child: ChildProcess) -> None:
+        if self._kill is not None:
+            self._kill.cancel()
+        self._kill = asyncio.get_running_loop().call_later(seconds, child.kill)
+
+
+class Processes:
+    """Started as they are needed, one for each job at work, and used again. `stop` is callable twice."""
+
+    def __init__(self) -> None:
+        self._idle: list[ChildProcess] = []
+        self._all: set[ChildProcess] = set()
+        self._starting: set[asyncio.Task[ChildProcess]] = set()
+
+    def start(self, processor: Processor, taken: TakenJob, job: PlainJob[Any]) -> ProcessRun:
+        return ProcessRun(processor, taken, job, self)
+
+    async def take(self) -> ChildProcess:
+        while self._idle:
+            if (child := self._idle.pop()).is_alive:
+                return child
+            self.put_back(child, is_sound=False)
+        starting = asyncio.create_task(self._start(), name="start of a child process")
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._unclaimed)
+            raise
+
+    def put_back(self, child: ChildProcess, is_sound: bool) -> None:
+        if is_sound:
+            self._idle.append(child)
+        else:
+            child.kill()
+            child.gone.add_done_callback(lambda _: self._all.discard(child))
+
+    async def stop(self) -> None:
+        """End what is idle, kill what is not."""
+        if self._starting:
+            await asyncio.wait(self._starting)
+        self._idle.clear()
+        await asyncio.gather(*(child.end() for child in self._all))
+        self._all.clear()
+
+    async def _start(self) -> ChildProcess:
+        child = await ChildProcess.start()
+        self._all.add(child)
+        return child
+
+    def _unclaimed(self, starting: asyncio.Task[ChildProcess]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._idle.append(starting.result())
+
+
+async def _answer(reporter: Reporter, verb: str, words: tuple[Any, ...], job: PlainJob[Any]) -> tuple[str, Any]:
+    try:
+        return "answer", await getattr(reporter, verb)(*words)
+    except JobNotFound:
+        return "gone", (job.queue, job.id)
+    except TorilError as error:
+        return "error", str(error)
+
+
+def _place(thing: Any) -> tuple[str, str]:
+    return thing.__module__, thing.__qualname__
