@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import redis
@@ -14,6 +14,7 @@ import redis
 from queues.options import QueueOptions
 from queues.processors import Registry
 from queues.protocol.keys import Keys
+from queues.worker.control import operate
 from queues.worker.engine import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually
@@ -28,6 +29,7 @@ async def working(
     registry: Registry | None = None,
     worker_name: str = "tester",
     drain_s: float = 2.0,
+    before_start: Callable[[Worker], object] | None = None,
     **options: Any,
 ) -> AsyncIterator[Worker]:
     """A worker that runs `function` for the queue's jobs. Afterwards no task and no thread of it is left."""
@@ -36,6 +38,8 @@ async def working(
         registry.processor(queue, name=job_name)(function)
     before = set(asyncio.all_tasks()), set(threading.enumerate())
     worker = Worker([QueuePlan(queue, registry.of(queue), QueueOptions(**options))], name=worker_name)
+    if before_start is not None:
+        before_start(worker)
     worker.start()
     try:
         yield worker
@@ -43,6 +47,13 @@ async def working(
     finally:
         await worker.stop(drain_s)
         await eventually(lambda: not _left(before), what="the worker's tasks and threads end")
+
+
+def operating(
+    function: Callable[[Any], Any], on_stop: Callable[[], None] = lambda: None, **more: Any
+) -> AbstractAsyncContextManager[Worker]:
+    """The same with the heartbeat and the ear that `runworkers` gives its workers."""
+    return working(function, before_start=lambda worker: operate(worker, on_stop), **more)
 
 
 def _left(before: tuple[set[Any], set[threading.Thread]]) -> list[Any]:

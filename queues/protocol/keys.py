@@ -61,6 +61,34 @@ class Keys:
         return tuple(self(name) for name in names.split())
 
 
+@dataclass(frozen=True)
+class FleetKeys:
+    """The worker processes' own keys under a prefix. Their queue's name is empty, so that no queue can collide."""
+
+    prefix: str
+
+    def __call__(self, name: str) -> bytes:
+        return raw(self.prefix) + b"::toril:" + name.encode()
+
+    @property
+    def processes(self) -> bytes:
+        """Sorted set: process id, when it last beat (ms)."""
+        return self("processes")
+
+    def process(self, process_id: str) -> bytes:
+        """String: the heartbeat, JSON, expiring."""
+        return self(f"process:{process_id}")
+
+    @property
+    def control(self) -> bytes:
+        """Stream: what people ask of processes."""
+        return self("control")
+
+    def answer(self, request_id: str) -> bytes:
+        """Hash: process id, what it answered to one such request; expiring."""
+        return self(f"answer:{request_id}")
+
+
 def meta_pattern(prefix: str) -> bytes:
     """The SCAN pattern that finds every queue's `meta`, with the prefix's glob characters escaped."""
     escaped = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in prefix)

@@ -13,7 +13,7 @@ from queues.protocol import codec
 from queues.protocol.taken import TakenJob
 from queues.worker.ending import End, Running
 from queues.worker.executors import Executors
-from queues.worker.job import JobFacts, Reporter
+from queues.worker.job import NOBODY, JobFacts, Reporter
 from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, safe
 
 MAX_REASON = 1_000
@@ -29,6 +29,7 @@ class Execution:
         #: What its processor was given, and which that was; None where the job never got so far.
         self.job: JobFacts[Any] | None = None
         self.processor: Processor | None = None
+        self.reporter: Reporter | None = None
         #: Its outcome is on the way to Redis; whether the lock is still ours, the script decides now.
         self.is_committing = False
         self._ending: _Ending | None = None
@@ -48,9 +49,14 @@ class Execution:
     def is_cancelled(self) -> bool:
         return self._ending is not None
 
+    def facts(self, queue: str) -> JobFacts[Any]:
+        """Its job as its processor saw it; without data where it was refused before."""
+        return self.job or JobFacts(self.taken, queue, None, NOBODY)
+
     async def run(
         self, queue: str, processors: Mapping[str | None, Processor], executors: Executors, reporter: Reporter
     ) -> Outcome:
+        self.reporter = reporter
         try:
             return await self._outcome(queue, processors, executors, reporter)
         finally:

@@ -15,10 +15,12 @@ Send = Callable[[Command[Any]], Awaitable[Any]]
 class RedisReporter:
     """`send` waits where Redis does not answer."""
 
-    __slots__ = ("_commands", "_send", "_taken")
+    __slots__ = ("_commands", "_send", "_taken", "last_progress")
 
     def __init__(self, taken: TakenJob, commands: RunningCommands, send: Send) -> None:
         self._taken, self._commands, self._send = taken, commands, send
+        #: What was last reported, as JSON; the heartbeat tells it.
+        self.last_progress = ""
 
     @property
     def worker(self) -> str:
@@ -28,6 +30,7 @@ class RedisReporter:
         await self._send(self._commands.log(self._taken, text))
 
     async def progress(self, value_json: str) -> None:
+        self.last_progress = value_json
         await self._send(self._commands.progress(self._taken, value_json))
 
     async def update_data(self, data_json: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -16,9 +16,11 @@ from django.db import connections
 from queues.errors import RedisUnavailable
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.signals import worker_started, worker_stopped
 from queues.worker.aside import Aside
 from queues.worker.duties import Duties
 from queues.worker.engine import Engine, Means, QueuePlan
+from queues.worker.execution import Execution
 from queues.worker.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage
@@ -32,6 +34,10 @@ CANCEL_S = 1.0
 HAND_BACK_S = 1.0
 #: Threads are not waited for where their jobs were handed back.
 STUCK_S = 0.1
+
+
+def _nobody() -> None:
+    return
 
 
 def default_name() -> str:
@@ -68,8 +74,10 @@ class Worker:
         means = Means(connection, self.name, self.id, self._wire, self._leases, self._executors, self._outage)
         self.engines = [Engine(plan, means) for plan in plans]
         self.aside.add("leases", lambda: self._leases.keep([engine.commands for engine in self.engines]))
-        self._is_started = False
+        self._is_started = self._is_stopping = False
         self._hurry = asyncio.Event()
+        #: Called when `state` becomes another.
+        self.on_change: Callable[[], None] = _nobody
 
     @property
     def running(self) -> int:
@@ -89,11 +97,17 @@ class Worker:
     def is_quiet(self) -> bool:
         return all(engine.is_quiet for engine in self.engines)
 
+    @property
+    def state(self) -> str:
+        """running, quiet or stopping"""
+        return "stopping" if self._is_stopping else "quiet" if self.is_quiet else "running"
+
     def start(self) -> None:
         """Where Redis is away the engines wait for it."""
         if self._is_started:
             return
         self._is_started = True
+        worker_started.tell(Worker, worker=self)
         self.aside.start()
         for engine in self.engines:
             for name, duty in engine.duties():
@@ -115,11 +129,28 @@ class Worker:
         """Fetch nothing more."""
         for engine in self.engines:
             engine.quiet()
+        self.on_change()
 
     def resume(self) -> None:
         """Fetch again after `quiet`."""
         for engine in self.engines:
             engine.resume()
+        self.on_change()
+
+    def cancel_job(self, queue: str, job_id: str, reason: str, retry: bool = False) -> bool:
+        """Let a running job fail with this reason; False where it does not run here, or has just ended."""
+        runs = [run for run in self._runs(queue, job_id) if not run.is_committing]
+        for run in runs:
+            run.cancel(reason, retry)
+        return bool(runs)
+
+    def is_running(self, queue: str, job_id: str) -> bool:
+        """Also while the outcome is being written down. To be asked on any thread."""
+        return bool(self._runs(queue, job_id))
+
+    def _runs(self, queue: str, job_id: str) -> list[Execution]:
+        engines = [engine for engine in self.engines if engine.name == queue]
+        return [run for engine in engines for run in engine.running.copy().values() if run.taken.id == job_id]
 
     def hurry(self) -> None:
         """Do not wait for running jobs any longer: `stop` goes on to cancel them and hand them back."""
@@ -127,6 +158,7 @@ class Worker:
 
     async def stop(self, drain_timeout_s: float = 0.0) -> Stopped:
         """Stop, letting what runs finish for so long, then handing it back."""
+        self._is_stopping = True
         self.quiet()
         unfinished = 0
         if self._is_started and not await self._drained(drain_timeout_s):
@@ -138,6 +170,8 @@ class Worker:
         stuck += await self._executors.stop(STUCK_S if unfinished else CANCEL_S)
         stuck += await self._close_database()
         await self._wire.close()
+        if self._is_started:
+            worker_stopped.tell(Worker, worker=self, unfinished=unfinished, stuck=stuck)
         return Stopped(unfinished, stuck)
 
     async def _drained(self, timeout_s: float) -> bool:

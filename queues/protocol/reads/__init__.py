@@ -3,6 +3,7 @@
 Each function makes one round trip, or two where ids come before hashes.
 """
 
+from queues.protocol.reads.active import lock_owners
 from queues.protocol.reads.jobs import (
     PAYLOAD_FIELDS,
     JobLogs,
@@ -18,7 +19,7 @@ from queues.protocol.reads.jobs import (
     state_ids,
 )
 from queues.protocol.reads.queues import queue_facts, queue_names
-from queues.protocol.reads.server import ServerInfo, server_info, worker_clients
+from queues.protocol.reads.server import Listener, ServerInfo, server_info, worker_clients, worker_listeners
 
 __all__ = [
     "PAYLOAD_FIELDS",
@@ -26,6 +27,7 @@ __all__ = [
     "JobPage",
     "JobRow",
     "JobSight",
+    "Listener",
     "ServerInfo",
     "job",
     "job_field",
@@ -33,9 +35,11 @@ __all__ = [
     "job_logs",
     "job_page",
     "job_states",
+    "lock_owners",
     "queue_facts",
     "queue_names",
     "server_info",
     "state_ids",
     "worker_clients",
+    "worker_listeners",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,37 +25,51 @@ class ServerInfo:
     eviction_policy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A worker's connection in CLIENT LIST: on which queue, the worker's own name ("" for none), from where."""
+
+    queue: str
+    name: str
+    address: str
+    identity: bytes
+
+
 async def worker_clients(connection: str) -> dict[str, int] | None:
-    """Queue → how many workers listen, told by the names of their blocking connections (PROTOCOL.md §4).
+    """Queue → how many workers listen, as `worker_listeners` has them. None where CLIENT LIST is forbidden."""
+    listeners = await worker_listeners(connection)
+    return None if listeners is None else Counter(listener.queue for listener in listeners)
+
+
+async def worker_listeners(connection: str) -> list[Listener] | None:
+    """The workers that listen, told by the names of their blocking connections (PROTOCOL.md §4).
 
     Node and Toril name them `prefix:base64(queue)[:w:name]`, one each; PyPI's worker `prefix:queue[:w:name]` on two or
     more, so its rows are counted once per name and address. Where a name can be read both ways (“chat” is base64 too)
-    it counts for both queues, of which one is there. None where CLIENT LIST is forbidden.
+    it stands for both queues, of which one is there. None where CLIENT LIST is forbidden.
     """
     try:
         listing: bytes = await wire(connection).call(command("CLIENT", "LIST"))
     except RedisRefused:
         return None
     start = prefix(connection).encode() + b":"
-    workers: dict[str, set[bytes]] = {}
-    for line in listing.splitlines():
-        for queue, identity in _readings(line, start):
-            workers.setdefault(queue, set()).add(identity)
-    return {queue: len(ids) for queue, ids in workers.items()}
+    found = {(one.queue, one.identity): one for line in listing.splitlines() for one in _readings(line, start)}
+    return list(found.values())
 
 
-def _readings(line: bytes, start: bytes) -> Iterator[tuple[str, bytes]]:
-    """The queue, and an identity of the worker, whose row of CLIENT LIST this may be."""
+def _readings(line: bytes, start: bytes) -> Iterator[Listener]:
+    """The worker whose row of CLIENT LIST this may be."""
     row = dict(part.split(b"=", 1) for part in line.split(b" ") if b"=" in part)
-    name = row.get(b"name", b"")
+    name, address = row.get(b"name", b""), row.get(b"addr", b"")
     queue, _, rest = name.removeprefix(start).partition(b":")
     if not name.startswith(start) or not queue or rest == b"qe":
         return
+    worker = text(rest.removeprefix(b"w:"))
     with suppress(ValueError):
         decoded = base64.b64decode(queue, validate=True)
         if base64.b64encode(decoded) == queue:
-            yield text(decoded), row.get(b"id", name)
-    yield text(queue), name + row.get(b"addr", b"").rpartition(b":")[0]
+            yield Listener(text(decoded), worker, text(address), row.get(b"id", name))
+    yield Listener(text(queue), worker, text(address), name + address.rpartition(b":")[0])
 
 
 async def server_info(connection: str) -> ServerInfo | None:

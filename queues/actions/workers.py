@@ -1,0 +1,208 @@
+"""What a person may ask of worker processes: be quiet, resume, stop, cancel a job. Each is recorded, and each tells how
+far it came: a process reads what is asked, says that it took it, and then what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from queues.actions.actor import Actor
+from queues.actions.audit import Deed, Done, of_done, record
+from queues.errors import InvalidInput, JobNotFound, NotFound, Refused, TorilError
+from queues.options import get_options
+from queues.protocol import fleet, orders, reads
+from queues.protocol.codec import text
+from queues.protocol.fleet import SILENT_AFTER_S, Beat
+from queues.protocol.orders import ALL, Answer, Order, Stage, Verb
+from queues.states import State
+
+#: A little longer than an order is valid: what was taken in the last moment is still heard of.
+WAIT_S = orders.VALID_S + 0.5
+LOOK_EVERY_S = 0.05
+NO_WORKERS = "There are no workers: jobs run in the process that adds them (USE_JOB_QUEUE is false)."
+
+#: verb → what a process does then, singular and plural.
+_SAID = {
+    Verb.QUIET: ("takes no new jobs", "take no new jobs"),
+    Verb.RESUME: ("takes jobs again", "take jobs again"),
+    Verb.STOP: ("finishes what it runs and ends", "finish what they run and end"),
+}
+
+
+class NoAnswer(TorilError):
+    """No worker answered in time; what was asked is void now and will not be done later."""
+
+    code = "no_answer"
+    status = 504
+
+
+class NotRunning(Refused):
+    """The job is not being run, so it cannot be cancelled; `state` is where it is."""
+
+    code = "not_running"
+
+    def __init__(self, job_id: str, state: State, advice: str) -> None:
+        where = "no list of the queue holds it" if state is State.UNKNOWN else f"it is {state.label.lower()}"
+        super().__init__(f"Job “{job_id}” is not being run: {where}. {advice}")
+        self.state = state
+
+
+async def quiet(actor: Actor, connection: str, process_id: str | None = None) -> Done:
+    """The process, or where none is named each of them, takes no new jobs; what it runs, runs on.
+
+    Raises NotFound where there is no such process, NoAnswer where none answered within 5 s.
+    """
+    return await _steer(actor, connection, Verb.QUIET, process_id)
+
+
+async def resume(actor: Actor, connection: str, process_id: str | None = None) -> Done:
+    """The reverse of `quiet`. Raises Refused too, where the process is stopping."""
+    return await _steer(actor, connection, Verb.RESUME, process_id)
+
+
+async def stop(actor: Actor, connection: str, process_id: str | None = None) -> Done:
+    """As SIGTERM does: no new jobs, running ones finish within the drain timeout, then the process ends."""
+    return await _steer(actor, connection, Verb.STOP, process_id)
+
+
+async def cancel_job(
+    actor: Actor, connection: str, queue: str, job_id: str, reason: str = "", retry: bool = False
+) -> Done:
+    """End a running job: it fails with `reason`, and is tried again only where `retry` says so.
+
+    Async processors are cancelled; a plain function sees `job.cancelled` and may go on. Raises JobNotFound, NotRunning,
+    Refused where its worker cannot be spoken to, NoAnswer.
+    """
+    if len(reason) > orders.LONGEST_REASON:
+        raise InvalidInput(f"The reason may have {orders.LONGEST_REASON:,} characters.")
+    why = reason or f"Cancelled by {actor.name}."
+
+    async def act() -> Done:
+        process_id = await _runner(connection, queue, job_id)
+        order = Order(Verb.CANCEL, process_id, actor.name, 0, queue, job_id, why, retry)
+        answer = (await _ask(connection, order, [process_id])).get(process_id)
+        if answer is None:
+            raise NoAnswer(f"No worker answered within {orders.VALID_S:g} s: job “{job_id}” was not cancelled.")
+        return await _cancelled(connection, queue, job_id, answer)
+
+    parameters = {"reason": why, "retry": retry}
+    return await record(Deed(actor, "job.cancel", connection, queue, job_id, parameters), act, of_done)
+
+
+# --- processes
+
+
+async def _steer(actor: Actor, connection: str, verb: Verb, process_id: str | None) -> Done:
+    async def act() -> Done:
+        asked = await _reachable(connection, process_id)
+        order = Order(verb, process_id or ALL, actor.name, 0)
+        answers = await _ask(connection, order, [beat.id for beat in asked])
+        return _outcome(verb, asked, answers)
+
+    parameters = {"process": process_id or "all"}
+    return await record(Deed(actor, f"workers.{verb.value}", connection, "", parameters=parameters), act, of_done)
+
+
+async def _reachable(connection: str, process_id: str | None) -> list[Beat]:
+    """The processes that should answer. Raises NotFound for none."""
+    now_ms, beats = await _beats(connection)
+    found = [beat for beat in beats if process_id in (None, beat.id)]
+    if process_id is not None and not found:
+        raise NotFound(f"There is no worker process “{process_id}”; it may have stopped.")
+    heard = [beat for beat in found if process_id is not None or now_ms - beat.beat_ms <= SILENT_AFTER_S * 1000]
+    if not heard:
+        raise NotFound("There is no worker process that could be asked.")
+    return heard
+
+
+async def _beats(connection: str) -> tuple[int, list[Beat]]:
+    if not get_options().use_job_queue:
+        raise Refused(NO_WORKERS)
+    return await fleet.beats(connection)
+
+
+def _outcome(verb: Verb, asked: Sequence[Beat], answers: dict[str, Answer]) -> Done:
+    stages = {beat.id: answers[beat.id].stage for beat in asked if beat.id in answers}
+    if not stages:
+        raise NoAnswer(f"No worker answered within {orders.VALID_S:g} s; nothing was done.")
+    refused = [answers[beat.id].message for beat in asked if stages.get(beat.id) is Stage.REFUSED]
+    if len(refused) == len(asked):
+        raise Refused(f"{_who(asked)} refused. {refused[0]}")
+    done = [beat for beat in asked if stages.get(beat.id) is Stage.DONE]
+    taken = [beat for beat in asked if stages.get(beat.id) is Stage.TAKEN]
+    said = [f"{_who(done)} {_SAID[verb][len(done) > 1]}"] if done else []
+    if taken:
+        said.append(f"{_who(taken)} took the request and will follow as soon as a job lets its event loop turn")
+    if refused:
+        said.append(f"{len(refused)} refused ({refused[0].rstrip('.')})")
+    if silent := [beat for beat in asked if beat.id not in stages]:
+        said.append(f"{_who(silent)} did not answer")
+    return Done("; ".join(said) + ".", affected=len(done) + len(taken))
+
+
+def _who(beats: Sequence[Beat]) -> str:
+    if len(beats) == 1:
+        return f"Worker “{beats[0].name}”"
+    return f"{len(beats)} workers"
+
+
+async def _ask(connection: str, order: Order, expected: Sequence[str]) -> dict[str, Answer]:
+    """Give the order; what each has answered when all are through with it, or the time is over."""
+    given = await orders.give(connection, order)
+    until = time.monotonic() + WAIT_S
+    while True:
+        found = await orders.answers(connection, given.request)
+        through = all(one in found and found[one].stage is not Stage.TAKEN for one in expected)
+        if through or time.monotonic() >= until:
+            return found
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+# --- one job
+
+
+async def _runner(connection: str, queue: str, job_id: str) -> str:
+    """The process that runs the job."""
+    _, beats = await _beats(connection)
+    (state,), (owner,), (fields,) = await asyncio.gather(
+        reads.job_states(connection, queue, [job_id]),
+        reads.lock_owners(connection, queue, [job_id]),
+        reads.job_fields(connection, queue, [job_id], ["timestamp", "name"]),
+    )
+    if state is State.UNKNOWN and not fields:
+        raise JobNotFound(queue, job_id)
+    if state is not State.ACTIVE:
+        raise NotRunning(job_id, state, "It has ended." if state.is_finished else "Remove it instead.")
+    if not owner:
+        raise NotRunning(job_id, state, "But no worker holds its lock: it will be put back to wait soon.")
+    if owner not in {beat.id for beat in beats}:
+        raise Refused(
+            f"Job “{job_id}” was not cancelled: the worker that runs it has no ear for Toril "
+            "(a Node worker, or one whose heartbeat Redis forbids)."
+        )
+    return owner
+
+
+async def _cancelled(connection: str, queue: str, job_id: str, answer: Answer) -> Done:
+    """What became of the job, as Redis has it."""
+    (state,) = await reads.job_states(connection, queue, [job_id])
+    if answer.stage is Stage.REFUSED:
+        raise Refused(f"Job “{job_id}” was not cancelled: its run had ended just before; {_where(state)}.")
+    if answer.stage is Stage.TAKEN:
+        return Done(
+            f"The worker has told job “{job_id}” to end; it still runs, and a plain function runs on until it looks at "
+            "job.cancelled.",
+            state,
+        )
+    if state is State.COMPLETED:
+        return Done(f"Job “{job_id}” was told to end, and completed all the same.", state, affected=0)
+    if state is State.UNKNOWN:
+        return Done(f"Job “{job_id}” was cancelled; it was not kept.")
+    why = text(await reads.job_field(connection, queue, job_id, "failedReason") or b"")
+    return Done(f"Job “{job_id}” was cancelled: {_where(state)}{f' (“{why}”)' if why else ''}.", state)
+
+
+def _where(state: State) -> str:
+    return "it is gone" if state is State.UNKNOWN else f"it is {state.label.lower()} now"

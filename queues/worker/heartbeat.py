@@ -1,0 +1,235 @@
+"""A worker process's heartbeat in Redis: what it is, what it runs, how it fares. Sent from the aside, so that a loop
+which stands still does not silence it: it shows how long it has stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.processors import Processor
+from queues.protocol import fleet
+from queues.protocol.connections import prefix
+from queues.protocol.fleet import BEAT_EVERY_S, Beat, RunningJob, Share
+from queues.protocol.keys import FleetKeys
+from queues.version import VERSION
+from queues.worker.aside import Aside
+from queues.worker.engine import Engine
+from queues.worker.execution import Execution
+
+log = logging.getLogger("queues.worker")
+
+#: How often it is tried again where Redis forbids it, or the heartbeat itself fails.
+RETRY_S = 30.0
+LEAVE_S = 1.0
+#: A clock further off is said once: delays and ages are reckoned with it.
+CLOCK_OFF_MS = 5_000
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Subject(Protocol):
+    """Of a worker: what a heartbeat tells."""
+
+    id: str
+    name: str
+    connection: str
+    engines: list[Engine]
+
+    @property
+    def state(self) -> str: ...
+
+
+class Heartbeat:
+    """1. Beat every few seconds, and at once when the worker's state changes.
+    2. Measure how long the worker's loop lets a call wait.
+    3. Take the heartbeat away when the worker stops.
+
+    Where Redis forbids it, that is said once; the worker goes on without.
+    """
+
+    def __init__(self, worker: Subject, aside: Aside) -> None:
+        self._worker, self._aside = worker, aside
+        self._keys = FleetKeys(prefix(worker.connection))
+        self._host, self._started = socket.gethostname(), time.monotonic()
+        self._lag, self._meter = Lag(aside), Meter()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+        #: Redis's clock minus this process's monotonic one, in ms.
+        self._offset_ms: float | None = None
+        self._said = ""
+        self._is_clock_said = False
+
+    def changed(self) -> None:
+        """The worker's state is another: beat now. To be called on any thread."""
+        if self._loop is not None and self._news is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._news.set)
+
+    async def run(self) -> None:
+        """The duty; in the aside's loop."""
+        self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            while True:
+                pause_s = await self._try()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), pause_s)
+                self._news.clear()
+        finally:
+            await self._leave()
+
+    async def _try(self) -> float:
+        """Beat once; how long to wait for the next."""
+        try:
+            await self._beat()
+        except RedisUnavailable:
+            # The worker says so already.
+            return BEAT_EVERY_S
+        except RedisRefused as error:
+            self._say(f"This worker is not listed, for its heartbeat is refused. {error}")
+            return RETRY_S
+        except Exception as error:
+            # A worker that runs jobs is worth more than the news of it.
+            self._say(f"This worker's heartbeat failed: {type(error).__name__}: {error}")
+            return RETRY_S
+        self._said = ""
+        return BEAT_EVERY_S
+
+    async def _beat(self) -> None:
+        if self._offset_ms is None:
+            sent = time.monotonic()
+            self._learn(await self._aside.wire.call(fleet.time_command()), sent)
+        commands = fleet.beat_commands(self._keys, self._told())
+        sent = time.monotonic()
+        self._learn((await self._aside.wire.run(commands))[-1], sent)
+
+    async def _leave(self) -> None:
+        with suppress(TorilError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._aside.wire.run(fleet.farewell_commands(self._keys, self._worker.id))
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self._said:
+            self._said = sentence
+            log.warning("%s", sentence)
+
+    # --- what it tells
+
+    def _told(self) -> Beat:
+        now = time.monotonic()
+        worker, running = self._worker, sorted(self._running(), key=lambda one: one[1].started)
+        listed = running[: fleet.MOST_RUNNING]
+        return Beat(
+            id=worker.id,
+            name=fleet.short(worker.name),
+            host=fleet.short(self._host),
+            pid=os.getpid(),
+            version=VERSION,
+            connection=worker.connection,
+            state=worker.state,
+            started_ms=self._redis_ms(self._started),
+            beat_ms=self._redis_ms(now),
+            queues=tuple(self._share(engine) for engine in worker.engines),
+            running=tuple(self._job(queue, run) for queue, run in listed),
+            running_count=len(running),
+            rss_bytes=resident_bytes(),
+            cpu_percent=self._meter.percent(now),
+            lag_ms=self._lag.measure(now),
+            clock_ms=round(time.time() * 1000) - self._redis_ms(now),
+        )
+
+    def _running(self) -> Iterator[tuple[str, Execution]]:
+        for engine in self._worker.engines:
+            # A copy is one step under the interpreter's lock; the worker's thread writes meanwhile.
+            for run in engine.running.copy().values():
+                yield engine.name, run
+
+    def _job(self, queue: str, run: Execution) -> RunningJob:
+        taken = run.taken
+        return RunningJob(
+            queue=fleet.short(queue),
+            id=fleet.short(taken.id),
+            name=fleet.short(taken.name),
+            attempt=taken.attempts_made + 1,
+            started_ms=self._redis_ms(run.started),
+            progress=fleet.short(getattr(run.reporter, "last_progress", "")),
+        )
+
+    def _share(self, engine: Engine) -> Share:
+        return Share(
+            queue=engine.name,
+            slots=engine.plan.options.concurrency,
+            used=len(engine.running),
+            executors=executors(engine.plan.processors.values()),
+            fetched_ms=self._redis_ms(engine.last_answer) if engine.last_answer else 0,
+        )
+
+    # --- Redis's clock
+
+    def _redis_ms(self, moment: float) -> int:
+        return round(moment * 1000 + (self._offset_ms or 0.0))
+
+    def _learn(self, redis_ms: int, sent: float) -> None:
+        got = time.monotonic()
+        self._offset_ms = redis_ms - (sent + got) * 500
+        off_ms = round(time.time() * 1000) - self._redis_ms(got)
+        if abs(off_ms) > CLOCK_OFF_MS and not self._is_clock_said:
+            self._is_clock_said = True
+            way = "ahead of" if off_ms > 0 else "behind"
+            log.warning("This host's clock is %.0f s %s Redis's: delayed jobs run so far off.", abs(off_ms) / 1000, way)
+
+
+class Lag:
+    """How long the worker's loop lets a call wait, asked anew with each heartbeat."""
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+        self._asked = 0.0
+        self._lag_s = 0.0
+
+    def measure(self, now: float) -> int:
+        """Milliseconds: the last call's wait, or how long the present one has waited."""
+        if self._asked:
+            return round((now - self._asked) * 1000)
+        lag_s, self._asked = self._lag_s, now
+        self._aside.tell(self._turned, now)
+        return round(lag_s * 1000)
+
+    def _turned(self, asked: float) -> None:
+        """On the worker's loop."""
+        self._lag_s, self._asked = time.monotonic() - asked, 0.0
+
+
+class Meter:
+    """Processor time since the last look, in per cent of one processor."""
+
+    def __init__(self) -> None:
+        self._used, self._at = time.process_time(), time.monotonic()
+
+    def percent(self, now: float) -> float:
+        used, passed = time.process_time(), max(now - self._at, 0.001)
+        share = 100 * (used - self._used) / passed
+        self._used, self._at = used, now
+        return round(share, 1)
+
+
+def executors(processors: Iterable[Processor]) -> tuple[str, ...]:
+    return tuple(sorted({processor.executor for processor in processors}))
+
+
+def resident_bytes() -> int:
+    """This process's memory; where the system has no /proc, the most it ever had."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    except (OSError, ValueError, IndexError):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
