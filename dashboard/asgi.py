@@ -13,7 +13,11 @@ from queues.options import get_options
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dashboard.settings")
 try:
     pages = get_asgi_application()
-    get_options()
+    if not get_options().use_job_queue:
+        from queues.inprocess.process import runner
+
+        # What an earlier process left is found and run, whether somebody adds or not.
+        runner()
 except ConfigurationError as error:
     sys.exit(str(error))
 

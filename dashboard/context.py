@@ -15,13 +15,15 @@ from queues.options import get_options
 def dashboard(request: HttpRequest) -> dict[str, Any]:
     """Nothing here may do I/O or fail: error pages are drawn with it too."""
     grants = getattr(request, "grants", None)
+    has_redis = get_options().use_job_queue
     return {
         "grants": grants,
         "user_name": grants.actor.name if grants else "",
         "connection": _known_connection(request),
-        "connections": tuple(get_options().connections),
+        "connections": tuple(get_options().connections) if has_redis else (links.DEFAULT_CONNECTION,),
         "csp_nonce": getattr(request, "csp_nonce", ""),
-        "is_demo": getattr(settings, "DEMO", False),
+        "is_in_process": not has_redis,
+        "is_demo": getattr(settings, "DEMO", False) and has_redis,
         "is_embedded": getattr(settings, "IS_EMBEDDED", False),
     }
 

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 from django.conf import settings
 from django.urls import get_script_prefix
 
+from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import raw, text
 
 #: Where the dashboard lies below the site's root.
@@ -78,6 +79,6 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def _address(path: str, connection: str, query: dict[str, object]) -> str:
-    shown = {"connection": connection} if connection != DEFAULT_CONNECTION else {}
+    shown = {"connection": connection} if connection not in (DEFAULT_CONNECTION, LOCAL_CONNECTION) else {}
     asked = {key: value for key, value in (query | shown).items() if value is not None}
     return f"{site_root()}/{BASE}{path}" + (f"?{urlencode(asked)}" if asked else "")

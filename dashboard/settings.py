@@ -24,7 +24,9 @@ HTTPS = environment.flag(ENVIRON, "HTTPS", False)
 # --- Toril ---
 #: The embedded server's address, written by `bin/up`; used where no REDIS_* is set.
 REDIS_URL_FILE = VAR_DIR / "redis-url"
-IS_EMBEDDED = not options.redis_configured(ENVIRON) and REDIS_URL_FILE.exists()
+#: False: jobs run in the processes that add them, and there is no Redis.
+USE_JOB_QUEUE = environment.flag(ENVIRON, "USE_JOB_QUEUE", True)
+IS_EMBEDDED = USE_JOB_QUEUE and not options.redis_configured(ENVIRON) and REDIS_URL_FILE.exists()
 #: Sample queues and processors: never on a team's own Redis unless it is asked for (they would run its real jobs).
 DEMO = environment.flag(ENVIRON, "TORIL_DEMO", IS_EMBEDDED)
 #: Your queues: {"chat": {"concurrency": 5, "attempts": 3, "backoff": {"type": "exponential", "delay": 1000}}}.
@@ -42,7 +44,7 @@ TORIL = {
     # <QUEUE>_QUEUE_CONCURRENCY, <QUEUE>_RATE_LIMIT_PER_MINUTE and the like; also of queues that are not named here.
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
     "VARIABLES": options.queue_variables(ENVIRON),
-    "USE_JOB_QUEUE": environment.flag(ENVIRON, "USE_JOB_QUEUE", True),
+    "USE_JOB_QUEUE": USE_JOB_QUEUE,
 }
 
 # --- Django ---

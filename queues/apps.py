@@ -1,5 +1,7 @@
 """The Django app of models, workers and protocol. Its label is `toril`: `queues` would claim `/admin/queues/`."""
 
+from contextlib import suppress
+
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -15,6 +17,7 @@ class QueuesConfig(AppConfig):
 
         if _discover_tasks not in processors.other_discoveries:
             processors.other_discoveries.append(_discover_tasks)
+        _install_carrier()
 
 
 def _discover_tasks() -> None:
@@ -23,3 +26,16 @@ def _discover_tasks() -> None:
         from queues.tasks.discovery import discover
 
         discover()
+
+
+def _install_carrier() -> None:
+    from queues.errors import ConfigurationError
+    from queues.options import get_options
+
+    # A mistake in the settings is told by the system checks, all at once.
+    with suppress(ConfigurationError):
+        if not get_options().use_job_queue:
+            from queues.inprocess.carrier import InProcessCarrier
+            from queues.producer import install
+
+            install(InProcessCarrier())

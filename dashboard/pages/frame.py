@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from dashboard.context import connection_of
 from dashboard.errors import wants_fragment
-from dashboard.links import fragment_id
+from dashboard.links import DEFAULT_CONNECTION, fragment_id
 from dashboard.live.fragments import Status
 from dashboard.moments import now_ms
 from dashboard.request import Request
@@ -31,9 +31,11 @@ class SeeOther(HttpResponseRedirect):
 
 def known_connection(request: Request) -> str:
     """The connection that the address names. Raises NotFound where there is no such one."""
-    name = connection_of(request)
+    name, options = connection_of(request), get_options()
+    if not options.use_job_queue and name != DEFAULT_CONNECTION:
+        raise NotFound("There are no connections here: jobs run in this process, without Redis.")
     try:
-        get_options().connection(name)
+        options.connection(name)
     except ConfigurationError as error:
         raise NotFound(str(error)) from None
     return name

@@ -24,11 +24,10 @@ from dashboard.request import Request
 from queues.actions.actor import Actor
 from queues.actions.jobs import promote_job, remove_job, retry_job
 from queues.errors import InvalidInput, JobNotFound, NotFound, Refused, TorilError
-from queues.lookups.jobs import JobDetail, job_detail, job_payload
+from queues.lookups.jobs import JobDetail, job_detail, job_log, job_payload
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import Job, Queue
 from queues.options import get_options
-from queues.protocol import reads
 from queues.protocol.codec import raw
 
 MOST_LOG_LINES = 100_000
@@ -97,8 +96,8 @@ async def download(connection: str, queue: str, job_id: str, field: str) -> Http
 
 async def _log(connection: str, queue: str, job_id: str) -> bytes:
     """The whole log, or its end where it is longer than anybody reads."""
-    logs = await reads.job_logs(connection, queue, job_id, -MOST_LOG_LINES, MOST_LOG_LINES)
-    return b"".join(raw(line) + b"\n" for line in logs.lines)
+    lines = await job_log(connection, queue, job_id, MOST_LOG_LINES)
+    return b"".join(raw(line) + b"\n" for line in lines)
 
 
 async def act(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:

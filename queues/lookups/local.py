@@ -10,7 +10,8 @@ from django.db.models import Count, Min, QuerySet
 from queues.lookups import mirrored
 from queues.lookups.excerpt import LINE_SHOWN, SHOWN, excerpt
 from queues.models import Job, LogLine, Queue
-from queues.models.local import LOCAL, RUNNING_ORDER, jobs, queues
+from queues.models.local import RUNNING_ORDER, jobs, queues
+from queues.options.values import LOCAL_CONNECTION
 from queues.processors import registry
 from queues.protocol.reads.marks import JobMark
 from queues.states import State
@@ -30,7 +31,7 @@ _NOT_LISTED = ("data", "return_value", "stacktrace", "progress")
 @sync_to_async
 def all_queues(connection: str) -> tuple[Queue, ...]:
     """Every queue with its counts; two queries, whatever their number."""
-    rows = Job.objects.filter(connection=LOCAL, removed_at__isnull=True).order_by()
+    rows = Job.objects.filter(connection=LOCAL_CONNECTION, removed_at__isnull=True).order_by()
     counts = {(queue, state): n for queue, state, n in rows.values_list("queue", "state").annotate(n=Count("pk"))}
     waiting = rows.filter(state=State.WAITING.value, rank__isnull=False)
     oldest = dict(waiting.values_list("queue").annotate(Min("timestamp_ms")))
@@ -104,7 +105,7 @@ def _mark(job: Job | None) -> JobMark:
 
 
 def _newest(queue: str, job_id: str) -> QuerySet[Job]:
-    return Job.objects.filter(connection=LOCAL, queue=queue, job_id=job_id).order_by("-pk")
+    return Job.objects.filter(connection=LOCAL_CONNECTION, queue=queue, job_id=job_id).order_by("-pk")
 
 
 def _shown(connection: str, job: Job) -> Job:

@@ -24,8 +24,8 @@ class DatabaseUnavailable(TorilError):
 class DatabaseThread:
     """`call` runs a function where the database is spoken to, one at a time, in order. `close` may be called twice."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="mirror-database")
+    def __init__(self, name: str = "mirror-database") -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def call(self, function: Callable[..., T], *args: object) -> T:
         """Its value. Raises DatabaseUnavailable, or what the function raises.

@@ -6,11 +6,9 @@ from typing import Any
 
 from django.db import models
 
+from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import JobRecord, parse_json
 from queues.states import State
-
-#: The connection's name under which jobs are kept that run in process; no configured connection may have it.
-LOCAL = "in-process"
 
 
 class Job(models.Model):
@@ -70,7 +68,7 @@ class Job(models.Model):
             # Where no script of BullMQ's decides, the database does: two processes that add one id add one job.
             models.UniqueConstraint(
                 fields=("queue", "job_id"),
-                condition=models.Q(connection=LOCAL, removed_at__isnull=True),
+                condition=models.Q(connection=LOCAL_CONNECTION, removed_at__isnull=True),
                 name="toril_job_local_id",
             ),
         )

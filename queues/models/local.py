@@ -13,12 +13,11 @@ from collections.abc import Callable
 from django.db import models, transaction
 from django.db.models.functions import Cast
 
-from queues.models.job import LOCAL, Job
+from queues.models.job import Job
 from queues.models.queue import Queue
 from queues.options import get_options
+from queues.options.values import LOCAL_CONNECTION
 from queues.states import State
-
-__all__ = ["LOCAL", "bell", "first_rank", "is_in_process", "jobs", "next_rank", "queues", "ready_state"]
 
 #: Waiting and prioritized jobs in the order in which they run; a waiting job has no priority.
 RUNNING_ORDER = ("priority", "rank", "pk")
@@ -31,12 +30,12 @@ def is_in_process() -> bool:
 
 def jobs(queue: str, *states: State) -> models.QuerySet[Job]:
     """The queue's jobs that are not removed, in these states (none: in all)."""
-    found = Job.objects.filter(connection=LOCAL, queue=queue, removed_at__isnull=True).order_by()
+    found = Job.objects.filter(connection=LOCAL_CONNECTION, queue=queue, removed_at__isnull=True).order_by()
     return found.filter(state__in=[state.value for state in states]) if states else found
 
 
 def queues() -> models.QuerySet[Queue]:
-    return Queue.objects.filter(connection=LOCAL, removed_at__isnull=True).order_by("name")
+    return Queue.objects.filter(connection=LOCAL_CONNECTION, removed_at__isnull=True).order_by("name")
 
 
 def ready_state() -> models.Case:
@@ -70,10 +69,7 @@ def first_rank() -> int:
 
 
 class Bell:
-    """Rings when rows have changed and the change is committed: for whoever looks, and whoever runs jobs.
-
-    A hint: what other processes change rings nothing here.
-    """
+    """Rings when the change that is being made is committed. A hint: what other processes change rings nothing here."""
 
     def __init__(self) -> None:
         self._listeners: set[Callable[[], None]] = set()
@@ -93,4 +89,7 @@ class Bell:
             listener()
 
 
-bell = Bell()
+#: Some row has changed: for whoever looks.
+news = Bell()
+#: There may be a job to run: for whoever runs jobs.
+work = Bell()

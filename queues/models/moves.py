@@ -12,13 +12,15 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from queues.models import local
-from queues.models.job import LOCAL, Job
-from queues.models.local import bell
+from queues.models.job import Job
 from queues.models.logline import LogLine
 from queues.models.queue import Queue
+from queues.options.values import LOCAL_CONNECTION
 from queues.states import State
 
-#: A job that has not ended and does not run.
+#: SQLite takes no more values than this in one query, in its older versions.
+CLOSED_AT_ONCE = 500
+#: Everywhere but in a processor's hands.
 AT_REST = (State.WAITING, State.PRIORITIZED, State.DELAYED, State.COMPLETED, State.FAILED)
 
 
@@ -47,6 +49,33 @@ def remove(found: models.QuerySet[Job]) -> int:
     return _rung(closed)
 
 
+def change_priority(queue: str, job_id: str, priority: int, *, first: bool = False) -> int:
+    """For a job that waits, also its place among them; for any other what it will have."""
+    rank = local.first_rank() if first else local.next_rank()
+    with transaction.atomic():
+        found = local.jobs(queue).filter(job_id=job_id)
+        changed = found.update(priority=priority)
+        ready = found.filter(state__in=(State.WAITING.value, State.PRIORITIZED.value))
+        ready.update(state=(State.PRIORITIZED if priority else State.WAITING).value, rank=rank)
+    return _rung(changed)
+
+
+def change_delay(queue: str, job_id: str, delay_ms: int, due_ms: int) -> int:
+    """Only of a job that is delayed."""
+    return _rung(local.jobs(queue, State.DELAYED).filter(job_id=job_id).update(delay_ms=delay_ms, rank=due_ms))
+
+
+def clean(queue: str, state: State, before_ms: int, limit: int) -> list[str]:
+    """Remove jobs that ended, or were added, by then, oldest first, at most `limit` (0: all); their ids."""
+    since = "finished_on_ms" if state.is_finished else "timestamp_ms"
+    found = local.jobs(queue, state).exclude(state=State.ACTIVE.value).filter(**{f"{since}__lte": before_ms})
+    with transaction.atomic():
+        removed = dict(found.order_by(since, "pk").values_list("pk", "job_id")[: limit or None])
+        _close(list(removed))
+    _rung(len(removed))
+    return list(removed.values())
+
+
 def trim(queue: str, state: State, keep: Sequence[tuple[str, int]], now_ms: int) -> None:
     """BullMQ's retention: keep so many of the newest (`count`), none older than `age` seconds."""
     bounds = dict(keep)
@@ -59,16 +88,18 @@ def trim(queue: str, state: State, keep: Sequence[tuple[str, int]], now_ms: int)
 
 
 def _close(keys: Sequence[int]) -> int:
-    if not keys:
-        return 0
-    LogLine.objects.filter(job_id__in=keys).delete()
-    live = Job.objects.filter(pk__in=keys, removed_at__isnull=True).exclude(state=State.ACTIVE.value)
-    return live.update(removed_at=timezone.now(), rank=None, holder="")
+    closed = 0
+    for at in range(0, len(keys), CLOSED_AT_ONCE):
+        some = keys[at : at + CLOSED_AT_ONCE]
+        LogLine.objects.filter(job_id__in=some).delete()
+        live = Job.objects.filter(pk__in=some, removed_at__isnull=True).exclude(state=State.ACTIVE.value)
+        closed += live.update(removed_at=timezone.now(), rank=None, holder="")
+    return closed
 
 
 def set_paused(queue: str, is_paused: bool) -> bool:
     """Whether that changed anything."""
-    changed = Queue.objects.filter(connection=LOCAL, name=queue, is_paused=not is_paused)
+    changed = Queue.objects.filter(connection=LOCAL_CONNECTION, name=queue, is_paused=not is_paused)
     return bool(_rung(changed.update(is_paused=is_paused)))
 
 
@@ -78,11 +109,12 @@ def obliterate(queue: str) -> None:
         keys = local.jobs(queue).values_list("pk", flat=True)
         LogLine.objects.filter(job_id__in=keys).delete()
         local.jobs(queue).update(removed_at=timezone.now(), rank=None, holder="")
-        Queue.objects.filter(connection=LOCAL, name=queue).update(removed_at=timezone.now(), is_paused=False)
+        Queue.objects.filter(connection=LOCAL_CONNECTION, name=queue).update(removed_at=timezone.now(), is_paused=False)
     _rung(1)
 
 
 def _rung(count: int) -> int:
     if count:
-        bell.ring()
+        local.news.ring()
+        local.work.ring()
     return count

@@ -8,7 +8,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from queues.errors import ConfigurationError
-from queues.options.values import DEFAULT_PREFIX, DEFAULT_URL, Backoff, ConnectionOptions, Keep, Limiter, QueueOptions
+from queues.options.values import (
+    DEFAULT_PREFIX,
+    DEFAULT_URL,
+    LOCAL_CONNECTION,
+    Backoff,
+    ConnectionOptions,
+    Keep,
+    Limiter,
+    QueueOptions,
+)
 
 
 def mapping(where: str, value: Any, what: str = "a dict") -> Mapping[Any, Any]:
@@ -50,6 +59,8 @@ def connection(name: str, value: Any) -> ConnectionOptions:
     value = mapping(where, value, "a dict with URL and PREFIX")
     if not isinstance(name, str) or not name or len(name) > 64:
         raise ConfigurationError(f"{where}: a connection's name is a text of 1 to 64 characters.")
+    if name == LOCAL_CONNECTION:
+        raise ConfigurationError(f"{where}: this name is kept for jobs that run in process.")
     refuse_unknown(where, value, {"URL", "PREFIX"})
     url = checked_url(f"{where}['URL']", str(value.get("URL", DEFAULT_URL)))
     prefix = str(value.get("PREFIX", DEFAULT_PREFIX))

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 DEFAULT_URL = "redis://localhost:6379"
 DEFAULT_PREFIX = "bull"
+#: Under this name SQL keeps jobs that run in process; no configured connection may have it.
+LOCAL_CONNECTION = "in-process"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""What a run came to, decided as a worker decides it, and written to its row however long the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from queues.inprocess import endings, ledger
+from queues.inprocess.adding import stored
+from queues.inprocess.ledger import Run
+from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
+from queues.options import QueueOptions
+from queues.protocol.codec import to_json
+from queues.protocol.taken import keep_jobs
+from queues.worker import backoff, journal
+from queues.worker.execution import Execution
+from queues.worker.outcome import Completed, Delayed, Failed, Outcome, RateLimited, Unfinished, WaitsForChildren, stack
+
+log = logging.getLogger("queues.inprocess")
+
+AGAIN_S = 1.0
+Write = Callable[[], bool]
+Say = Callable[[], None]
+
+
+class Committer:
+    """The outcomes of one queue."""
+
+    def __init__(self, queue: str, options: QueueOptions, database: DatabaseThread) -> None:
+        self._queue, self._database = queue, database
+        self._keep_completed = keep_jobs(options.remove_on_complete)
+        self._keep_failed = keep_jobs(options.remove_on_fail)
+
+    async def commit(self, run: Run, execution: Execution, outcome: Outcome) -> None:
+        """Where the job is another's by now, the outcome is logged and dropped."""
+        execution.is_committing = True
+        write, say = await self._verdict(run, execution, outcome)
+        while True:
+            try:
+                is_ours = await self._database.call(write)
+            except DatabaseUnavailable as error:
+                log.warning("%s The outcome of %s %s waits.", error, self._queue, run.taken.id)
+                await asyncio.sleep(AGAIN_S)
+            else:
+                break
+        if is_ours:
+            say()
+        else:
+            journal.not_stored(self._queue, run.taken, "it was removed, or is another process's by now")
+
+    async def _verdict(self, run: Run, execution: Execution, outcome: Outcome) -> tuple[Write, Say]:
+        """What writes it, and what says so once it is written."""
+        if isinstance(outcome, Completed):
+            keep = run.taken.options.keep_completed or self._keep_completed
+            write = partial(ledger.complete, run, stored(outcome.value_json), keep)
+            return write, partial(self._completed, run, execution, outcome.value_json)
+        if isinstance(outcome, Failed):
+            return await self._failure(run, execution, outcome)
+        back = partial(journal.handed_back, self._queue, run.taken, execution.duration_ms)
+        if isinstance(outcome, Delayed):
+            return partial(ledger.put_back, run, outcome.delay_ms), back
+        # There are no children here: a job that waits for them runs again at once.
+        assert isinstance(outcome, Unfinished | RateLimited | WaitsForChildren)  # noqa: S101
+        return partial(ledger.put_back, run), back
+
+    async def _failure(self, run: Run, execution: Execution, outcome: Failed) -> tuple[Write, Say]:
+        taken, reason, delay_ms = run.taken, outcome.reason, None
+        made = taken.attempts_made + 1
+        if outcome.may_retry and made < taken.attempts:
+            try:
+                delay_ms = await self._delay_ms(execution, outcome, made)
+            except backoff.NoBackoff as error:
+                reason = f"{reason} (not tried again: {error})"
+        stacks = stored(to_json(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit)))
+        say = partial(self._failed, run, execution, reason, delay_ms)
+        if delay_ms is None:
+            keep = taken.options.keep_failed or self._keep_failed
+            return partial(ledger.fail, run, stored(reason), stacks, keep), say
+        return partial(ledger.retry, run, stored(reason), stacks, delay_ms), say
+
+    async def _delay_ms(self, execution: Execution, outcome: Failed, made: int) -> int | None:
+        own = getattr(execution.processor, "backoff", None)
+        custom = own if callable(own) else None
+        error = outcome.error or RuntimeError(outcome.reason)
+        return await backoff.next_delay_ms(execution.taken.options.backoff, made, error, execution.job, custom)
+
+    # --- once it is written
+
+    def _completed(self, run: Run, execution: Execution, value_json: str) -> None:
+        journal.completed(self._queue, run.taken, execution.duration_ms)
+        endings.tell(run.pk)
+
+    def _failed(self, run: Run, execution: Execution, reason: str, delay_ms: int | None) -> None:
+        journal.failed(self._queue, run.taken, execution.duration_ms, reason, delay_ms)
+        if delay_ms is None:
+            endings.tell(run.pk)

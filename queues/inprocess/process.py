@@ -1,0 +1,59 @@
+"""This process's runner: there is one, from the first job that is added (or the web's start) to the process's end."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+
+from queues import processors
+from queues.inprocess.runner import GRACE_S, Runner
+
+_lock = threading.Lock()
+_runner: Runner | None = None
+_is_at_exit = False
+
+
+def runner() -> Runner:
+    """The running one, started if it is not. Raises ConfigurationError for a `jobs.py` that cannot be imported."""
+    global _runner
+    with _lock:
+        if _runner is None:
+            processors.autodiscover()
+            _stop_at_exit()
+            started = Runner(processors.registry)
+            started.start()
+            _runner = started
+        return _runner
+
+
+def use(given: Runner | None) -> Runner | None:
+    """Put another in its place, for tests; the one that was there before."""
+    global _runner
+    with _lock:
+        before, _runner = _runner, given
+        return before
+
+
+def stop(grace_s: float = GRACE_S) -> None:
+    """Let running jobs end, give back the rest. Callable twice; the next add starts anew."""
+    if (running := use(None)) is not None:
+        running.stop(grace_s)
+
+
+def _stop_at_exit() -> None:
+    global _is_at_exit
+    if not _is_at_exit:
+        _is_at_exit = True
+        # Ordinary exit functions come when no thread pool takes work any more, and jobs that are to end need theirs.
+        register = getattr(threading, "_register_atexit", atexit.register)
+        register(stop)
+
+
+def _forget() -> None:
+    """A forked child has the parent's memory but none of its threads."""
+    global _runner, _is_at_exit, _lock
+    _runner, _is_at_exit, _lock = None, False, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
