@@ -13,7 +13,7 @@ from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import UNKNOWN, ChildrenPending, Fetched, JobRemoved, NoChildPending, TakenJob, keep_jobs
 from queues.protocol.wire import Wire
-from queues.worker import backoff, journal
+from queues.worker import backoff, journal, telling
 from queues.worker.execution import Execution
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage, Patience, will_pass
@@ -146,7 +146,7 @@ class Committer:
         if isinstance(ending, Completed):
             keep = taken.options.keep_completed or self._keep_completed
             command = commands.complete(taken, token, ending.value_json, keep, fetch_next=fetch_next)
-            return command, lambda: journal.completed(self._queue, taken, run.duration_ms)
+            return command, lambda: self._completed(run, ending.value_json)
         if isinstance(ending, _Failure):
             return self._failing(run, ending, fetch_next)
         if isinstance(ending, Unfinished):
@@ -172,14 +172,22 @@ class Committer:
             command = self._commands.delay(taken, token, reason, stacks, delay_ms, fetch_next=fetch_next)
         else:
             command = self._commands.retry(taken, token, reason, stacks)
-        return command, lambda: journal.failed(self._queue, taken, run.duration_ms, reason, delay_ms)
+        return command, lambda: self._failed(run, failure)
+
+    def _completed(self, run: Execution, value_json: str) -> None:
+        journal.completed(self._queue, run.taken, run.duration_ms)
+        telling.completed(run, self._queue, value_json)
+
+    def _failed(self, run: Execution, failure: _Failure) -> None:
+        journal.failed(self._queue, run.taken, run.duration_ms, failure.reason, failure.delay_ms)
+        telling.failed(run, self._queue, failure.reason, failure.trace, failure.delay_ms)
 
     async def _failure(self, run: Execution, failed: Failed) -> _Failure:
         """Decided once: a backoff may be random, or take its time."""
         taken, reason, delay_ms = run.taken, failed.reason, None
         if failed.may_retry and self._may_start_again(taken):
             error = failed.error or TorilError(reason)
-            custom = getattr(run.processor, "backoff", None)
+            custom = run.processor.backoff if run.processor is not None else None
             made = taken.attempts_made + 1
             try:
                 delay_ms = await backoff.next_delay_ms(taken.options.backoff, made, error, run.job, custom)

@@ -33,6 +33,25 @@ class Reporter(Protocol):
         ...
 
 
+class _Nobody:
+    """Hears reports of a job that is not run."""
+
+    async def log(self, text: str) -> None:
+        return None
+
+    async def progress(self, value_json: str) -> None:
+        return None
+
+    async def update_data(self, data_json: str) -> None:
+        return None
+
+    async def children(self) -> Mapping[str, Any]:
+        return {}
+
+
+NOBODY: Reporter = _Nobody()
+
+
 class JobFacts(Generic[D]):
     """`attempt` counts from 1 to `attempts`; `data` is the processor's own to change. `worker` is who runs it: what the
     job's `processedBy` says.

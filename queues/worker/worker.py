@@ -158,6 +158,7 @@ class Worker:
 
     async def stop(self, drain_timeout_s: float = 0.0) -> Stopped:
         """Stop, letting what runs finish for so long, then handing it back."""
+        is_first = self._is_started and not self._is_stopping
         self._is_stopping = True
         self.quiet()
         unfinished = 0
@@ -170,7 +171,7 @@ class Worker:
         stuck += await self._executors.stop(STUCK_S if unfinished else CANCEL_S)
         stuck += await self._close_database()
         await self._wire.close()
-        if self._is_started:
+        if is_first:
             worker_stopped.tell(Worker, worker=self, unfinished=unfinished, stuck=stuck)
         return Stopped(unfinished, stuck)
 
