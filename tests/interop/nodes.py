@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,6 +47,38 @@ class Node:
         return await asyncio.create_subprocess_exec(
             require_node(), str(INTEROP / script), env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**25
         )
+
+
+class Shell:
+    """One Node for many tests (`shell.mjs` says what it knows). `close()` ends it."""
+
+    def __init__(self, port: int) -> None:
+        self.process = subprocess.Popen(
+            [require_node(), str(INTEROP / "shell.mjs")],
+            env={**os.environ, "REDIS_PORT": str(port)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    async def call(self, prefix: str, verb: str, given: Any, queue: str = "chat") -> Any:
+        asked = json.dumps({"prefix": prefix, "queue": queue, "verb": verb, "given": given})
+        answered = json.loads(await asyncio.to_thread(self._exchange, asked.encode() + b"\n"))
+        assert "error" not in answered, answered["error"]
+        return answered["answer"]
+
+    def _exchange(self, line: bytes) -> bytes:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
 
 
 async def _listen(lines: asyncio.StreamReader, said: list[Any]) -> None:
