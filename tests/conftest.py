@@ -24,6 +24,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             require()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests measured, said by `record_property("figures", …)`."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for report in reports
+        for name, value in getattr(report, "user_properties", [])
+        if name == "figures" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        terminalreporter.write("\n".join(lines) + "\n")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -31,10 +45,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A real server on a port of its own that a test may stop and start again."""
+    """A real server on a port of its own that a test may stop and start again. What it is told last holds."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder, self.port, self.arguments = folder, free_port(), arguments
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -66,6 +80,7 @@ class RedisServer:
                 "no",
                 "--unixsocket",
                 str(self.socket_path),
+                *self.arguments,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -84,6 +99,13 @@ class RedisServer:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def kill(self) -> None:
+        """As a machine that loses its power, but for what the kernel still writes."""
+        if self.process is not None:
+            self.process.kill()
             self.process.wait(10)
             self.process = None
 
