@@ -97,7 +97,11 @@ def django_logging(level: str, form: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": LineFormatter, "form": form}},
+        # "line" as asked here; the others for a command that is asked otherwise.
+        "formatters": {
+            name: {"()": LineFormatter, "form": drawn}
+            for name, drawn in (("line", form), ("text", "text"), ("json", "json"))
+        },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Django gives these handlers of their own (mail, a second console); the root's is enough.

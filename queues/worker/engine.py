@@ -204,6 +204,10 @@ class Engine:
             self._was_called = True
             self._limit.forget()
 
+    def look(self) -> None:
+        """Fetch now, marker or not."""
+        self._heard(0.0)
+
     def _heard(self, due_ms: float) -> None:
         """The marker: work at once, or a delayed job's time."""
         if self.is_quiet or self.free <= 0:

@@ -1,4 +1,4 @@
-"""A worker as a process of its own: its loop, its signals, its ready line, and what its exit code says."""
+"""A worker as a process of its own: its loop, its ready line, what it serves until, and what its exit code says."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import IntEnum
-from types import FrameType
+from pathlib import Path
 from typing import Any
 
 from queues.options import get_options
 from queues.protocol.connections import close_wires
+from queues.worker import probes
 from queues.worker.engine import QueuePlan
+from queues.worker.health import Health
+from queues.worker.interrupts import Interrupts
 from queues.worker.journal import line
-from queues.worker.worker import Stopped, Worker
+from queues.worker.limits import Quota, until_drained, until_grown
+from queues.worker.link import DONE, READY, RECYCLING, STARTED, Link
+from queues.worker.probes import HealthFile, Report, Verdict
+from queues.worker.worker import Stopped, Worker, default_name
 
 log = logging.getLogger("queues.worker")
 
@@ -26,6 +35,7 @@ DRAIN_TIMEOUT_S = 25.0
 #: How long a stopped process may take to leave, before it is made to: a stuck processor must not keep it.
 LEAVE_S = 5.0
 LEAVE_AT_ONCE_S = 1.0
+LOOK_EVERY_S = 0.05
 
 
 class Exit(IntEnum):
@@ -36,16 +46,33 @@ class Exit(IntEnum):
     HANDED_BACK = 3
 
 
-def serve(
-    plans: Sequence[QueuePlan], *, connection: str = "default", name: str = "", drain_timeout_s: float = DRAIN_TIMEOUT_S
-) -> tuple[Exit, Stopped]:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a process serves. `max_jobs` and `max_rss_mib` end it, drained, when they are reached."""
+
+    connection: str = "default"
+    name: str = ""
+    drain_timeout_s: float = DRAIN_TIMEOUT_S
+    is_burst: bool = False
+    max_jobs: int | None = None
+    max_rss_mib: int | None = None
+    health_port: tuple[str, int] | None = None
+    health_file: Path | None = None
+    link: Link | None = None
+
+
+def serve(plans: Sequence[QueuePlan], manner: Manner | None = None) -> tuple[Exit, Stopped]:
     """Run a worker until SIGTERM or SIGINT; a second signal ends it without draining, a third at once.
 
-    Raises ConfigurationError for a connection that cannot be. Call it in the main thread; leave by `leave`.
+    Raises ConfigurationError for a connection that cannot be. Call it in the main thread; leave by `leave`. Without
+    plans it waits for the signal, and says so.
     """
-    get_options().connection(connection)
+    manner = manner or Manner()
+    get_options().connection(manner.connection)
+    listening = None if manner.health_port is None else probes.listen(manner.health_port)
     runner = asyncio.Runner(loop_factory=_loop_factory())
-    code, stopped = runner.run(_serve(plans, connection, name, drain_timeout_s))
+    serving = _Serving(plans, manner, listening)
+    code, stopped = runner.run(serving.run() if plans else serving.wait())
     if not stopped.stuck:
         # Closing would wait for processors that do not end.
         runner.close()
@@ -56,41 +83,134 @@ def leave(code: Exit, stopped: Stopped) -> None:
     """End the process with this code, soon, whatever its threads do."""
     if stopped.stuck:
         _end(code)
-    _end_in(LEAVE_AT_ONCE_S if stopped.unfinished else LEAVE_S, code)
+    timer = threading.Timer(LEAVE_AT_ONCE_S if stopped.unfinished else LEAVE_S, _end, [code])
+    timer.daemon = True
+    timer.start()
     sys.exit(code)
 
 
-async def _serve(
-    plans: Sequence[QueuePlan], connection: str, name: str, drain_timeout_s: float
-) -> tuple[Exit, Stopped]:
-    worker, stop = Worker(plans, connection=connection, name=name), asyncio.Event()
-    with _Signals(worker, stop):
-        worker.start()
-        announcing = asyncio.create_task(_announce(worker))
-        stopping = asyncio.create_task(stop.wait())
-        ends: set[asyncio.Future[Any]] = {stopping, worker.died}
+class _Serving:
+    def __init__(self, plans: Sequence[QueuePlan], manner: Manner, listening: socket.socket | None) -> None:
+        self._plans, self._manner, self._listening = plans, manner, listening
+        self._file = HealthFile(manner.health_file) if manner.health_file is not None else None
+        listeners = [self._file and self._file.write, manner.link and manner.link.beat]
+        self._listeners = [listener for listener in listeners if listener]
+
+    async def run(self) -> tuple[Exit, Stopped]:
+        manner, worker = self._manner, Worker(self._plans, connection=self._manner.connection, name=self._manner.name)
+        self._worker, self._health = worker, Health(worker)
+        for name, duty in self._probing(self._health.report):
+            worker.aside.add(name, duty)
+        self._interrupts = Interrupts(worker, self._health, manner.drain_timeout_s, _end, unfinished=Exit.HANDED_BACK)
+        with ExitStack() as stack:
+            stack.enter_context(self._interrupts)
+            if manner.link is not None:
+                self._interrupts.is_supervised = True
+                manner.link.obey(self._interrupts.order)
+            worker.start()
+            self._enter(STARTED)
+            await self._until_end(stack)
+            stopped = await worker.stop(self._interrupts.drain_timeout_s)
+            await close_wires()
+        if self._file is not None:
+            self._file.remove()
+        code = Exit.DIED if worker.died.done() else Exit.HANDED_BACK if stopped.unfinished else Exit.DRAINED
+        log.info("worker %s stopped (exit code %d)", worker.name, code)
+        return code, stopped
+
+    async def wait(self) -> tuple[Exit, Stopped]:
+        """There is nothing to run. A manager of processes would take an end for a crash, and end the web with it."""
+        name = self._manner.name or default_name()
+        why = "There is no processor: write functions with @processor(…) in jobs.py of an installed app."
+        log.warning("worker %s waits to be stopped. %s", name, why)
+        facts = {"name": name, "pid": os.getpid(), "running": 0, "finished": 0}
+        report = Report(Verdict(True), Verdict(False, (why,)), facts)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        duties = [asyncio.create_task(duty(), name=name) for name, duty in self._probing(lambda: report)]
+        self._enter(READY)
+        await stop.wait()
+        for duty in duties:
+            duty.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
+        if self._file is not None:
+            self._file.remove()
+        return Exit.DRAINED, Stopped(0, 0)
+
+    def _probing(self, report: Callable[[], Report]) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        duties: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        if (listening := self._listening) is not None:
+            duties.append(("health port", lambda: probes.answer(listening, report)))
+        if self._listeners:
+            duties.append(("beat", lambda: probes.tell(report, self._listeners)))
+        return duties
+
+    def _enter(self, phase: str) -> None:
+        if self._manner.link is not None:
+            self._manner.link.enter(phase)
+
+    # --- until when
+
+    async def _until_end(self, stack: ExitStack) -> None:
+        """Until a signal, a death, or the end of what it was started for; says which."""
+        worker = self._worker
+        announcing = asyncio.create_task(self._announce())
+        stopping = asyncio.create_task(self._interrupts.stop.wait())
+        done = asyncio.create_task(self._until_done(stack))
+        ends: set[asyncio.Future[Any]] = {stopping, worker.died, done}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        announcing.cancel()
-        stopping.cancel()
+        for task in (announcing, stopping, done):
+            task.cancel()
+        await asyncio.gather(announcing, stopping, done, return_exceptions=True)
+        self._health.ending = "it stops"
         if worker.died.done():
             log.error("worker %s stops: %s", worker.name, worker.died.result())
-        else:
-            log.info("worker %s stops: no new jobs, %d to finish in %g s", worker.name, worker.running, drain_timeout_s)
-        stopped = await worker.stop(drain_timeout_s)
-        await close_wires()
-    code = Exit.DIED if worker.died.done() else Exit.HANDED_BACK if stopped.unfinished else Exit.DRAINED
-    log.info("worker %s stopped (exit code %d)", worker.name, code)
-    return code, stopped
+        elif stopping.done() and not stopping.cancelled():
+            drain_s = self._interrupts.drain_timeout_s
+            log.info("worker %s stops: no new jobs, %d to finish in %g s", worker.name, worker.running, drain_s)
 
+    async def _until_done(self, stack: ExitStack) -> None:
+        worker, manner = self._worker, self._manner
+        waits = [self._ordered()]
+        if manner.is_burst:
+            waits.append(until_drained(worker))
+        if manner.max_jobs is not None:
+            waits.append(stack.enter_context(Quota(worker, manner.max_jobs)).until_used())
+        if manner.max_rss_mib is not None:
+            waits.append(until_grown(manner.max_rss_mib))
+        tasks = [asyncio.create_task(wait) for wait in waits]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        is_burst_over = manner.is_burst and tasks[1] in done
+        await self._rest(done.pop().result(), DONE if is_burst_over else RECYCLING)
 
-async def _announce(worker: Worker) -> None:
-    await worker.connected()
-    log.info(
-        "worker %s is ready on %s: %s",
-        worker.name,
-        get_options().connection(worker.connection).safe_url,
-        "; ".join(map(_describe, worker.plans)),
-    )
+    async def _ordered(self) -> str:
+        await self._interrupts.recycle.wait()
+        return "its supervisor replaces it"
+
+    async def _rest(self, why: str, phase: str) -> None:
+        """End without haste: what runs is finished, however long it takes."""
+        worker = self._worker
+        self._health.ending = f"it ends: {why}"
+        worker.quiet()
+        self._enter(phase)
+        log.info("worker %s ends: %s; %d jobs to finish", worker.name, why, worker.running)
+        while worker.running:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _announce(self) -> None:
+        await self._worker.connected()
+        log.info(
+            "worker %s is ready on %s: %s",
+            self._worker.name,
+            get_options().connection(self._worker.connection).safe_url,
+            "; ".join(map(_describe, self._worker.plans)),
+        )
+        self._enter(READY)
 
 
 def _describe(plan: QueuePlan) -> str:
@@ -98,46 +218,6 @@ def _describe(plan: QueuePlan) -> str:
     limiter = plan.options.limiter
     limit = f", {limiter.max} per {limiter.duration_ms / 1000:g} s" if limiter else ""
     return f"{line(plan.name)} ({plan.options.concurrency} at once{limit}): {', '.join(known)}"
-
-
-class _Signals:
-    """SIGTERM and SIGINT while it is entered. Python's own handlers, not the loop's: a processor that blocks the loop
-    must not make the process deaf to a second signal.
-    """
-
-    def __init__(self, worker: Worker, stop: asyncio.Event) -> None:
-        self._worker, self._stop = worker, stop
-        self._loop = asyncio.get_running_loop()
-        self._count = 0
-        self._before: dict[int, Any] = {}
-        self._backstop: threading.Timer | None = None
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._came)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if self._backstop is not None:
-            self._backstop.cancel()
-
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count == 1:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        elif self._count == 2:
-            self._loop.call_soon_threadsafe(self._worker.hurry)
-            self._backstop = _end_in(LEAVE_AT_ONCE_S * 1.5, Exit.HANDED_BACK)
-        else:
-            os._exit(Exit.HANDED_BACK)
-
-
-def _end_in(seconds: float, code: int) -> threading.Timer:
-    timer = threading.Timer(seconds, _end, [code])
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 def _end(code: int) -> None:

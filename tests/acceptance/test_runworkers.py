@@ -2,109 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from queues import queue
-from queues.protocol.blocking import close_blocking
+from tests.acceptance.workers import add
 from tests.eventually import eventually_sync
-from tests.working import Sight
 
-ROOT = Path(__file__).resolve().parents[2]
-BUSY_S = 6
 pytestmark = pytest.mark.acceptance
-
-
-class Process:
-    """One `runworkers`; what it says goes to a file."""
-
-    def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
-        self.log = log
-        with log.open("w") as lines:
-            self.popen = subprocess.Popen(
-                [*before, sys.executable, "manage.py", "runworkers", *arguments],
-                cwd=ROOT,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=lines,
-                stderr=subprocess.STDOUT,
-            )
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def ready(self) -> Process:
-        eventually_sync(lambda: "is ready" in self.said() or self.popen.poll() is not None, 40, "the worker is ready")
-        assert self.popen.poll() is None, self.said()
-        return self
-
-    def exit_code(self, timeout_s: float) -> int:
-        """The seconds are for an idle machine; a busy one gets more."""
-        return self.popen.wait(timeout_s + BUSY_S)
-
-
-class Ledger:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def entries(self, what: str) -> list[tuple[str, float]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [(job_id, float(at)) for job_id, _, did, at in (line.split() for line in lines) if did == what]
-
-    def count(self, what: str) -> Counter[str]:
-        return Counter(job_id for job_id, _ in self.entries(what))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger")
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix, "work")
-
-
-@pytest.fixture
-def start(connection, redis_server, prefix, tmp_path, ledger) -> Iterator[Callable[..., Process]]:
-    """Start a worker process; whatever is left of them is killed when the test ends."""
-    started: list[Process] = []
-
-    def run(*arguments: str, before: list[str] | None = None, **environ: str) -> Process:
-        base = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "TORIL_"))}
-        base |= {
-            "DJANGO_SETTINGS_MODULE": "tests.acceptance.worker_settings",
-            "SECRET_KEY": "tests-only",
-            "REDIS_URL": redis_server.url,
-            "QUEUE_PREFIX": prefix,
-            "LEDGER": str(ledger.path),
-            "EXTRA_APPS": "tests.acceptance.workapp",
-        }
-        process = Process(base | environ, list(arguments), tmp_path / f"log{len(started)}", before or [])
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            process.popen.kill()
-        process.popen.wait(5)
-    close_blocking()
-
-
-def add(name: str, seconds: float, count: int = 1) -> list[str]:
-    return [queue("work").sync.add(name, {"s": seconds}).id for _ in range(count)]
 
 
 def test_it_says_what_it_is_ready_for_and_what_it_runs(start, sight, ledger):
@@ -194,7 +107,8 @@ def test_it_waits_for_a_redis_that_is_not_there_yet(start, own_redis):
 @pytest.mark.parametrize(
     ("arguments", "environ", "sentence"),
     [
-        ([], {"EXTRA_APPS": ""}, "There is no processor"),
+        (["--burst"], {"EXTRA_APPS": ""}, "There is no processor"),
+        (["--exclude", "*"], {}, "Nothing is left to run: --exclude names each of other, work."),
         (["--queues", "work,nope"], {}, "Queue “nope” has no processor; these have: other, work."),
         ([], {"EXTRA_APPS": "tests.acceptance.brokenapp"}, "tests.acceptance.brokenapp.jobs cannot be imported"),
         ([], {"USE_JOB_QUEUE": "false"}, "USE_JOB_QUEUE is false"),

@@ -1,4 +1,4 @@
-"""docs/processors.md says what the code does: options, fields, flags and exit codes by name, examples that compile."""
+"""docs/processors.md says what the code does: options and fields by name, examples that compile."""
 
 import ast
 import inspect
@@ -6,11 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from django.core.management import load_command_class
-from django.core.management.base import BaseCommand
 
 from queues.worker.job import Job, JobFacts
-from queues.worker.process import DRAIN_TIMEOUT_S, Exit
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "processors.md").read_text()
 
@@ -44,21 +41,6 @@ def test_the_jobs_fields_are_those_it_has() -> None:
     }
     public = {name for name in assigned | set(vars(Job)) if not name.startswith("_")}
     assert documented == public
-
-
-def test_the_flags_of_runworkers_are_all_there_with_the_right_default() -> None:
-    parser = load_command_class("queues", "runworkers").create_parser("manage.py", "runworkers")
-    theirs = BaseCommand().create_parser("manage.py", "any")
-    of_django = {flag for action in theirs._actions for flag in action.option_strings}
-    flags = {flag for action in parser._actions for flag in action.option_strings} - of_django
-    documented = {name.split()[0] for name in first_cells(section("Running workers"))}
-    assert documented == flags
-    assert f"({DRAIN_TIMEOUT_S:g})" in section("Running workers")
-
-
-def test_the_exit_codes_are_those_of_the_process() -> None:
-    documented = re.findall(r"^\| (\d) \|", section("Running workers"), re.MULTILINE)
-    assert sorted(map(int, documented)) == sorted(Exit)
 
 
 @pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))

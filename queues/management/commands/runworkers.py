@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import sys
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from queues import processors
 from queues.errors import ConfigurationError
 from queues.options import get_options
-from queues.worker.plans import make_plans
-from queues.worker.process import DRAIN_TIMEOUT_S, Exit, leave, serve
+from queues.worker import logs, probes, reload
+from queues.worker.engine import QueuePlan
+from queues.worker.link import Link
+from queues.worker.plans import NoProcessor, make_plans
+from queues.worker.process import DRAIN_TIMEOUT_S, Exit, Manner, leave, serve
+from queues.worker.supervision.fleet import Fleet
 from queues.worker.worker import Stopped
 
+FROZEN_AFTER_S = 30.0
 EPILOG = """\
 SIGTERM or SIGINT: no new jobs, running ones finish; after --drain-timeout the rest goes back to the head of its queue.
-A second signal hands back at once, a third ends the process.
+A second signal hands back at once, a third ends the process. SIGTSTP: no new jobs; SIGCONT takes that back. With
+--processes or --reload, SIGHUP replaces all processes, one after the other.
 
 exit codes: 0 every running job was finished, 3 some were handed back unfinished, 1 the worker could not start or go on.
 """
@@ -41,6 +49,13 @@ def seconds(text: str) -> float:
     return number
 
 
+def place(text: str) -> tuple[str, int]:
+    try:
+        return probes.place(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a port, or host:port") from None
+
+
 class Command(BaseCommand):
     help = "Run jobs: every function decorated with @processor in the jobs.py of an installed app."
 
@@ -49,31 +64,137 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("--queues", type=names, default=[], help="only these, by comma (all that have a processor)")
-        parser.add_argument("--concurrency", type=at_least_one, help="jobs at once, for each queue (its setting)")
-        parser.add_argument(
-            "--drain-timeout",
-            type=seconds,
-            default=DRAIN_TIMEOUT_S,
-            metavar="SECONDS",
-            help="how long running jobs may take to finish when the worker is stopped (%(default)g)",
-        )
-        parser.add_argument("--name", default="", help="what processedBy says of its jobs (host name and process id)")
+        _add_what(parser)
+        _add_until(parser)
+        _add_fleet(parser)
+        _add_signs(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not logging.getLogger("queues.worker").hasHandlers():
-            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        link = Link(options["supervised"]) if options["supervised"] is not None else None
+        logs.configure(options["log_format"])
+        is_own_process = bool(getattr(self, "_called_from_command_line", False))
         try:
-            code, stopped = self.serve(options)
+            if not get_options().use_job_queue:
+                raise CommandError(
+                    "USE_JOB_QUEUE is false: jobs run in the process that adds them, so workers have none."
+                )
+            if link is None and (folders := self._supervision(options, is_own_process)) is not None:
+                _fleet(options, folders).become()
+            code, stopped = self.serve(options, link)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
-        if getattr(self, "_called_from_command_line", False):
+        if is_own_process:
             leave(code, stopped)
 
-    def serve(self, options: dict[str, Any]) -> tuple[Exit, Stopped]:
-        configured = get_options()
-        if not configured.use_job_queue:
-            raise CommandError("USE_JOB_QUEUE is false: jobs run in the process that adds them, so workers have none.")
+    def serve(self, options: dict[str, Any], link: Link | None = None) -> tuple[Exit, Stopped]:
         processors.autodiscover()
-        plans = make_plans(processors.registry, configured, options["queues"], options["concurrency"])
-        return serve(plans, name=options["name"], drain_timeout_s=options["drain_timeout"])
+        return serve(_plans(options), _manner(options, link))
+
+    def _supervision(self, options: dict[str, Any], is_own_process: bool) -> list[str] | None:
+        """None: this process works itself. Else it is to be a supervisor, and these folders make its code."""
+        wants_reload = options["reload"]
+        if wants_reload and options["burst"]:
+            raise CommandError("--burst ends when all is done, and --reload never: give one of them.")
+        if wants_reload is None:
+            wants_reload = settings.DEBUG and is_own_process and not options["burst"]
+        if options["processes"] is None and not wants_reload:
+            return None
+        if not is_own_process:
+            raise CommandError("--processes and --reload start the command line again, and there is none.")
+        return reload.project_folders() if wants_reload else []
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--queues", type=names, default=[], help="only these, by comma, * for any text (all that have a processor)"
+    )
+    parser.add_argument("--exclude", type=names, default=[], help="not these; likewise")
+    parser.add_argument("--concurrency", type=at_least_one, help="jobs at once, for each queue (its setting)")
+    parser.add_argument("--name", default="", help="what processedBy says of its jobs (host name and process id)")
+
+
+def _add_until(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--drain-timeout",
+        type=seconds,
+        default=DRAIN_TIMEOUT_S,
+        metavar="SECONDS",
+        help="how long running jobs may take to finish when the worker is stopped (%(default)g)",
+    )
+    parser.add_argument("--burst", action="store_true", help="end when nothing is left that can run now")
+    parser.add_argument("--max-jobs", type=at_least_one, metavar="N", help="end, or be replaced, after so many jobs")
+    parser.add_argument(
+        "--max-rss", type=at_least_one, metavar="MIB", help="end, or be replaced, once grown beyond; no job is cut off"
+    )
+
+
+def _add_fleet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes", type=at_least_one, metavar="N", help="so many worker processes, and a supervisor over them"
+    )
+    parser.add_argument(
+        "--frozen-after",
+        type=seconds,
+        default=FROZEN_AFTER_S,
+        metavar="SECONDS",
+        help="replace a process that gives no sign for so long (%(default)g)",
+    )
+    parser.add_argument(
+        "--reload",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="start anew when a file of the code changes (where DEBUG is true)",
+    )
+    parser.add_argument("--supervised", type=int, help=argparse.SUPPRESS)
+
+
+def _add_signs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log-format", choices=logs.FORMATS, help="log lines for people or programs (the settings')")
+    parser.add_argument(
+        "--health-port", type=place, metavar="[HOST:]PORT", help="answer /livez and /readyz there (host 127.0.0.1)"
+    )
+    parser.add_argument("--health-file", type=Path, metavar="PATH", help="keep a file there while the worker lives")
+
+
+def _plans(options: dict[str, Any]) -> list[QueuePlan]:
+    try:
+        return make_plans(
+            processors.registry, get_options(), options["queues"], options["concurrency"], options["exclude"]
+        )
+    except NoProcessor:
+        if options["queues"] or options["burst"]:
+            raise
+        return []
+
+
+def _manner(options: dict[str, Any], link: Link | None) -> Manner:
+    """A supervisor weighs its children and answers for them."""
+    is_alone = link is None
+    return Manner(
+        name=options["name"],
+        drain_timeout_s=options["drain_timeout"],
+        is_burst=options["burst"],
+        max_jobs=options["max_jobs"],
+        max_rss_mib=options["max_rss"] if is_alone else None,
+        health_port=options["health_port"] if is_alone else None,
+        health_file=options["health_file"] if is_alone else None,
+        link=link,
+    )
+
+
+def _fleet(options: dict[str, Any], folders: list[str]) -> Fleet:
+    return Fleet(
+        command=[sys.executable, *sys.orig_argv[1:]],
+        processes=options["processes"] or 1,
+        drain_timeout_s=options["drain_timeout"],
+        frozen_after_s=options["frozen_after"],
+        name=options["name"],
+        max_rss_mib=options["max_rss"],
+        max_jobs=options["max_jobs"],
+        is_burst=options["burst"],
+        watch=folders,
+        health_port=options["health_port"],
+        health_file=str(options["health_file"]) if options["health_file"] else None,
+        log_level=logs.level(),
+        is_json=logs.is_json(),
+    )

@@ -1,0 +1,1 @@
+"""The process over the worker processes. Nothing here imports Django: it stays small."""
