@@ -15,6 +15,9 @@ _MARKED = re.compile(f"{MARK}({MARK}|[0-9a-f]{{2}})")
 _ODD = re.compile("[\x00\ufffd\udc80-\udcff]")
 #: Larger numbers are not exact in JavaScript and may not fit SQL's bigint.
 LARGEST = 2**53
+_SAFE_DIGITS = 15
+# Made once: `json.dumps` with options makes another for each value.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 
 def text(value: bytes) -> str:
@@ -52,11 +55,16 @@ def _unmark(piece: str | int) -> bytes:
 
 def to_json(value: Any) -> str:
     """JSON as Node writes it: compact, no NaN. Raises ValueError or TypeError for what JSON cannot say."""
-    return (
-        json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-        .encode("utf-8", "backslashreplace")
-        .decode("utf-8")
-    )
+    if value is None:
+        return "null"
+    written = _encode(value)
+    # Half a surrogate pair, as Node's JSON may hold it, is written as its escape.
+    return written if written.isascii() else written.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def from_json(stored: bytes) -> Any:
+    """The value. Raises ValueError or RecursionError for what is not JSON."""
+    return json.loads(stored.decode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,8 @@ def _is_bad_json(name: str, values: Mapping[str, Any], cut: frozenset[str]) -> b
 
 def integer(name: str, value: bytes) -> tuple[int, str | None]:
     """A whole number from a hash field, or 0 and the sentence that says what is wrong with it."""
+    if len(value) <= _SAFE_DIGITS and value.isdigit():
+        return int(value), None
     try:
         number = int(value) if len(value) < 20 else int(float(value))
     except (ValueError, OverflowError):

@@ -225,4 +225,4 @@ def _whole(value: Any) -> int | None:
 
 def _number(fields: Mapping[bytes, bytes], name: bytes) -> int:
     value = fields.get(name)
-    return 0 if value is None else codec.integer("", value)[0]
+    return codec.integer("", value)[0] if value else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import json
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, Generic, Protocol, TypeVar
@@ -236,6 +235,6 @@ def _stopped() -> TorilError:
 def read_json(raw: bytes) -> Any:
     """A job's data as it is where no model is declared. Raises ValueError with a sentence."""
     try:
-        return json.loads(raw)
+        return codec.from_json(raw)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"The job's data in Redis is not JSON: {error}.") from None
