@@ -46,5 +46,5 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 
 def _plan(name: str, registry: Registry, options: Options, concurrency: int | None) -> QueuePlan:
-    own = options.queue(name)
+    own = options.queue(name, registry.declared(name))
     return QueuePlan(name, registry.of(name), own if concurrency is None else replace(own, concurrency=concurrency))
