@@ -13,8 +13,10 @@ from weakref import WeakKeyDictionary
 
 from dashboard.live import guard
 from dashboard.live.codes import Close
+from dashboard.live.local import LocalWatcher
 from dashboard.live.viewer import Viewer
 from dashboard.live.watcher import Watcher
+from queues.models.local import is_in_process
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Registry:
         self._start()
         connection = viewer.place.connection
         if connection not in self._watchers:
-            self._watchers[connection] = Watcher(connection)
+            self._watchers[connection] = LocalWatcher(connection) if is_in_process() else Watcher(connection)
         await self._watchers[connection].join(viewer)
 
     def leave(self, viewer: Viewer) -> None:

@@ -10,7 +10,7 @@ import contextvars
 import logging
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from dashboard.live import fragments
@@ -119,7 +119,7 @@ class Watcher:
     async def _compare(self, viewer: Viewer, topic: Topic) -> None:
         """A page that was drawn before its job moved fetches it again."""
         if topic not in self._marks:
-            [self._marks[topic]] = await job_marks(self.connection, [(topic.queue, topic.job, None)])
+            [self._marks[topic]] = await self._read_marks([topic])
         is_fresh = time.time() - viewer.place.since < FRESH_S
         if not is_fresh or viewer.place.seen != seen(self._marks[topic]):
             viewer.offer(fragments.frames([fragments.of_job(self.connection, topic)]))
@@ -213,7 +213,7 @@ class Watcher:
         """Everything anew, and the queues that came or went."""
         began = time.monotonic()
         # The counts may be those that a page has just read: what happened since then is news again.
-        position = await events.server_now(connections.wire(self.connection), RECENT_MS)
+        position = await self._position()
         snapshot = await snapshots.snapshot(self.connection)
         _check(snapshot)
         took_s = time.monotonic() - began
@@ -229,7 +229,13 @@ class Watcher:
             self.board.tell(NAMES, fragments.of_names(sorted(names - before), sorted(before - names)))
         self._say_live()
 
+    async def _position(self) -> str:
+        return await events.server_now(connections.wire(self.connection), RECENT_MS)
+
     # --- jobs that somebody looks at
+
+    async def _read_marks(self, topics: Sequence[Topic]) -> list[JobMark]:
+        return await job_marks(self.connection, [(t.queue, t.job, self._marks.get(t)) for t in topics])
 
     async def _look_at_jobs(self, changed: Collection[str], *, all_of_them: bool) -> None:
         watched = {topic for topic in self.board.topics if topic.kind == "job"}
@@ -238,7 +244,7 @@ class Watcher:
                 del kept[topic]
         self._owed &= watched
         asked = [t for t in watched if all_of_them or t.queue in changed or t in self._owed]
-        marks = await job_marks(self.connection, [(t.queue, t.job, self._marks.get(t)) for t in asked])
+        marks = await self._read_marks(asked)
         for topic, mark in zip(asked, marks, strict=True):
             self._judge(topic, mark)
 

@@ -65,6 +65,9 @@ def _deserted(queue: Queue) -> Trouble | None:
     ready = queue.waiting + queue.prioritized
     if queue.workers != 0 or queue.is_paused or not (ready or queue.active):
         return None
+    if queue.is_local:
+        why = f"{jobs(ready)} waiting and no processor here that takes them: write one in jobs.py of an installed app."
+        return Trouble("slow", "no processor", why) if ready else None
     if not ready:
         return Trouble("slow", "no workers", f"{jobs(queue.active)} started, but no worker is connected to finish.")
     return Trouble("slow", "no workers", f"{jobs(ready)} waiting and no worker connected: nothing runs until one is.")

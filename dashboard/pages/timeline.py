@@ -93,6 +93,7 @@ def _last_attempt(job: Job, now_ms: int) -> list[Moment]:
 
 
 def _now(job: Job) -> list[Moment]:
+    waits = "Waiting to be run" if job.is_local else "Waiting for a worker"
     ends = {
         State.COMPLETED: lambda: Moment("Completed", job.finished_on_ms, "", "completed"),
         State.FAILED: lambda: Moment("Failed for good", job.finished_on_ms, "", "failed"),
@@ -102,11 +103,13 @@ def _now(job: Job) -> list[Moment]:
             "backing off" if job.attempts_made else "",
             "delayed",
         ),
-        State.WAITING: lambda: Moment("Waiting for a worker", None, "", "waiting"),
-        State.PRIORITIZED: lambda: Moment("Waiting for a worker", None, f"priority {job.priority:,}", "prioritized"),
+        State.WAITING: lambda: Moment(waits, None, "", "waiting"),
+        State.PRIORITIZED: lambda: Moment(waits, None, f"priority {job.priority:,}", "prioritized"),
         State.WAITING_CHILDREN: lambda: Moment("Waiting for its children", None, "", "waiting-children"),
     }
     moments = [ends[job.state_enum]()] if job.state_enum in ends else []
     if job.removed_at is not None:
-        moments.append(Moment("No longer in Redis", int(job.removed_at.timestamp() * 1000)))
+        moments.append(
+            Moment("Removed" if job.is_local else "No longer in Redis", int(job.removed_at.timestamp() * 1000))
+        )
     return moments
