@@ -111,7 +111,7 @@ def _add(track: Track, keys: Keys, job_id: bytes, at_ms: float) -> None:
     """As a producer does it, in one blocking call."""
     from queues.protocol.adding import NewJob, add_job
 
-    job = NewJob("job", "{}", int(at_ms), {"job_id": job_id.decode()})
+    job = NewJob("job", "{}", int(at_ms), id=job_id.decode())
     command = add_job(keys, job)
     script = command.script
     assert script is not None
