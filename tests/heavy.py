@@ -105,3 +105,12 @@ def leave_something(job: Any) -> str:
     before = setting.get()
     setting.set("dirty")
     return before
+
+
+def log_words(job: Any) -> dict[str, Any]:
+    import logging
+
+    from structlog.contextvars import get_contextvars
+
+    logging.getLogger("shop").warning("a line of the processor's own")
+    return get_contextvars()

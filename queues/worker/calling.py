@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable
 from typing import Any
+
+from structlog.contextvars import bind_contextvars
 
 from queues.signals import job_finished, job_started
 from queues.worker.job import JobFacts
 from queues.worker.outcome import Failed, Outcome, of_error, of_result
 
 Function = Callable[[Any], Any]
+
+# structlog's own variables, by way of what binding them returns: to bind by name costs every job four times as much.
+_tokens = contextvars.copy_context().run(bind_contextvars, queue="", job_id="", job_name="", attempt=0)
+_QUEUE, _JOB_ID, _JOB_NAME, _ATTEMPT = (_tokens[name].var for name in ("queue", "job_id", "job_name", "attempt"))
 
 
 async def call_async(function: Function, job: JobFacts[Any]) -> Outcome:
@@ -37,6 +44,11 @@ def call_plain(function: Function, job: JobFacts[Any]) -> Outcome:
 
 
 def _began(function: Function, job: JobFacts[Any]) -> None:
+    # In a context of the job's own, so that nothing has to be taken back.
+    _QUEUE.set(job.queue)
+    _JOB_ID.set(job.id)
+    _JOB_NAME.set(job.name)
+    _ATTEMPT.set(job.attempt)
     if job_started.receivers:
         job_started.tell(function, job=job)
 
