@@ -31,6 +31,7 @@ log = logging.getLogger("queues.worker")
 
 #: How often it is tried again where Redis forbids it, or the heartbeat itself fails.
 RETRY_S = 30.0
+AWAY_RETRY_S = 1.0
 LEAVE_S = 1.0
 #: A clock further off is said once: delays and ages are reckoned with it.
 CLOCK_OFF_MS = 5_000
@@ -81,8 +82,10 @@ class Heartbeat:
         try:
             while True:
                 pause_s = await self._try()
+                # Not wait_for: where news and the end come together, Python 3.11's loses the cancellation.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._news.wait()
                 self._news.clear()
         finally:
             await self._leave()
@@ -93,7 +96,7 @@ class Heartbeat:
             await self._beat()
         except RedisUnavailable:
             # The worker says so already.
-            return BEAT_EVERY_S
+            return AWAY_RETRY_S
         except RedisRefused as error:
             self._say(f"This worker is not listed, for its heartbeat is refused. {error}")
             return RETRY_S
