@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from django import VERSION
+
 from dashboard import environment, logs
 from queues import options
 
@@ -47,6 +49,9 @@ TORIL = {
     "USE_JOB_QUEUE": USE_JOB_QUEUE,
 }
 
+#: Functions with Django's `@task` are run by the workers too (docs/tasks.md).
+TASKS = {"default": {"BACKEND": "queues.tasks.TorilBackend"}}
+
 # --- Django ---
 ROOT_URLCONF = "dashboard.urls"
 ASGI_APPLICATION = "dashboard.asgi.application"
@@ -61,6 +66,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
+    *(["django_tasks"] if VERSION < (6, 0) else []),
     "queues.apps.QueuesConfig",
     *(["queues.systems"] if DEMO else []),
 ]

@@ -15,6 +15,8 @@ import redis
 from queues.options import reset_options
 from tests import services
 
+#: Toril's own fixtures, as a project would load them.
+pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
 
 

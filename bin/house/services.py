@@ -87,7 +87,7 @@ def ensure_django_tests(virtualenv: Virtualenv) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         # Django may be too new for this Python: its sources are read, not installed.
         options = ["--no-deps", "--no-binary", ":all:", "--ignore-requires-python", "--require-hashes", "--quiet"]
-        command = [virtualenv.python, "-m", "pip", "download", *options, "-r", pin, "-d", scratch]
+        command = [str(virtualenv.python), "-m", "pip", "download", *options, "-r", str(pin), "-d", scratch]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             say("django", f"could not be fetched; its own tests cannot run\n{done.stdout[-2000:]}")

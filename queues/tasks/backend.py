@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar, cast
 
 from django.core import checks
+from django.db import connections, transaction
 
 from queues.errors import TorilError
-from queues.producer import carrier, queue
+from queues.producer import JobHandle, carrier, queue
 from queues.states import State
 from queues.tasks.addressing import (
     check_queue_name,
@@ -87,8 +88,11 @@ class TorilBackend(BaseTaskBackend):
         In a thread that runs an event loop it raises; `await task.aenqueue(…)` there.
         """
         result = self._new(task, args, kwargs)
-        _blocking(lambda: self._add(result), "await task.aenqueue(…)")
-        task_enqueued.send_robust(type(self), task_result=result)
+        job = _blocking(lambda: self._add(result), "await task.aenqueue(…)")
+        if job.is_written:
+            task_enqueued.send_robust(type(self), task_result=result)
+        else:
+            _on_commit(lambda: task_enqueued.send_robust(type(self), task_result=result))
         return result
 
     async def aenqueue(self, task: Task[P, R], args: Any, kwargs: Any) -> TaskResult[P, R]:
@@ -115,11 +119,12 @@ class TorilBackend(BaseTaskBackend):
             worker_ids=[],
         )
 
-    async def _add(self, result: TaskResult[..., Any]) -> None:
+    async def _add(self, result: TaskResult[..., Any]) -> JobHandle:
         task, at = result.task, _ms(cast(datetime, result.enqueued_at))
-        await queue(task.queue_name, CONNECTION).add(
+        return await queue(task.queue_name, CONNECTION).add(
             task.module_path,
             {"args": result.args, "kwargs": result.kwargs},
+            on_commit=self.enqueues_on_commit,
             job_id=result.id.rpartition("/")[2],
             timestamp_ms=at,
             delay_ms=delay_ms(task.run_after, at),
@@ -166,6 +171,14 @@ def _blocking(make: Callable[[], Awaitable[T]], instead: str) -> T:
     except RuntimeError:
         return carrier().run_sync(make)
     raise TorilError(f"This would block the event loop that runs in this thread; use `{instead}` here.")
+
+
+def _on_commit(tell: Callable[[], object]) -> None:
+    """After the job was written, which the same transaction does first."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            transaction.on_commit(tell, using=connection.alias)
+            return
 
 
 def _ms(at: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -25,6 +26,13 @@ from queues.worker.outcome import is_unrecoverable
 
 #: By which a task moves its job: no failure, and no end.
 _MOVES = (DelayedError, RateLimitError, WaitingChildrenError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext(TaskContext):  # type: ignore[type-arg, misc]
+    """The API's context, with the job on top: `context.job.log(…)`, `.progress(…)`, `.cancelled`."""
+
+    job: Any
 
 
 class NotJson(TypeError, UnrecoverableError):
@@ -63,7 +71,10 @@ def _async_runner(task: Task[..., Any], queue: str, sender: type[Any]) -> Callab
             value = attempt.returned(await task.func(*attempt.arguments, **attempt.result.kwargs))
         except BaseException as error:
             if attempt.raised(error):
+                frames = error.__traceback__
                 await task_finished.asend_robust(sender, task_result=attempt.result)
+                # On its way through a thread, where receivers find it, it was raised once more.
+                error.__traceback__ = frames
             raise
         await task_finished.asend_robust(sender, task_result=attempt.result)
         return value
@@ -98,7 +109,9 @@ class Attempt:
     @property
     def arguments(self) -> list[Any]:
         result = self.result
-        return [TaskContext(task_result=result), *result.args] if result.task.takes_context else result.args
+        return (
+            [JobContext(task_result=result, job=self._job), *result.args] if result.task.takes_context else result.args
+        )
 
     def returned(self, value: Any) -> Any:
         """The value as JSON has it. Raises NotJson."""
