@@ -71,6 +71,10 @@ class Interrupts:
         for timer in self._timers:
             timer.cancel()
 
+    def begin(self) -> None:
+        """As the first SIGTERM does; in any thread."""
+        self._begin()
+
     def order(self, order: str) -> None:
         """From the supervisor, in any thread."""
         if order == RECYCLE:

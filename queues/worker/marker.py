@@ -66,7 +66,9 @@ class Marker:
         if not wire.is_connected:
             await wire.call(command("PING"), timeout_s=MARGIN_S)
         try:
-            await asyncio.wait_for(self._wanted.wait(), KEEPALIVE_S)
+            # Not wait_for: where the wish and the end come together, Python 3.11's loses the cancellation.
+            async with asyncio.timeout(KEEPALIVE_S):
+                await self._wanted.wait()
         except TimeoutError:
             # A busy worker does not listen, but getWorkers should find it.
             await wire.call(command("PING"), timeout_s=MARGIN_S)

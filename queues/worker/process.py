@@ -20,6 +20,7 @@ from typing import Any
 from queues.options import get_options
 from queues.protocol.connections import close_wires
 from queues.worker import probes
+from queues.worker.control import operate
 from queues.worker.engine import QueuePlan
 from queues.worker.health import Health
 from queues.worker.interrupts import Interrupts
@@ -102,6 +103,7 @@ class _Serving:
         for name, duty in self._probing(self._health.report):
             worker.aside.add(name, duty)
         self._interrupts = Interrupts(worker, self._health, manner.drain_timeout_s, _end, unfinished=Exit.HANDED_BACK)
+        operate(worker, self._interrupts.begin)
         with ExitStack() as stack:
             stack.enter_context(self._interrupts)
             if manner.link is not None:
