@@ -2,8 +2,12 @@
 
 from queues.producer.carrier import Carrier, carrier, install
 from queues.producer.checks import MAX_INTEGER, MAX_PRIORITY
+from queues.producer.events import QueueEvent
 from queues.producer.handle import QueueHandle, queue
-from queues.producer.job import FoundJob, JobHandle
+from queues.producer.job import FoundJob, JobChildren, JobHandle
+from queues.producer.many import AddedFlow
+from queues.producer.scheduler import FoundScheduler
+from queues.producer.steering import Limits
 from queues.producer.values import NO_DATA, AddOptions, Deduplication, FlowSpec, JobSpec
 
 __all__ = [
@@ -11,12 +15,17 @@ __all__ = [
     "MAX_PRIORITY",
     "NO_DATA",
     "AddOptions",
+    "AddedFlow",
     "Carrier",
     "Deduplication",
     "FlowSpec",
     "FoundJob",
+    "FoundScheduler",
+    "JobChildren",
     "JobHandle",
     "JobSpec",
+    "Limits",
+    "QueueEvent",
     "QueueHandle",
     "carrier",
     "install",

@@ -11,19 +11,21 @@ from queues.errors import InvalidInput
 from queues.options import QueueOptions
 from queues.producer.checks import CHECKS, backoff, data_json, job_name, keep
 from queues.producer.values import NO_DATA
-from queues.protocol.adding import NewJob
+from queues.protocol.adding import NewJob, Parent
 from queues.tracing import outgoing
 
 
-def new_job(name: str, data: Any, options: Mapping[str, Any], queue: QueueOptions) -> NewJob:
-    """The checked job. Raises InvalidInput naming the option."""
+def new_job(
+    name: str, data: Any, options: Mapping[str, Any], queue: QueueOptions, *, parent: Parent | None = None
+) -> NewJob:
+    """The checked job; `parent` is that of a flow's child. Raises InvalidInput naming the option."""
     name = job_name(name)
     merged = _merged(options, queue) if options else defaults(queue)
     written = data_json({} if data is NO_DATA else data, merged.get("size_limit"))
-    parent = None
     if "parent" in merged:
-        parent = merged["parent"]
-        merged = {key: value for key, value in merged.items() if key != "parent"}
+        merged = dict(merged)
+        parent = _only_one(merged.pop("parent"), parent)
+    _check_parent(merged, parent)
     if not merged.get("omit_trace") and (trace := outgoing()) is not None:
         merged = {**merged, "trace": trace}
     timestamp_ms = merged.get("timestamp_ms") or time.time_ns() // 1_000_000
@@ -36,12 +38,20 @@ def _merged(options: Mapping[str, Any], queue: QueueOptions) -> dict[str, Any]:
     except KeyError:
         unknown = min(set(options) - set(CHECKS))
         raise InvalidInput(f"add() has no option {unknown!r}; it knows {', '.join(sorted(CHECKS))}.") from None
-    merged = {**defaults(queue), **given}
-    if "parent" in merged and "deduplication" in merged:
+    return {**defaults(queue), **given}
+
+
+def _only_one(given: Parent, flows: Parent | None) -> Parent:
+    if flows is not None:
+        raise InvalidInput("parent cannot be given to a child of a flow: it has one.")
+    return given
+
+
+def _check_parent(options: Mapping[str, Any], parent: Parent | None) -> None:
+    if parent is not None and "deduplication" in options:
         raise InvalidInput("deduplication and parent cannot be used together: the parent must know the job's id.")
-    if "on_failure" in merged and "parent" not in merged:
+    if parent is None and "on_failure" in options:
         raise InvalidInput("on_failure says what becomes of a parent, and this job has none.")
-    return merged
 
 
 @lru_cache(maxsize=1024)

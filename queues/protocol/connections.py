@@ -18,14 +18,14 @@ from queues.protocol.wire import Wire
 #: A page must say within 2 s that Redis is away; this leaves it time to draw.
 ANSWER_S = 1.5
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[ConnectionOptions, Wire]] = WeakKeyDictionary()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[ConnectionOptions, str], Wire]] = WeakKeyDictionary()
 _endings: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()
 
 
-def wire(connection: str = "default") -> Wire:
+def wire(connection: str = "default", purpose: str = "") -> Wire:
     """The running loop's shared wire; opened at its first command, closed with the loop.
 
-    Without a loop: what `blocking.drive` runs on.
+    One with a `purpose` is apart from it, and carries blocking commands. Without a loop: what `blocking.drive` runs on.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -37,9 +37,9 @@ def wire(connection: str = "default") -> Wire:
         with suppress(StopIteration):
             _endings[loop].asend(None).send(None)
     wires = _shared[loop]
-    if options not in wires:
-        wires[options] = open_wire(connection, timeout_s=ANSWER_S)
-    return wires[options]
+    if (options, purpose) not in wires:
+        wires[options, purpose] = open_wire(connection, timeout_s=None if purpose else ANSWER_S)
+    return wires[options, purpose]
 
 
 def open_wire(connection: str = "default", *, name: str = "", timeout_s: float | None = None) -> Wire:

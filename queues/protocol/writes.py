@@ -46,14 +46,15 @@ async def resume(connection: str, queue: str) -> int:
     return left
 
 
-async def retry_job(connection: str, queue: str, job_id: str, state: State) -> None:
-    """Put a failed or completed job back to wait; its attempts count on, its priority stays, lifo goes to the head.
+async def retry_job(connection: str, queue: str, job_id: str, state: State, reset_attempts: bool = False) -> None:
+    """Put a failed or completed job back to wait; its priority stays, lifo goes to the head, and its attempts count on
+    unless `reset_attempts`.
 
     Raises JobNotFound, or JobStateChanged where it is no longer in `state`.
     """
     k = keys(connection, queue)
     options = await wire(connection).call(command("HGET", k.job(job_id), "opts", read=_options))
-    await _one(connection, queue, job_id, "retried", _retry(k, job_id, state, is_lifo=options.is_lifo))
+    await _one(connection, queue, job_id, "retried", _retry(k, job_id, state, options.is_lifo, reset_attempts))
 
 
 async def promote_job(connection: str, queue: str, job_id: str) -> None:
@@ -94,11 +95,12 @@ def _options(stored: bytes | None) -> JobOptions:
     return job_options(stored or b"{}")
 
 
-def _retry(k: Keys, job_id: str, state: State, *, is_lifo: bool = False) -> Command[int]:
+def _retry(k: Keys, job_id: str, state: State, is_lifo: bool = False, reset_attempts: bool = False) -> Command[int]:
     given = (k.job(job_id), k("events"), k.state(state), *k.many("wait meta active marker prioritized pc"))
     outcome = "failedReason" if state is State.FAILED else "returnvalue"
     push = "RPUSH" if is_lifo else "LPUSH"
-    return call_script("reprocessJob", given, [codec.raw(job_id), push, outcome, state.value, "0", "0"])
+    reset = "1" if reset_attempts else "0"
+    return call_script("reprocessJob", given, [codec.raw(job_id), push, outcome, state.value, reset, reset])
 
 
 def _promote(k: Keys, job_id: str) -> Command[int]:

@@ -1,0 +1,148 @@
+"""Every event of one queue, in order, for a program that follows it; what was trimmed unread is told as a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from queues.errors import RedisUnavailable
+from queues.protocol import codec
+from queues.protocol.commands import command
+from queues.protocol.connections import open_wire, prefix
+from queues.protocol.events import Event, changed
+from queues.protocol.keys import Keys
+from queues.protocol.refusals import refusal
+from queues.protocol.wire import Wire
+
+BLOCK_MS = 2_000
+MOST_EVENTS = 500
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.0
+#: How long Redis may take to answer what does not block.
+ANSWER_S = 2.0
+#: The type of the event that stands for those that were missed; its fields hold `count` where it is known.
+GAP = "gap"
+OLDEST = "0-0"
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the reader stands: after `cursor`, which was the stream's `index`-th event ever, if that is known."""
+
+    cursor: str
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """What XINFO says: `added` events were ever written, of which the oldest were `trimmed`; Redis before 7 counts
+    neither.
+    """
+
+    added: int | None = 0
+    trimmed: int | None = 0
+    first: str = OLDEST
+    last: str = OLDEST
+
+
+async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator[Event, None]:
+    """From now on, or after an event's id. Raises RedisUnavailable at the start alone: later outages are waited out."""
+    under, stream = prefix(connection), Keys(prefix(connection), queue)("events")
+    ear = open_wire(connection, name=f"{under}:events")
+    try:
+        place = await _begin(ear, stream, after)
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                missed, events = await _read(ear, under, queue, stream, place)
+            except (RedisUnavailable, TimeoutError):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                continue
+            pause_s = FIRST_PAUSE_S
+            if missed is not None:
+                yield _gap(queue, place.cursor, missed)
+            for event in events:
+                place.cursor = event.id
+                yield event
+    finally:
+        await ear.close()
+
+
+async def _begin(ear: Wire, stream: bytes, after: str | None) -> _Place:
+    now = await _look(ear, stream)
+    if after is None:
+        return _Place(now.last, now.added)
+    return _Place(after, 0 if after == OLDEST else None)
+
+
+async def _read(ear: Wire, under: str, queue: str, stream: bytes, place: _Place) -> tuple[int | None, list[Event]]:
+    """How many events were missed before these: None for none, 0 for an unknown number."""
+    await changed(ear, under, {queue: place.cursor}, BLOCK_MS)
+    look, events = await _look_and_read(ear, queue, stream, place.cursor)
+    missed = _missed(place, look)
+    if missed is not None and place.index is not None:
+        place.index += missed
+    _count(place, look, events)
+    return missed, events
+
+
+def _missed(place: _Place, now: _Stream) -> int | None:
+    if place.index is None or now.added is None or now.trimmed is None:
+        may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
+        return 0 if may_be_missing and _position(now.first) > _position(place.cursor) else None
+    if now.added < place.index:
+        # The stream was deleted and begun anew.
+        place.index = None
+        return 0
+    return now.trimmed - place.index if now.trimmed > place.index else None
+
+
+def _count(place: _Place, now: _Stream, events: list[Event]) -> None:
+    if place.index is not None:
+        place.index += len(events)
+    elif not events or events[-1].id == now.last:
+        place.index = now.added
+    elif events[0].id == now.first and now.trimmed is not None:
+        place.index = now.trimmed + len(events)
+
+
+async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> tuple[_Stream, list[Event]]:
+    # In one transaction: between a look and a reading a busy queue trims what it adds.
+    look = command("XINFO", "STREAM", stream)
+    reading = command("XREAD", "COUNT", MOST_EVENTS, "STREAMS", stream, cursor)
+    async with asyncio.timeout(ANSWER_S):
+        *_, (told, read) = await ear.run([command("MULTI"), look, reading, command("EXEC")])
+    if isinstance(read, Exception):
+        raise refusal(str(read))
+    return _stream(told), [entry_event(queue, *entry) for _, entries in read or () for entry in entries]
+
+
+def entry_event(queue: str, entry_id: bytes, flat: Any) -> Event:
+    fields = codec.pairs(flat)
+    kind, job_id = fields.get(b"event", b""), fields.get(b"jobId", b"")
+    return Event(queue, entry_id.decode(), codec.text(kind), codec.text(job_id), fields)
+
+
+async def _look(ear: Wire, stream: bytes) -> _Stream:
+    (told,) = await ear.run([command("XINFO", "STREAM", stream)], return_errors=True)
+    return _stream(told)
+
+
+def _stream(told: Any) -> _Stream:
+    if not isinstance(told, list | Mapping):
+        return _Stream()
+    found: dict[bytes, Any] = dict(codec.pairs(told))
+    first, added = found.get(b"first-entry"), found.get(b"entries-added")
+    trimmed = None if added is None else added - found[b"length"]
+    return _Stream(added, trimmed, first[0].decode() if first else OLDEST, found[b"last-generated-id"].decode())
+
+
+def _gap(queue: str, cursor: str, missed: int) -> Event:
+    return Event(queue, cursor, GAP, "", {b"count": str(missed).encode()} if missed else {})
+
+
+def _position(event_id: str) -> tuple[int, int]:
+    ms, _, number = event_id.partition("-")
+    return int(ms), int(number or 0)
