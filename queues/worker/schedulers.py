@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from queues.protocol import codec
+from queues.errors import InvalidInput
+from queues.protocol import codec, cron
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands, now_ms
 from queues.protocol.taken import TakenJob
@@ -22,60 +22,56 @@ def next_iteration(taken: TakenJob, commands: RunningCommands) -> Command[Any] |
     repeat = taken.options.raw.get("repeat")
     if not isinstance(repeat, Mapping) or not (repeat.get("every") or repeat.get("pattern")):
         raise CannotSchedule("its job does not say when to run again")
-    count = _whole(repeat.get("count")) + 1
-    now = max(now_ms(), _whole(taken.options.raw.get("prevMillis")))
-    if _is_over(repeat, count):
+    count, end_ms = _whole(repeat.get("count")) + 1, _moment_ms(repeat.get("endDate"))
+    if _is_over(repeat, count, end_ms):
         return None
-    next_ms = max(_next_ms(repeat, now), now) if repeat.get("pattern") else None
-    options = _options(taken, repeat, count, next_ms)
+    next_ms = _next_ms(taken, repeat) if repeat.get("pattern") else None
+    if next_ms is not None and end_ms is not None and next_ms > end_ms:
+        return None
     try:
-        return commands.next_iteration(taken, next_ms, taken.data, options)
+        return commands.next_iteration(taken, next_ms, taken.data, _options(taken, repeat, count, next_ms))
     except (ValueError, OverflowError) as error:
         # JSON says what msgpack cannot: numbers of any length, any depth.
         raise CannotSchedule(f"its job's options cannot be passed on: {error}") from None
 
 
-def _is_over(repeat: Mapping[str, Any], count: int) -> bool:
-    limit, end_ms = _whole(repeat.get("limit")), _moment_ms(repeat.get("endDate"))
-    return (limit > 0 and count > limit) or (end_ms is not None and now_ms() > end_ms)
+def _is_over(repeat: Mapping[str, Any], count: int, end_ms: int | None) -> bool:
+    is_done = repeat.get("limit") is not None and count > _whole(repeat["limit"])
+    return is_done or (end_ms is not None and now_ms() > end_ms)
+
+
+def _next_ms(taken: TakenJob, repeat: Mapping[str, Any]) -> int:
+    now, pattern, zone = max(now_ms(), _whole(taken.options.raw.get("prevMillis"))), repeat["pattern"], repeat.get("tz")
+    if not isinstance(pattern, str) or not isinstance(zone or "", str):
+        raise CannotSchedule("its rule is not text")
+    try:
+        return max(now, cron.next_ms(pattern, now, start_ms=_moment_ms(repeat.get("startDate")), tz=zone or ""))
+    except InvalidInput as error:
+        raise CannotSchedule(str(error)) from None
 
 
 def _options(taken: TakenJob, repeat: Mapping[str, Any], count: int, next_ms: int | None) -> dict[str, Any]:
-    """As Node's getNextJobOpts; delay and jobId are set by the script."""
+    """As Node's getNextJobOpts; delay and jobId are set by the script, which reckons the time of `every`, too."""
     dates = {key: moment for key in ("startDate", "endDate") if (moment := _moment_ms(repeat.get(key))) is not None}
+    passing = {"immediately"} if next_ms is None and repeat.get("offset") else {"immediately", "offset"}
+    kept = {key: value for key, value in repeat.items() if key not in passing}
     options = {
         **taken.options.raw,
         "timestamp": now_ms(),
         "repeatJobKey": codec.text(taken.scheduler_id),
-        "repeat": {**{key: value for key, value in repeat.items() if key != "immediately"}, "count": count, **dates},
+        "repeat": {**kept, "count": count, **dates},
     }
     options.pop("prevMillis", None)
     return options if next_ms is None else {**options, "prevMillis": next_ms}
 
 
-def _next_ms(repeat: Mapping[str, Any], after_ms: int) -> int:
-    # Comes with bullmq, whose dialect of cron it is (PROTOCOL.md §5); only schedulers need it.
-    from croniter import croniter
-
-    start_ms = _moment_ms(repeat.get("startDate")) or 0
-    try:
-        after = datetime.fromtimestamp(max(after_ms, start_ms) / 1000, tz=_zone(repeat.get("tz")))
-        due: datetime = croniter(repeat["pattern"], after, second_at_beginning=True).get_next(datetime)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, OverflowError) as error:
-        raise CannotSchedule(f"its rule cannot be read: {error}") from None
-    return int(due.timestamp() * 1000)
-
-
-def _zone(name: Any) -> tzinfo:
-    return ZoneInfo(name) if name else UTC
-
-
 def _moment_ms(value: Any) -> int | None:
-    """Milliseconds, or an ISO date, as Node accepts both."""
+    """Milliseconds, or an ISO date, as Node accepts both; without a zone it is UTC's."""
     if isinstance(value, str):
         try:
-            return int(datetime.fromisoformat(value).timestamp() * 1000)
-        except ValueError:
+            moment = datetime.fromisoformat(value)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (ValueError, OverflowError):
             return None
     return _whole(value) or None
 
