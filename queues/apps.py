@@ -1,5 +1,7 @@
 """The Django app of models, workers and protocol. Its label is `toril`: `queues` would claim `/admin/queues/`."""
 
+import logging
+import sys
 from contextlib import suppress
 
 from django.apps import AppConfig
@@ -18,6 +20,22 @@ class QueuesConfig(AppConfig):
         if _discover_tasks not in processors.other_discoveries:
             processors.other_discoveries.append(_discover_tasks)
         _install_carrier()
+        _discover_processors()
+
+
+def _discover_processors() -> None:
+    """Whoever adds jobs goes by what their processors declare, so every process knows them, not only workers."""
+    from queues import processors
+    from queues.errors import ConfigurationError
+
+    if sys.argv[1:2] == ["runworkers"]:
+        # It does so itself, and ends where that fails: one sentence is enough.
+        return
+    try:
+        processors.autodiscover()
+    except ConfigurationError as error:
+        # Pages and migrations go on.
+        logging.getLogger("queues").error("%s The settings that it declares for its queues do not count here.", error)
 
 
 def _discover_tasks() -> None:
