@@ -73,7 +73,7 @@ class MemoryCarrier:
     def _flow(self, connection: str, flow: NewFlow, parent: CapturedJob | None = None) -> list[Put]:
         put = self.shelf.put(connection, flow.queue, flow.job)
         job = put[0]
-        if parent is not None:
+        if parent is not None and job.parent is None:
             job.parent = parent
             parent.children.append(job)
         found = [put, *(below for child in flow.children for below in self._flow(connection, child, job))]
