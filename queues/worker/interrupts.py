@@ -43,13 +43,21 @@ class Interrupts:
     """
 
     def __init__(
-        self, worker: Worker, health: Health, drain_timeout_s: float, end: Callable[[int], None], *, unfinished: int
+        self,
+        worker: Worker,
+        health: Health,
+        drain_timeout_s: float,
+        end: Callable[[int], None],
+        *,
+        unfinished: int,
+        is_last: bool,
     ) -> None:
+        """`is_last`: the process ends with this worker, so that what comes after must not change its exit code."""
         self._worker, self._health, self._end, self._unfinished = worker, health, end, unfinished
         self._loop = asyncio.get_running_loop()
         self.stop, self.recycle = asyncio.Event(), asyncio.Event()
         self.drain_timeout_s = drain_timeout_s
-        self.is_supervised = False
+        self.is_supervised, self._is_last = False, is_last
         self._count = 0
         self._is_resting = False
         self._deadline: float | None = None
@@ -67,7 +75,7 @@ class Interrupts:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._is_last else handler)
         for timer in self._timers:
             timer.cancel()
 

@@ -60,6 +60,8 @@ class Manner:
     health_port: tuple[str, int] | None = None
     health_file: Path | None = None
     link: Link | None = None
+    #: Whether the process ends when `serve` returns.
+    is_own_process: bool = False
 
 
 def serve(plans: Sequence[QueuePlan], manner: Manner | None = None) -> tuple[Exit, Stopped]:
@@ -102,7 +104,14 @@ class _Serving:
         self._worker, self._health = worker, Health(worker)
         for name, duty in self._probing(self._health.report):
             worker.aside.add(name, duty)
-        self._interrupts = Interrupts(worker, self._health, manner.drain_timeout_s, _end, unfinished=Exit.HANDED_BACK)
+        self._interrupts = Interrupts(
+            worker,
+            self._health,
+            manner.drain_timeout_s,
+            _end,
+            unfinished=Exit.HANDED_BACK,
+            is_last=manner.is_own_process,
+        )
         operate(worker, self._interrupts.begin)
         with ExitStack() as stack:
             stack.enter_context(self._interrupts)
@@ -170,6 +179,8 @@ class _Serving:
             log.error("worker %s stops: %s", worker.name, worker.died.result())
         elif stopping.done() and not stopping.cancelled():
             drain_s = self._interrupts.drain_timeout_s
+            # Whoever asked for it: where the supervisor stays, it puts another in this one's place.
+            self._enter(RECYCLING)
             log.info("worker %s stops: no new jobs, %d to finish in %g s", worker.name, worker.running, drain_s)
 
     async def _until_done(self, stack: ExitStack) -> None:

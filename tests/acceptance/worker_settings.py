@@ -11,6 +11,6 @@ WORK = {
     "concurrency": int(os.environ.get("CONCURRENCY", "5")),
     "lock_duration_ms": 1_500,
     "stalled_interval_ms": 1_000,
-    "max_stalled_count": 50,
+    "max_stalled_count": int(os.environ.get("STALLED_LIMIT", "50")),
 }
 TORIL = {**TORIL, "QUEUES": {"work": WORK}}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from queues import queue
 from tests.eventually import eventually_sync
@@ -19,6 +25,7 @@ class Process:
 
     def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
         self.log = log
+        self.health_port = next((int(text) for flag, text in pairwise(arguments) if flag == "--health-port"), 0)
         with log.open("w") as lines:
             self.popen = subprocess.Popen(
                 [*before, sys.executable, "manage.py", "runworkers", *arguments],
@@ -36,10 +43,32 @@ class Process:
     def said(self) -> str:
         return self.log.read_text()
 
-    def ready(self) -> Process:
-        eventually_sync(lambda: "is ready" in self.said() or self.popen.poll() is not None, 40, "the worker is ready")
-        assert self.popen.poll() is None, self.said()
+    def ready(self, count: int = 1) -> Process:
+        self.has_said("is ready", count, 40)
         return self
+
+    def has_said(self, what: str, count: int = 1, timeout_s: float = 15.0) -> None:
+        """Wait until it has said that so often; fails at once where it has ended without."""
+        found = re.compile(what)
+        with contextlib.suppress(AssertionError):
+            eventually_sync(
+                lambda: len(found.findall(self.said())) >= count or self.popen.poll() is not None, timeout_s + BUSY_S
+            )
+        assert len(found.findall(self.said())) >= count, f"not {count} times “{what}”:\n{self.said()}"
+
+    @property
+    def children(self) -> list[int]:
+        """The worker processes under a supervisor."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in listed]
+
+    def health(self, path: str) -> tuple[int, dict[str, Any]]:
+        """What a probe is told: its status and the JSON. Status 0 where nobody answers."""
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{self.health_port}{path}", timeout=2)
+        except httpx.TransportError:
+            return 0, {}
+        return answer.status_code, answer.json()
 
     def exit_code(self, timeout_s: float) -> int:
         """The seconds are for an idle machine; a busy one gets more."""

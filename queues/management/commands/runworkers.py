@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Command(BaseCommand):
         _add_signs(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        _stand_in_for_closed()
         link = Link(options["supervised"]) if options["supervised"] is not None else None
         logs.configure(options["log_format"])
         is_own_process = bool(getattr(self, "_called_from_command_line", False))
@@ -80,15 +82,17 @@ class Command(BaseCommand):
                 )
             if link is None and (folders := self._supervision(options, is_own_process)) is not None:
                 _fleet(options, folders).become()
-            code, stopped = self.serve(options, link)
+            code, stopped = self.serve(options, link, is_own_process)
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
         if is_own_process:
             leave(code, stopped)
 
-    def serve(self, options: dict[str, Any], link: Link | None = None) -> tuple[Exit, Stopped]:
+    def serve(
+        self, options: dict[str, Any], link: Link | None = None, is_own_process: bool = False
+    ) -> tuple[Exit, Stopped]:
         processors.autodiscover()
-        return serve(_plans(options), _manner(options, link))
+        return serve(_plans(options), _manner(options, link, is_own_process))
 
     def _supervision(self, options: dict[str, Any], is_own_process: bool) -> list[str] | None:
         """None: this process works itself. Else it is to be a supervisor, and these folders make its code."""
@@ -102,6 +106,13 @@ class Command(BaseCommand):
         if not is_own_process:
             raise CommandError("--processes and --reload start the command line again, and there is none.")
         return reload.project_folders() if wants_reload else []
+
+
+def _stand_in_for_closed() -> None:
+    """Of stdin, stdout and stderr: a socket would get their numbers, and be written to in their place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
@@ -167,7 +178,7 @@ def _plans(options: dict[str, Any]) -> list[QueuePlan]:
         return []
 
 
-def _manner(options: dict[str, Any], link: Link | None) -> Manner:
+def _manner(options: dict[str, Any], link: Link | None, is_own_process: bool) -> Manner:
     """A supervisor weighs its children and answers for them."""
     is_alone = link is None
     return Manner(
@@ -179,6 +190,7 @@ def _manner(options: dict[str, Any], link: Link | None) -> Manner:
         health_port=options["health_port"] if is_alone else None,
         health_file=options["health_file"] if is_alone else None,
         link=link,
+        is_own_process=is_own_process,
     )
 
 

@@ -44,8 +44,8 @@ class Fleet:
 
     def become(self) -> NoReturn:
         """Replace this process by the supervisor: same pid, same terminal, a third of the memory."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
         script = Path(__file__).with_name("entry.py")
         os.execv(sys.executable, [sys.executable, str(script), json.dumps(asdict(self))])  # noqa: S606
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import logging
 import os
+import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
-from queues import processor
+from queues import processor, queue
+
+log = logging.getLogger("workapp")
+kept: list[bytes] = []
 
 
 def enter(job: Any, what: str) -> None:
@@ -43,3 +51,73 @@ async def block(job: Any) -> str:
 @processor("other")
 def other(job: Any) -> None:
     enter(job, "done")
+
+
+@processor("work", name="spin")
+async def spin(job: Any) -> None:
+    """Busy, not frozen: it blocks the loop and leaves the interpreter's lock now and then."""
+    enter(job, "start")
+    until = time.monotonic() + job.data["s"]
+    while time.monotonic() < until:
+        pass
+    enter(job, "done")
+
+
+@processor("work", name="die")
+async def die(job: Any) -> None:
+    """Ends its own process, in one of the ways a process ends."""
+    enter(job, "start")
+    match job.data["how"]:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            ctypes.string_at(0)
+        case "exit":
+            os._exit(0)
+        case "sys.exit":
+            sys.exit()
+
+
+@processor("work", name="grow")
+def grow(job: Any) -> None:
+    """Keeps so much memory for good."""
+    enter(job, "start")
+    kept.append(b"x" * (job.data["mib"] * 2**20))
+    time.sleep(job.data["s"])
+    enter(job, "done")
+
+
+@processor("work", name="speak")
+def speak(job: Any) -> None:
+    """Long lines, on both outputs."""
+    for number in range(20):
+        word = f"{job.id}-{number}-" * 2_000
+        sys.stdout.write(f"<{word}>\n")
+        log.warning("<%s>", word)
+
+
+@processor("work", name="breed")
+async def breed(job: Any) -> None:
+    """Adds jobs to another queue, which add to this one."""
+    enter(job, "done")
+    if job.data["more"]:
+        await queue("other").add("breed", {"more": job.data["more"] - 1})
+
+
+@processor("other", name="breed")
+async def breed_back(job: Any) -> None:
+    enter(job, "done")
+    await queue("work").add("breed", {"more": job.data["more"]})
+
+
+@processor("work", name="orphan")
+def orphan(job: Any) -> None:
+    """Leaves a process behind that outlives its parent and then ends."""
+    subprocess.run(["sh", "-c", "sleep 0.2 & exit"], check=True)
+    enter(job, "done")
+
+
+@processor("work", name="fail")
+async def fail(job: Any) -> None:
+    enter(job, "start")
+    raise RuntimeError("not today")

@@ -1,0 +1,1 @@
+"""An app whose jobs.py ends the process that imports it."""

@@ -1,0 +1,5 @@
+"""Dies as a broken C extension would."""
+
+import os
+
+os.abort()
