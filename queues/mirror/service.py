@@ -29,7 +29,7 @@ LATE_S = 5.0
 PASSING = (RedisUnavailable, RedisRefused, DatabaseUnavailable)
 
 
-class Outage:
+class Pauses:
     """Waits between attempts, and says little."""
 
     def __init__(self, of: str) -> None:
@@ -80,7 +80,7 @@ class Mirror:
 
     async def _lead(self) -> None:
         """Wait until this process leads."""
-        outage, waiting = Outage("the lease"), False
+        outage, waiting = Pauses("the lease"), False
         while True:
             try:
                 if await self._database.call(self.leader.try_take):
@@ -107,7 +107,7 @@ class Mirror:
 
     async def _keep(self, connection: str) -> None:
         """One session after the other, as long as we lead."""
-        outage = Outage(f"connection {connection}")
+        outage = Pauses(f"connection {connection}")
         while True:
             session = self.sessions[connection] = Session(connection, self.leader, self._database)
             try:

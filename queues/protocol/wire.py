@@ -77,6 +77,7 @@ class Wire(asyncio.Protocol):
         self._failures = 0
         self._retry_at = 0.0
         self._last_error: RedisUnavailable | None = None
+        self._broke: RedisUnavailable | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -214,6 +215,9 @@ class Wire(asyncio.Protocol):
         asked = [*self.address.login(), ("PING",)]
         if self.name:
             asked.insert(-1, ("CLIENT", "SETNAME", self.name))
+        if self._transport is None:
+            # Closed as soon as it was open, as a server that takes no more connections does.
+            raise self._broke or RedisUnavailable("Redis closed the connection.")
         calls = [_Call(Command(args), self._loop.create_future(), self._loop.time()) for args in asked]
         self._sent.extend(calls)
         self._write(calls)
@@ -251,8 +255,12 @@ class Wire(asyncio.Protocol):
                 if (reply := self._reader.gets()) is False:
                     return
                 self._answer(self._sent.popleft(), reply)
-        except (hiredis.ProtocolError, IndexError) as error:
+        except hiredis.ProtocolError as error:
             self._break(RedisUnavailable(f"Redis sent something that is not its protocol: {error}."))
+            return
+        except IndexError:
+            # Nothing was asked: so it says that it takes no more connections.
+            self._break(RedisUnavailable(f"Redis says: {reply!s:.200}."))
             return
         self._is_reading = True
         self._loop.call_soon(self._read_some)
@@ -296,7 +304,7 @@ class Wire(asyncio.Protocol):
 
     def _break(self, error: RedisUnavailable) -> None:
         """Drop the connection: whatever waits for it fails with `error`, and the next call dials again."""
-        self._ready = False
+        self._ready, self._broke = False, error
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()

@@ -25,6 +25,13 @@ def will_pass(error: TorilError) -> bool:
     return isinstance(error, RedisUnavailable) or any(word in str(error) for word in PASSING)
 
 
+def _kind(error: TorilError) -> str:
+    """Redis adds to some refusals which script met them: that makes no other trouble of it."""
+    if isinstance(error, RedisUnavailable):
+        return "away"
+    return next((word for word in PASSING if word in str(error)), str(error))
+
+
 class Outage:
     """One per worker, so that its fifty slots complain with one voice."""
 
@@ -76,7 +83,7 @@ class Patience:
         """
         if self._outage.is_closed:
             raise error
-        self._trouble = "away" if isinstance(error, RedisUnavailable) else str(error)
+        self._trouble = _kind(error)
         self._outage.began(self._trouble, str(error))
         pause_s = min(0.05 * 2**self.tries, LONGEST_PAUSE_S)
         self.tries += 1
