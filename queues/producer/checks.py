@@ -56,13 +56,14 @@ def job_name(value: Any) -> str:
 
 
 def job_id(option: str, value: Any) -> str:
-    if isinstance(value, str) and _INTEGER_ID.fullmatch(value):
+    value = text(option, value, MAX_JOB_ID)
+    if _INTEGER_ID.fullmatch(value):
         raise InvalidInput(f"{option} {value!r} is a whole number; those are the ids that BullMQ gives itself.")
-    if isinstance(value, str) and ":" in value:
+    if ":" in value:
         raise InvalidInput(f"{option} {value!r} contains ':', which parts the names of keys.")
     if value in RESERVED_IDS or value in _LEGACY_KEYS:
         raise InvalidInput(f"{option} {value!r} is the name of a key of the queue's own.")
-    return text(option, value, MAX_JOB_ID)
+    return str(value)
 
 
 def scheduler_id(value: Any) -> str:
