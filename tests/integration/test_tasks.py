@@ -447,6 +447,19 @@ def test_mistakes_in_the_settings_are_named(settings: Any) -> None:
         discovery.discover()
 
 
+def test_tasks_are_looked_for_where_our_backend_is_used_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(discovery, "import_everywhere", asked.append)
+    discovery._import_tasks.cache_clear()
+    settings.TASKS = {"default": {"BACKEND": tasks.IMMEDIATE}}
+    processors.autodiscover()
+    assert asked == []
+    settings.TASKS = {"default": {"BACKEND": tasks.IMMEDIATE}, "other": {"BACKEND": BACKEND}}
+    processors.autodiscover()
+    assert asked == ["tasks"]
+    discovery._import_tasks.cache_clear()
+
+
 # --- transactions
 
 

@@ -11,8 +11,12 @@ from queues.errors import DelayedError, UnrecoverableError
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
+
+    IMMEDIATE = "django.tasks.backends.immediate.ImmediateBackend"
 else:
     from django_tasks import task
+
+    IMMEDIATE = "django_tasks.backends.immediate.ImmediateBackend"
 
 
 class Weather(Exception):
@@ -73,6 +77,13 @@ def unreturnable() -> Any:
 def report(context: Any) -> None:
     context.job.log("half way")
     context.job.progress(50)
+
+
+@task
+def make_user(name: str) -> None:
+    from django.contrib.auth.models import User
+
+    User.objects.create_user(name)
 
 
 @task
