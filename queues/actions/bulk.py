@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from queues.actions import counting
@@ -73,10 +74,13 @@ class _Tally:
     done: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     is_through: bool = False
+    on_step: Callable[[int], None] | None = None
 
     def add(self, step: Step) -> None:
         self.done += step.done
         self.skipped.update(step.skipped)
+        if self.on_step is not None:
+            self.on_step(self.done)
 
 
 async def plan(
@@ -96,19 +100,22 @@ async def plan(
     return Plan(connection, queue, action, known, counted.count, before, sentence, counted.is_least, counted.total)
 
 
-async def run(actor: Actor, plan: Plan, budget_s: float = 5.0) -> Progress:
+async def run(
+    actor: Actor, plan: Plan, budget_s: float = 5.0, on_step: Callable[[int], None] | None = None
+) -> Progress:
     """Work on the plan for at most `budget_s`, never touching more jobs than it counted; one audit row per call.
 
-    Two runs at once share the jobs: each job is touched once. Raises only where nothing was done at all.
+    `on_step` hears how many were touched so far. Two runs at once share the jobs: each job is touched once. Raises only
+    where nothing was done at all.
     """
     parameters = {"state": plan.state.value, "before_ms": plan.before_ms, "count": plan.count}
     action = f"queue.{plan.action.replace('-', '_')}"
     deed = Deed(actor, action, plan.connection, plan.queue, parameters=parameters)
-    return await record(deed, lambda: _run(deed, plan, time.monotonic() + budget_s), _ending)
+    return await record(deed, lambda: _run(deed, plan, time.monotonic() + budget_s, on_step), _ending)
 
 
-async def _run(deed: Deed, plan: Plan, deadline: float) -> Progress:
-    tally = _Tally()
+async def _run(deed: Deed, plan: Plan, deadline: float, on_step: Callable[[int], None] | None) -> Progress:
+    tally = _Tally(on_step=on_step)
     try:
         await _work(deed, plan, tally, deadline)
         left = 0 if tally.is_through else await _left(plan, tally)

@@ -86,7 +86,7 @@ class Fleet:
             p for p in self.own if text and p.id.startswith(text)
         ]
         if not found:
-            raise NotFound(f"There is no worker process “{text}” that can be spoken to.")
+            raise NotFound(" ".join([f"There is no worker process “{text}” that can be spoken to.", *self.notes]))
         if len(found) > 1:
             raise InvalidInput(f"“{text}” is the name of {len(found)} worker processes; give an id.")
         return found[0]

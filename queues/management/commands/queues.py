@@ -1,0 +1,63 @@
+"""`manage.py queues`: look at queues, jobs and workers, and steer them, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from queues.console.arguments import VERBS, add_verbs
+from queues.console.exits import Exit, exit_of
+from queues.console.screen import Screen, printable
+from queues.console.session import Session
+from queues.errors import TorilError
+from queues.options import get_options
+
+EPILOG = """\
+Every verb has its own --help. Writes are recorded in the audit like a click, under your system user's name.
+
+exit codes: 0 done, 1 refused or failed, wholly or in part, 2 wrong usage or configuration, 3 not found,
+4 Redis is away, 130 interrupted.
+"""
+
+
+class Command(BaseCommand):
+    help = "Look at queues, jobs and workers, and steer them."
+    # A mistake in the settings has a sentence and a code of its own.
+    requires_system_checks = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        add_verbs(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        screen = Screen(self.stdout, self.stderr, is_json=options["json"])
+        try:
+            code, sentence = self.run(screen, options), ""
+        except TorilError as error:
+            code, sentence = exit_of(error), str(error)
+            screen.give({"error": {"code": error.code, "message": sentence}})
+        except KeyboardInterrupt:
+            code, sentence = Exit.INTERRUPTED, "Interrupted; what was done until then is recorded."
+        except BrokenPipeError:
+            # Whoever read along has left, as `head` does; nothing may be written on the way out either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code, sentence = Exit.DONE, ""
+        if code is Exit.DONE:
+            return
+        if not getattr(self, "_called_from_command_line", False):
+            raise CommandError(printable(sentence) or "Not everything was done.", returncode=code)
+        if sentence:
+            screen.note(sentence)
+        sys.exit(code)
+
+    def run(self, screen: Screen, options: dict[str, Any]) -> Exit:
+        get_options().connection(options["connection"])
+        session = Session(screen, options["connection"], options["dry_run"], options.get("yes", False))
+        return VERBS[options["verb"]].run(session, argparse.Namespace(**options))
