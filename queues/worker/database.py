@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from asgiref.sync import SyncToAsync
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.backends.signals import connection_created
 
 log = logging.getLogger("queues.worker")
@@ -29,10 +30,23 @@ class _AsyncOrm:
     is_asked = False
 
 
-def _opened(**_: Any) -> None:
+def _opened(connection: Any, **_: Any) -> None:
     _of_thread.has_opened = True
+    if _close_broken not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_close_broken)
     if not threading.current_thread().name.startswith("job thread"):
         _AsyncOrm.has_opened = True
+
+
+def _close_broken(execute: Callable[..., Any], sql: Any, params: Any, many: Any, context: Mapping[str, Any]) -> Any:
+    """Of a connection that died only the statement in flight fails: where async jobs share it, several wait behind."""
+    try:
+        return execute(sql, params, many, context)
+    except (OperationalError, InterfaceError):
+        connection = context["connection"]
+        if not connection.in_atomic_block and not connection.is_usable():
+            connection.close()
+        raise
 
 
 connection_created.connect(_opened, dispatch_uid="toril.worker.database")

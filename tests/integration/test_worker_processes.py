@@ -263,8 +263,9 @@ def test_a_function_that_no_child_can_find_is_refused_at_the_start():
         registered(local)
 
 
+#: As `runworkers` has it: uvloop starts children in its own way.
 WORKER = """
-import asyncio, django, sys
+import asyncio, django, uvloop
 django.setup()
 from queues.options import QueueOptions
 from queues.processors import Registry
@@ -279,7 +280,7 @@ async def main():
     worker.start()
     await asyncio.sleep(60)
 
-asyncio.run(main())
+uvloop.run(main())
 """
 
 

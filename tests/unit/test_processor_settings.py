@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +151,28 @@ def test_where_it_runs_follows_from_the_function_unless_it_is_said():
     found = registry.of("chat")
     assert [found[name].executor for name in (None, "async", "process")] == ["thread", "async", "process"]
     assert (found["process"].timeout_s, found["process"].model) == (5.0, Mail)
+
+
+def known_in_a_fresh_process(tmp_path: Path, jobs: str) -> subprocess.CompletedProcess[str]:
+    """What a process other than a worker knows of queue “mails”, with these jobs.py."""
+    app = tmp_path / "shop"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "jobs.py").write_text(jobs)
+    (tmp_path / "project.py").write_text("from tests.settings import *\nINSTALLED_APPS = [*INSTALLED_APPS, 'shop']\n")
+    program = (
+        "import django; django.setup(); from queues.options import get_options as o; print(o().queue('mails').attempts)"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.getcwd()}", "DJANGO_SETTINGS_MODULE": "project"}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+
+
+def test_whoever_adds_jobs_knows_what_their_processors_say(tmp_path):
+    jobs = "from queues import processor\n@processor('mails', attempts=4)\ndef send(job): ...\n"
+    assert known_in_a_fresh_process(tmp_path, jobs).stdout == "4\n"
+
+
+def test_a_jobs_py_that_cannot_be_imported_is_told_and_stops_no_page(tmp_path):
+    found = known_in_a_fresh_process(tmp_path, "import not_there_at_all\n")
+    assert found.stdout == "1\n"
+    assert "shop.jobs cannot be imported: ModuleNotFoundError" in found.stderr
