@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from queues import processors, queue
-from queues.errors import ConfigurationError, TorilError
+from queues.errors import ConfigurationError, RedisUnavailable, TorilError
 from queues.protocol.blocking import close_blocking
 from queues.tasks import TorilBackend, discovery
 from queues.tasks.api import (
@@ -260,6 +261,21 @@ async def test_its_context_brings_the_job_along(sight: Sight) -> None:
     assert sight.job(job_id)["progress"] == "50"
 
 
+async def test_a_cancelled_task_fails_with_that_reason_and_tells_no_end(sight: Sight) -> None:
+    ends: list[Any] = []
+    task_finished.connect(receiver := lambda task_result, **_: ends.append(task_result), weak=False)
+    result = await tasks.wait.aenqueue()
+    job_id = result.id.partition("/")[2]
+    async with at_work() as worker:
+        await eventually(lambda: worker.cancel_job("default", job_id, "not needed any more"))
+        await ended(result)
+    task_finished.disconnect(receiver)
+    assert (result.status, ends) == (FAILED, [])
+    assert [(error.traceback, error.exception_class) for error in result.errors] == [
+        ("not needed any more", TorilError)
+    ]
+
+
 async def test_signals_tell_of_the_last_attempts_end_alone(sight: Sight, settings: Any) -> None:
     from queues.options import reset_options
 
@@ -410,6 +426,24 @@ async def test_blocking_calls_are_refused_where_a_loop_runs(sight: Sight) -> Non
     result = await tasks.add.aenqueue(1)
     with pytest.raises(TorilError, match=r"await task.aget_result\(…\)"):
         result.refresh()
+
+
+async def test_where_redis_is_away_every_call_says_so_in_time(settings: Any) -> None:
+    from queues.options import reset_options
+
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": "redis://127.0.0.1:1"}}}
+    reset_options()
+    began = time.monotonic()
+    with pytest.raises(RedisUnavailable):
+        await tasks.add.aenqueue(1)
+    with pytest.raises(RedisUnavailable):
+        await tasks.add.aget_result("default/1")
+    with pytest.raises(RedisUnavailable):
+        await asyncio.to_thread(tasks.add.enqueue, 1)
+    with pytest.raises(RedisUnavailable):
+        await asyncio.to_thread(tasks.add.get_result, "default/1")
+    assert time.monotonic() - began < 10
+    reset_options()
 
 
 # --- settings
