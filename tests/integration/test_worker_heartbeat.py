@@ -12,13 +12,14 @@ import pytest
 from queues import queue
 from queues.lookups.workers import WorkerProcess, processes
 from queues.protocol import fleet
+from queues.protocol.connections import close_wires
 from queues.protocol.fleet import MOST_BYTES, Beat, RunningJob, Share
 from queues.protocol.keys import FleetKeys
 from queues.version import VERSION
 from queues.worker import control
 from queues.worker import heartbeat as module
 from tests.eventually import eventually
-from tests.working import operating
+from tests.working import operating, working
 
 
 @pytest.fixture(autouse=True)
@@ -215,3 +216,48 @@ async def test_odd_entries_do_not_hide_the_others(connection, client_of_redis, p
     client_of_redis.set(keys.process("long"), b'{"name": "' + b"x" * 1_000_000 + b'"}')
     client_of_redis.set(keys.process("fine"), fleet.written(Beat("fine", name="fine")))
     assert [process.name for process in (await processes(connection)).own] == ["fine"]
+
+
+async def test_where_client_list_is_forbidden_the_own_workers_are_shown_and_that_is_said(
+    connection, client_of_redis, prefix, settings
+):
+    from queues.options import reset_options
+
+    user = f"u{prefix}"
+    client_of_redis.execute_command(
+        "ACL", "SETUSER", user, "on", ">pw", f"~{prefix}:*", "allchannels", "+@all", "-client|list"
+    )
+    described = settings.TORIL["CONNECTIONS"]["default"]
+    url = described["URL"].replace("redis://", f"redis://{user}:pw@")
+    settings.TORIL = {**settings.TORIL, "CONNECTIONS": {"default": {**described, "URL": url}}}
+    reset_options()
+    try:
+        async with operating(lambda job: None, worker_name="anna"):
+            assert (await one(connection)).name == "anna"
+            (note,) = (await processes(connection)).notes
+            assert "forbids CLIENT LIST" in note
+    finally:
+        await close_wires()
+        client_of_redis.execute_command("ACL", "DELUSER", user)
+
+
+async def test_a_clock_that_is_off_is_told_and_ages_are_by_redis(connection, monkeypatch, caplog):
+    """As on a host whose clock is five minutes ahead."""
+    honest = time.time
+    monkeypatch.setattr(module.time, "time", lambda: honest() + 300)
+    async with operating(lambda job: None):
+        process = await one(connection)
+        monkeypatch.undo()
+        assert 299_000 < process.clock_ms < 301_000
+        assert process.beat_age_ms < 5_000
+        assert abs(process.started_ms - honest() * 1000) < 60_000
+    assert caplog.text.count("clock is 300 s ahead of Redis's") == 1
+
+
+async def test_a_worker_without_a_heartbeat_is_shown_as_a_stranger(connection):
+    async with working(lambda job: None, worker_name="mute"):
+
+        async def strangers():
+            return [one.name for one in (await processes(connection)).processes if one.is_foreign]
+
+        assert await eventually(strangers) == ["mute"]

@@ -10,7 +10,7 @@ const worker = new Worker(
     if (job.name === "fail") throw new Error("failed in Node");
     await job.updateProgress({ stage: "node", percent: 50 });
     await job.log("from Node");
-    if (job.name === "slow") await new Promise((resolve) => setTimeout(resolve, 5));
+    if (job.name === "slow") await new Promise((resolve) => setTimeout(resolve, job.data.ms ?? 5));
     return job.data;
   },
   { connection, prefix, name: "node-worker", concurrency: 5 },

@@ -1,0 +1,63 @@
+"""Workers that Node runs, seen from Toril: what they run, and that they are not spoken to."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from queues import queue
+from queues.actions import workers as acts
+from queues.actions.actor import Actor
+from queues.errors import Refused
+from queues.lookups.workers import processes
+from tests.eventually import eventually
+from tests.interop.nodes import Node
+from tests.working import operating
+
+pytestmark = [pytest.mark.node, pytest.mark.django_db(transaction=True)]
+
+
+async def test_a_node_worker_is_shown_with_what_it_runs_and_cannot_be_spoken_to(connection, redis_server, prefix):
+    node, go_on = Node(redis_server.port, prefix), asyncio.Event()
+
+    async def wait(job):
+        await go_on.wait()
+
+    async with node.working(), operating(wait, worker_name="anna") as worker:
+        await queue("chat").add("slow", {"ms": 2_000})
+        ids = [(await queue("chat").add("slow", {"ms": 2_000})).id for _ in range(3)]
+
+        async def both_work():
+            found = await processes(connection)
+            own, foreign = found.own, [process for process in found.processes if process.is_foreign]
+            return (own[0], foreign) if own and own[0].running and foreign and foreign[0].running else None
+
+        own, foreign = await eventually(both_work)
+        (stranger,) = foreign
+        assert (own.name, stranger.name, stranger.state, stranger.id) == ("anna", "node-worker", "listening", "")
+        assert [share.queue for share in stranger.queues] == ["chat"]
+        theirs = {job.id for job in stranger.running}
+        assert theirs
+        assert theirs.isdisjoint(job.id for job in own.running)
+        assert all(job.name == "slow" and job.started_ms for job in stranger.running)
+        with pytest.raises(Refused, match="has no ear for Toril"):
+            await acts.cancel_job(Actor(None, "ana"), connection, "chat", theirs.pop())
+        assert worker.running == len(own.running)
+        assert ids
+        go_on.set()
+
+
+async def test_jobs_of_node_workers_of_one_name_are_nobodys(connection, redis_server, prefix):
+    node = Node(redis_server.port, prefix)
+    async with node.working(), node.working():
+        added = await queue("chat").add("slow", {"ms": 1_500})
+
+        async def runs():
+            found = await processes(connection)
+            return found if found.elsewhere else None
+
+        found = await eventually(runs)
+        assert [job.id for job in found.elsewhere] == [added.id]
+        assert [process.running for process in found.processes] == [(), ()]
+        assert found.own == ()
