@@ -50,8 +50,8 @@ async def events(connection: str, queue: str, after: str | None) -> AsyncGenerat
 def _is_event_id(text: Any) -> bool:
     if not isinstance(text, str):
         return False
-    ms, _, number = text.partition("-")
-    return ms.isdecimal() and (number.isdecimal() or not number) and text.isascii()
+    ms, dash, number = text.partition("-")
+    return text.isascii() and ms.isdecimal() and (number.isdecimal() if dash else True)
 
 
 def queue_event(event: Event) -> QueueEvent:

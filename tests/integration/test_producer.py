@@ -6,17 +6,16 @@ import asyncio
 import json
 import threading
 import time
-from typing import Any
 
 import pytest
 import redis
 from asgiref.sync import async_to_sync
 
 from queues import queue
-from queues.errors import InvalidInput, RedisUnavailable, TorilError
+from queues.errors import RedisUnavailable, TorilError
 from queues.options import reset_options
 from queues.protocol.blocking import close_blocking
-from queues.protocol.keys import RESERVED_IDS, Keys
+from queues.protocol.keys import Keys
 from tests.conftest import RedisServer
 from tests.eventually import eventually, eventually_sync
 
@@ -137,60 +136,9 @@ async def test_ids_that_people_choose_are_kept(connection, keys, client_of_redis
     assert client_of_redis.exists(keys.job(job_id))
 
 
-@pytest.mark.parametrize("job_id", [*sorted(RESERVED_IDS), "0", "12", "-3", "a:b", "a:b:c", "0:x", "", 5, "\ud800"])
-async def test_an_id_that_would_ruin_the_queue_is_refused_before_anything_is_written(
-    connection, keys, client_of_redis, prefix, job_id: Any
-):
-    with pytest.raises(InvalidInput):
-        await queue("chat").add("greet", job_id=job_id)
-    assert client_of_redis.keys(f"{prefix}*") == []
-
-
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        ("delay_ms", -1),
-        ("delay_ms", 1.5),
-        ("delay_ms", True),
-        ("priority", 2_097_152),
-        ("priority", 1.5),
-        ("attempts", "3"),
-        ("backoff", {"delay": 5}),
-        ("backoff", {"type": "fixed", "delay": "x"}),
-        ("backoff", {"type": "fixed", "delay": 5, "jitter": 2}),
-        ("remove_on_complete", {"days": 1}),
-        ("remove_on_fail", "yes"),
-        ("lifo", 1),
-        ("nonsense", 1),
-    ],
-)
-async def test_a_bad_option_is_named(connection, client_of_redis, prefix, option: str, value: Any):
-    with pytest.raises(InvalidInput, match=option):
-        await queue("chat").add("greet", **{option: value})  # type: ignore[misc]
-    assert client_of_redis.keys(f"{prefix}*") == []
-
-
-@pytest.mark.parametrize("data", [float("nan"), float("inf"), {1, 2}, b"x", object(), {(1, 2): 3}])
-async def test_data_that_json_cannot_say_is_refused(connection, client_of_redis, prefix, data: Any):
-    with pytest.raises(InvalidInput, match="JSON"):
-        await queue("chat").add("greet", data)
-    assert client_of_redis.keys(f"{prefix}*") == []
-
-
 async def test_half_a_surrogate_pair_in_data_is_escaped_as_json(connection, keys, client_of_redis):
     added = await queue("chat").add("greet", {"name": "\ud83d"})
     assert stored(client_of_redis, keys, added.id)["data"] == '{"name":"\\ud83d"}'
-
-
-@pytest.mark.parametrize("name", ["", "a:b", 5, "\udc80"])
-def test_a_name_no_queue_can_have_is_refused(name: Any):
-    with pytest.raises(InvalidInput):
-        queue(name)
-
-
-async def test_a_job_without_a_name_is_refused(connection):
-    with pytest.raises(InvalidInput, match="name"):
-        await queue("chat").add("", {})
 
 
 def test_plain_code_adds_through_the_sync_door(connection, keys, client_of_redis):
