@@ -15,7 +15,9 @@ from types import FrameType
 from typing import Any
 
 from queues.errors import TorilError
+from queues.worker.engine import Engine
 from queues.worker.health import Health
+from queues.worker.journal import line
 from queues.worker.link import HURRY, LOST, RECYCLE
 from queues.worker.worker import Worker
 
@@ -170,12 +172,24 @@ class Interrupts:
         """What the loop should do and cannot. A job that ends meanwhile has its outcome refused."""
         count = 0
         for engine in self._worker.engines:
-            runs = [run for run in list(engine.running.values()) if not run.is_committing]
-            count += len(runs)
-            commands = [engine.commands.hand_back(run.taken.raw_id, run.token) for run in runs]
             try:
                 async with asyncio.timeout(HAND_BACK_S):
-                    await self._worker.aside.wire.run([*commands, engine.commands.put_marker()], return_errors=True)
+                    count += await self._hand_back_all(engine)
             except (TimeoutError, TorilError):
-                log.error("Redis is away: %d jobs stay active until their locks expire", len(runs))
-        log.warning("%d jobs are unfinished and the loop stands still; handed them back and end", count)
+                log.error("Redis is away: jobs of %s stay active until their locks expire", line(engine.name))
+        log.warning("%d jobs are unfinished and the loop stands still; handed them back", count)
+
+    async def _hand_back_all(self, engine: Engine) -> int:
+        """As Redis knows them: some may lie in the socket that the loop does not read."""
+        wire, commands = self._worker.aside.wire, engine.commands
+        ids = await wire.call(commands.active_ids())
+        tokens = await wire.call(commands.lock_tokens(ids)) if ids else []
+        owner, running = self._worker.id.encode(), engine.running.copy()
+        ours = [
+            (raw_id, token.decode())
+            for raw_id, token in zip(ids, tokens, strict=True)
+            if token is not None and token.startswith(owner)
+        ]
+        rest = [job for job in ours if not ((run := running.get(job[1])) and run.is_committing)]
+        await wire.run([*(commands.hand_back(*job) for job in rest), commands.put_marker()], return_errors=True)
+        return len(rest)

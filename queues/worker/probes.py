@@ -63,9 +63,11 @@ def listen(where: tuple[str, int]) -> socket.socket:
     host, port = where
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, kind)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        with contextlib.ExitStack() as stack:
+            listening = stack.enter_context(socket.socket(family, kind))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            stack.pop_all()
     except OSError as error:
         raise ConfigurationError(f"--health-port: nothing can listen on {host}:{port}: {error.strerror}.") from None
     return listening
@@ -100,7 +102,7 @@ def _response(request: list[bytes], report: Callable[[], Report]) -> bytes:
         status = "200 OK" if ok else "503 Service Unavailable"
     text = json.dumps(body).encode() + b"\n"
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n"
-    return head.encode() + b"Cache-Control: no-store\r\nConnection: close\r\n\r\n" + (text if method == "GET" else b"")
+    return head.encode() + b"Cache-Control: no-store\r\nConnection: close\r\n\r\n" + (b"" if method == "HEAD" else text)
 
 
 class HealthFile:

@@ -15,6 +15,7 @@ import pytest
 
 from queues import queue
 from tests.acceptance.workers import add
+from tests.conftest import free_port
 from tests.eventually import eventually_sync
 
 pytestmark = pytest.mark.acceptance
@@ -81,6 +82,96 @@ def test_a_second_signal_ends_it_now(start, sight, ledger, name):
     assert "Traceback" not in process.said()
 
 
+def test_a_job_that_blocks_the_loop_past_the_deadline_is_waiting_again(start, sight, ledger):
+    process = start("--drain-timeout", "0.5").ready()
+    added = add("block", 60) + add("sleep", 60)
+    eventually_sync(lambda: ledger.count("start")[added[0]] == 1)
+    process.popen.terminate()
+    assert process.exit_code(4) == 3
+    assert sorted(sight.ids("wait")) == added
+    assert all(sight.job(job_id).get("atm", "0") == "0" for job_id in added)
+    assert "2 jobs are unfinished and the loop stands still; handed them back" in process.said()
+    sight.assert_all_over()
+
+
+@pytest.mark.parametrize("name", ["sleep", "block"])
+def test_tstp_lets_it_rest_and_cont_go_on(start, sight, ledger, name):
+    process = start("--queues", "work", CONCURRENCY="1").ready()
+    first = add(name, 1.5)
+    eventually_sync(lambda: ledger.entries("start"))
+    process.popen.send_signal(signal.SIGTSTP)
+    second = add("sleep", 0.01)
+    process.has_said("is quiet: no new jobs")
+    eventually_sync(lambda: sight.ids("completed") == first)
+    # Whatever was to be fetched with the end of the first job would have started by now.
+    time.sleep(0.3)
+    assert ledger.count("start") == Counter(first)
+    process.popen.send_signal(signal.SIGCONT)
+    eventually_sync(lambda: sorted(sight.ids("completed")) == [*first, *second])
+    process.popen.send_signal(signal.SIGTSTP)
+    process.popen.terminate()
+    assert process.exit_code(3) == 0
+
+
+def test_a_terminal_that_is_closed_ends_it_in_order(start, sight, ledger):
+    process = start().ready()
+    add("sleep", 0.5)
+    eventually_sync(lambda: ledger.entries("start"))
+    process.popen.send_signal(signal.SIGHUP)
+    assert process.exit_code(3) == 0
+    assert len(sight.ids("completed")) == 1
+
+
+def test_without_any_processor_it_waits_and_is_not_ready(start):
+    """Under a Procfile its end would be the web's end."""
+    port = free_port()
+    process = start("--health-port", str(port), EXTRA_APPS="")
+    process.has_said("There is no processor: write functions")
+    eventually_sync(lambda: process.health("/livez")[0] == 200)
+    status, told = process.health("/readyz")
+    assert status == 503
+    assert "There is no processor" in told["reasons"][0]
+    process.popen.terminate()
+    assert process.exit_code(3) == 0
+
+
+def test_its_probes_are_red_within_fifteen_seconds_of_an_outage_and_green_after_it(start, own_redis, tmp_path):
+    port, file = free_port(), tmp_path / "health"
+    process = start(
+        "--health-port", f"127.0.0.1:{port}", "--health-file", str(file), REDIS_URL=own_redis.url, QUEUE_PREFIX="probed"
+    ).ready()
+    eventually_sync(lambda: process.health("/readyz")[0] == 200 and file.exists())
+    own_redis.stop()
+    began = time.monotonic()
+    eventually_sync(lambda: process.health("/readyz")[0] == 503, 15)
+    assert time.monotonic() - began > 5
+    assert process.health("/livez")[0] == 200
+    assert '"ready": false' in file.read_text()
+    own_redis.start()
+    eventually_sync(lambda: process.health("/readyz")[0] == 200, 5)
+    process.popen.terminate()
+    assert process.exit_code(3) == 0
+    assert not file.exists()
+
+
+def test_after_so_many_jobs_it_ends(start, sight, ledger):
+    added = add("sleep", 0.01, 12)
+    process = start("--max-jobs", "7", "--queues", "wo*", CONCURRENCY="3")
+    assert process.exit_code(10) == 0
+    assert len(ledger.count("done")) == len(sight.ids("completed")) == 7
+    assert sorted([*sight.ids("wait"), *sight.ids("completed")], key=int) == added
+    assert "it has run its 7 jobs" in process.said()
+    sight.assert_all_over()
+
+
+def test_grown_too_large_it_ends_when_its_jobs_are_done(start, sight, ledger):
+    process = start("--max-rss", "200", CONCURRENCY="2").ready()
+    added = add("sleep", 3) + add("grow", 0.1, mib=200)
+    assert process.exit_code(10) == 0
+    assert sorted(sight.ids("completed")) == added
+    assert "it has grown to" in process.said()
+
+
 def test_it_also_stops_while_redis_is_away(start, own_redis, ledger, settings):
     from queues.options import reset_options
 
@@ -107,6 +198,7 @@ def test_it_waits_for_a_redis_that_is_not_there_yet(start, own_redis):
 @pytest.mark.parametrize(
     ("arguments", "environ", "sentence"),
     [
+        (["--burst", "--reload"], {}, "give one of them"),
         (["--burst"], {"EXTRA_APPS": ""}, "There is no processor"),
         (["--exclude", "*"], {}, "Nothing is left to run: --exclude names each of other, work."),
         (["--queues", "work,nope"], {}, "Queue “nope” has no processor; these have: other, work."),
@@ -122,7 +214,7 @@ def test_what_cannot_work_is_one_sentence_and_a_code(start, arguments, environ, 
     assert "Traceback" not in process.said()
 
 
-@pytest.mark.parametrize("arguments", [["--concurrency", "0"], ["--drain-timeout", "-1"], ["--concurrency", "many"]])
+@pytest.mark.parametrize("arguments", [["--concurrency", "0"], ["--drain-timeout", "-1"], ["--health-port", "there"]])
 def test_bad_flags_are_named(start, arguments):
     process = start(*arguments)
     assert process.exit_code(20) == 2

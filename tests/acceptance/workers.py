@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
         self.log = log
-        self.health_port = next((int(text) for flag, text in pairwise(arguments) if flag == "--health-port"), 0)
+        self.health_port = next((text.rpartition(":")[2] for flag, text in pairwise(arguments) if "-port" in flag), "")
         with log.open("w") as lines:
             self.popen = subprocess.Popen(
                 [*before, sys.executable, "manage.py", "runworkers", *arguments],
