@@ -58,7 +58,6 @@ async def test_a_bad_option_is_named_and_nothing_is_written(nothing_written, opt
     for value in REFUSED[option]:
         with pytest.raises(InvalidInput, match=option):
             await queue("chat").add("greet", **{option: value})  # type: ignore[misc]
-            pytest.fail(f"{option} took {value!r}")
 
 
 def test_every_option_has_its_cases():
