@@ -167,9 +167,10 @@ class Start:
 
     def _start_processes(self) -> None:
         behind = [self._worker(), self._mirror()] if self.plan.has_queue else []
-        if behind and not self.login["has_processors"]:
-            say("worker", "none, for there is no processor yet: docs/processors.md shows how to write one")
-            behind = [self._mirror()]
+        if not self.login["has_processors"]:
+            who = "worker" if behind else "jobs"
+            say(who, "none, for there is no processor yet: docs/processors.md shows how to write one")
+            behind = behind[1:]
         self.supervisor.start(behind)
         self.supervisor.start([self._child("web", self._web_command(), patience_s=WEB_PATIENCE_S)])
         say("starting", ", ".join(["web", *(child.name for child in behind)]))

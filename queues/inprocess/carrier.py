@@ -42,8 +42,11 @@ class InProcessCarrier:
     """Stateless: what it knows is in the rows and in this process's runner."""
 
     def run_sync(self, make: Callable[[], Awaitable[T]]) -> T:
+        async def call() -> T:
+            return await make()
+
         # asgiref brings the rows back into the calling thread, and so into its transaction.
-        return async_to_sync(make)()
+        return async_to_sync(call)()
 
     # --- adding
 

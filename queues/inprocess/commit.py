@@ -7,16 +7,27 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
+from queues.errors import TorilError
 from queues.inprocess import endings, ledger
 from queues.inprocess.adding import stored
 from queues.inprocess.ledger import Run
 from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.options import QueueOptions
 from queues.protocol.codec import to_json
-from queues.protocol.taken import keep_jobs
-from queues.worker import backoff, journal
+from queues.protocol.taken import TakenJob, keep_jobs
+from queues.worker import backoff, journal, telling
 from queues.worker.execution import Execution
-from queues.worker.outcome import Completed, Delayed, Failed, Outcome, RateLimited, Unfinished, WaitsForChildren, stack
+from queues.worker.outcome import (
+    MAX_REASON,
+    Completed,
+    Delayed,
+    Failed,
+    Outcome,
+    Unfinished,
+    WaitsForChildren,
+    safe,
+    stack,
+)
 
 log = logging.getLogger("queues.inprocess")
 
@@ -32,6 +43,7 @@ class Committer:
         self._queue, self._database = queue, database
         self._keep_completed = keep_jobs(options.remove_on_complete)
         self._keep_failed = keep_jobs(options.remove_on_fail)
+        self._max_starts = options.max_started_attempts
 
     async def commit(self, run: Run, execution: Execution, outcome: Outcome) -> None:
         """Where the job is another's by now, the outcome is logged and dropped."""
@@ -58,41 +70,46 @@ class Committer:
             return write, partial(self._completed, run, execution, outcome.value_json)
         if isinstance(outcome, Failed):
             return await self._failure(run, execution, outcome)
-        back = partial(journal.handed_back, self._queue, run.taken, execution.duration_ms)
-        if isinstance(outcome, Delayed):
-            return partial(ledger.put_back, run, outcome.delay_ms), back
+        taken, took_ms = run.taken, execution.duration_ms
+        if isinstance(outcome, Unfinished):
+            return partial(ledger.put_back, run), partial(journal.handed_back, self._queue, taken, took_ms)
         # There are no children here: a job that waits for them runs again at once.
-        assert isinstance(outcome, Unfinished | RateLimited | WaitsForChildren)  # noqa: S101
-        return partial(ledger.put_back, run), back
+        wish = "at once" if isinstance(outcome, WaitsForChildren) else outcome.words
+        delay_ms = outcome.delay_ms if isinstance(outcome, Delayed) else 0
+        return partial(ledger.put_back, run, delay_ms), partial(journal.put_off, self._queue, taken, took_ms, wish)
 
     async def _failure(self, run: Run, execution: Execution, outcome: Failed) -> tuple[Write, Say]:
         taken, reason, delay_ms = run.taken, outcome.reason, None
-        made = taken.attempts_made + 1
-        if outcome.may_retry and made < taken.attempts:
+        if outcome.may_retry and self._may_start_again(taken):
             try:
-                delay_ms = await self._delay_ms(execution, outcome, made)
-            except backoff.NoBackoff as error:
-                reason = f"{reason} (not tried again: {error})"
+                delay_ms = await self._delay_ms(execution, outcome)
+            except backoff.NoBackoff as problem:
+                reason = safe(f"{reason} (not tried again: {problem})", MAX_REASON)
         stacks = stored(to_json(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit)))
-        say = partial(self._failed, run, execution, reason, delay_ms)
+        say = partial(self._failed, run, execution, reason, outcome.trace, delay_ms)
         if delay_ms is None:
             keep = taken.options.keep_failed or self._keep_failed
             return partial(ledger.fail, run, stored(reason), stacks, keep), say
         return partial(ledger.retry, run, stored(reason), stacks, delay_ms), say
 
-    async def _delay_ms(self, execution: Execution, outcome: Failed, made: int) -> int | None:
-        own = getattr(execution.processor, "backoff", None)
-        custom = own if callable(own) else None
-        error = outcome.error or RuntimeError(outcome.reason)
-        return await backoff.next_delay_ms(execution.taken.options.backoff, made, error, execution.job, custom)
+    def _may_start_again(self, taken: TakenJob) -> bool:
+        is_last = self._max_starts is not None and taken.attempts_started >= self._max_starts
+        return taken.attempts_made + 1 < taken.attempts and not is_last
+
+    async def _delay_ms(self, execution: Execution, outcome: Failed) -> int | None:
+        taken, error = execution.taken, outcome.error or TorilError(outcome.reason)
+        own = execution.processor.backoff if execution.processor is not None else None
+        return await backoff.next_delay_ms(taken.options.backoff, taken.attempts_made + 1, error, execution.job, own)
 
     # --- once it is written
 
     def _completed(self, run: Run, execution: Execution, value_json: str) -> None:
         journal.completed(self._queue, run.taken, execution.duration_ms)
+        telling.completed(execution, self._queue, value_json)
         endings.tell(run.pk)
 
-    def _failed(self, run: Run, execution: Execution, reason: str, delay_ms: int | None) -> None:
+    def _failed(self, run: Run, execution: Execution, reason: str, trace: str, delay_ms: int | None) -> None:
         journal.failed(self._queue, run.taken, execution.duration_ms, reason, delay_ms)
+        telling.failed(execution, self._queue, reason, trace, delay_ms)
         if delay_ms is None:
             endings.tell(run.pk)

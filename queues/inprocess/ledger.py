@@ -141,8 +141,8 @@ def _end(run: Run, state: State, keep: KeepJobs, **changes: Any) -> bool:
         ended = run.row.update(
             state=state.value, holder="", finished_on_ms=now, attempts_made=models.F("attempts_made") + 1, **changes
         )
-        if ended and dict(keep).get("count") != -1:
-            moves.trim(run.queue, state, keep, now)
+        if ended:
+            moves.trim(run.pk, run.queue, state, keep, now)
         return _rung(ended)
 
 

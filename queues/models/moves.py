@@ -20,6 +20,8 @@ from queues.states import State
 
 #: SQLite takes no more values than this in one query, in its older versions.
 CLOSED_AT_ONCE = 500
+#: What one job's end removes of others, as BullMQ's.
+MOST_TRIMMED = 1_000
 #: Everywhere but in a processor's hands.
 AT_REST = (State.WAITING, State.PRIORITIZED, State.DELAYED, State.COMPLETED, State.FAILED)
 
@@ -76,15 +78,23 @@ def clean(queue: str, state: State, before_ms: int, limit: int) -> list[str]:
     return list(removed.values())
 
 
-def trim(queue: str, state: State, keep: Sequence[tuple[str, int]], now_ms: int) -> None:
-    """BullMQ's retention: keep so many of the newest (`count`), none older than `age` seconds."""
+def trim(job: int, queue: str, state: State, keep: Sequence[tuple[str, int]], now_ms: int) -> None:
+    """BullMQ's retention, where this job has just ended: keep so many of the newest (`count`), none older than `age`
+    seconds. A count of 0 removes this job and looks at no other.
+    """
     bounds = dict(keep)
+    count, age_s = bounds.get("count", -1), bounds.get("age", 0)
+    if count == 0:
+        _close([job])
+        return
     ended = local.jobs(queue, state)
-    if (age_s := bounds.get("age", 0)) > 0:
-        _close(list(ended.filter(finished_on_ms__lte=now_ms - age_s * 1_000).values_list("pk", flat=True)[:1_000]))
-    if (count := bounds.get("count", -1)) >= 0:
+    if age_s > 0:
+        _close(
+            list(ended.filter(finished_on_ms__lte=now_ms - age_s * 1_000).values_list("pk", flat=True)[:MOST_TRIMMED])
+        )
+    if count > 0:
         newest = ended.order_by("-finished_on_ms", "-pk")
-        _close(list(newest.values_list("pk", flat=True)[count : count + 1_000]))
+        _close(list(newest.values_list("pk", flat=True)[count : count + MOST_TRIMMED]))
 
 
 def _close(keys: Sequence[int]) -> int:

@@ -44,6 +44,8 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, help="make up the same jobs as another run with this number")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not get_options().use_job_queue:
+            raise CommandError("USE_JOB_QUEUE is false: jobs run in the process that adds them; there is no queue to fill.")
         if not getattr(settings, "DEMO", False):
             raise CommandError(REFUSAL.format(url=get_options().connection().safe_url))
         try:

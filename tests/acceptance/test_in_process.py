@@ -1,0 +1,165 @@
+"""USE_JOB_QUEUE=false with real processes: what a process leaves is found by the next one, and run by one of them."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.eventually import eventually_sync
+from tests.inprocess import ClosedPort
+from tests.stand import ROOT, Stand
+
+pytestmark = pytest.mark.acceptance
+
+#: Adds what its arguments say, then stays until it is ended: `add(name, data, **options)`.
+ADDER = """
+import sys, time
+from queues import queue
+for line in sys.stdin:
+    print(eval(line, {"add": queue("chat").sync.add}).id, flush=True)
+"""
+
+
+class Adder:
+    """A process that adds jobs, and runs them."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", ADDER],
+            cwd=ROOT,
+            env=stand.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def add(self, call: str) -> str:
+        self.process.stdin.write(call + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        # Or it would go on as a zombie, which nobody can tell from a process that lives.
+        self.process.wait()
+
+    def ends(self) -> int:
+        """Let it come to its own end; its exit code."""
+        self.process.stdin.close()
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    port = ClosedPort()
+    opened = Stand(
+        tmp_path_factory.mktemp("stand"), port.url, "bull", USE_JOB_QUEUE="false", CHAT_QUEUE_CONCURRENCY="2"
+    )
+    yield opened
+    opened.close()
+    dialled = port.was_dialled()
+    port.close()
+    assert not dialled, "somebody spoke to Redis"
+
+
+@pytest.fixture
+def adder(stand: Stand) -> Iterator[Adder]:
+    opened = Adder(stand)
+    yield opened
+    opened.close()
+    stand.close()
+
+
+def row(stand: Stand, job_id: str) -> dict[str, Any]:
+    with closing(sqlite3.connect(stand.folder / "db.sqlite3", timeout=20)) as database:
+        database.row_factory = sqlite3.Row
+        found = database.execute("SELECT * FROM toril_job WHERE job_id = ?", [job_id]).fetchone()
+    return dict(found) if found else {}
+
+
+def until(stand: Stand, job_id: str, state: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    def there() -> dict[str, Any] | None:
+        job = row(stand, job_id)
+        return job if job.get("state") == state else None
+
+    found: dict[str, Any] = eventually_sync(there, timeout_s, f"job {job_id} becomes {state}")
+    return found
+
+
+def test_what_a_killed_process_left_is_run_by_the_web_and_counts_as_stalled(stand: Stand, adder: Adder) -> None:
+    running = adder.add("add('x', {'sleep_s': 60})")
+    until(stand, running, "active")
+    waiting, later = adder.add("add('y')"), adder.add("add('z', {'sleep_s': 0.1}, delay_ms=2_000)")
+    until(stand, waiting, "completed")
+    adder.kill()
+    stand.web()
+    eventually_sync(lambda: (job := row(stand, running))["stalled_count"] == 1 and job["state"] == "active", 30)
+    assert until(stand, later, "completed")["stalled_count"] == 0
+    stand.processes["web"].kill()
+    stand.processes.pop("web").wait()
+    stand.web()
+    assert until(stand, running, "failed")["failed_reason"] == "job stalled more than allowable limit"
+
+
+def test_a_web_that_is_told_to_stop_lets_jobs_finish_and_hands_back_the_rest(stand: Stand, adder: Adder) -> None:
+    quick, slow = (adder.add(f"add('x', {{'sleep_s': {s}}}, delay_ms=1_000)") for s in (1, 60))
+    assert adder.ends() == 0
+    stand.web()
+    until(stand, quick, "active")
+    until(stand, slow, "active")
+    stand.stop("web")
+    assert row(stand, quick)["state"] == "completed"
+    back = row(stand, slow)
+    assert (back["state"], back["stalled_count"], back["attempts_made"]) == ("waiting", 0, 0)
+    stand.web()
+    until(stand, slow, "active")
+    # Without the grace that a clean stop would give.
+    stand.processes["web"].kill()
+
+
+def test_of_two_processes_one_takes_what_a_third_left(stand: Stand, adder: Adder) -> None:
+    others = [Adder(stand), Adder(stand)]
+    try:
+        for other in others:
+            until(stand, other.add("add('own')"), "completed")
+        ids = [adder.add("add('x', {'sleep_s': 0.2})") for _ in range(30)]
+        adder.kill()
+        done_before = sum(row(stand, job_id)["state"] == "completed" for job_id in ids)
+        for job_id in ids:
+            until(stand, job_id, "completed")
+    finally:
+        for other in others:
+            other.close()
+    starts = [row(stand, job_id)["attempts_started"] for job_id in ids]
+    assert done_before < len(ids)
+    # Only those that the dead one was running are run again.
+    assert sum(starts) <= len(ids) + 5
+    assert max(starts) <= 2
+
+
+@pytest.mark.parametrize("command", ["runworkers", "runmirror", "demo"])
+def test_what_has_nothing_to_do_here_says_why_and_fails(stand: Stand, command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", command], cwd=ROOT, env=stand.environ, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "USE_JOB_QUEUE is false" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_job_is_added_and_answered_across_processes(stand: Stand, adder: Adder) -> None:
+    job_id = adder.add("add('x', {'sleep_s': 0.5})")
+    script = f"print('result:', queue('chat').sync.get_job('{job_id}').sync.result(20))"
+    assert "'echo'" in stand.manage("shell", "--verbosity", "0", "--command", f"from queues import queue; {script}")
