@@ -1,22 +1,19 @@
 """Everything Toril does that would make sense with no browser in the world."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from queues.processors import processor
     from queues.producer import queue
+    from queues.worker.job import Job, PlainJob
 
-__all__ = ["processor", "queue"]
+__all__ = ["Job", "PlainJob", "processor", "queue"]
+_ROOMS = {"processor": "processors", "queue": "producer", "Job": "worker.job", "PlainJob": "worker.job"}
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: Django loads this package before its settings are ready.
-    if name == "processor":
-        from queues.processors import processor
-
-        return processor
-    if name == "queue":
-        from queues.producer import queue
-
-        return queue
-    raise AttributeError(name)
+    if name not in _ROOMS:
+        raise AttributeError(name)
+    return getattr(import_module(f"queues.{_ROOMS[name]}"), name)

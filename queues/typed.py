@@ -43,8 +43,8 @@ def _of_dataclass(where: str, model: type) -> Reader:
         try:
             return decoder.decode(raw)
         except msgspec.ValidationError as error:
-            words, _, place = str(error).partition(" - at ")
-            raise _unfit(model, [(place.strip("`").removeprefix("$").removeprefix("."), words)]) from None
+            words, _, place = str(error).replace("`", "").partition(" - at ")
+            raise _unfit(model, [(place.removeprefix("$").removeprefix("."), words)]) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise _no_json(error) from None
 

@@ -51,9 +51,12 @@ def _began(function: Function, job: JobFacts[Any]) -> None:
     _ATTEMPT.set(job.attempt)
     if job_started.receivers:
         job_started.tell(function, job=job)
+        # A receiver that looks is not the processor.
+        job._has_seen = False
 
 
 def _ended(function: Function, job: JobFacts[Any], outcome: Outcome, error: BaseException | None) -> None:
     if job_finished.receivers:
-        failure = error if isinstance(outcome, Failed) else None
+        has_seen, failure = job._has_seen, error if isinstance(outcome, Failed) else None
         job_finished.tell(function, job=job, error=failure, duration_ms=job._duration_ms)
+        job._has_seen = has_seen

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from queues.worker.job import Job, JobFacts
+from queues import signals
+from queues.processors import QueueSettings, Registry
+from queues.worker.job import Job, JobFacts, PlainJob
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "processors.md").read_text()
 
@@ -22,25 +24,22 @@ def first_cells(text: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
-async def test_the_options_of_add_are_those_it_takes() -> None:
-    from queues import queue
-    from queues.errors import InvalidInput
-
-    with pytest.raises(InvalidInput, match="no option 'nonsense'") as refused:
-        await queue("mails").add("welcome", nonsense=1)
-    known = str(refused.value).partition("it knows ")[2].rstrip(".").split(", ")
-    assert set(known) == first_cells(section("Adding jobs"))
-
-
 def test_the_jobs_fields_are_those_it_has() -> None:
     documented = {re.sub(r"^(await )?job\.(\w+).*$", r"\2", name) for name in first_cells(section("What `job` is"))}
-    assigned = {
-        node.attr
-        for node in ast.walk(ast.parse(inspect.getsource(JobFacts)))
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
-    }
-    public = {name for name in assigned | set(vars(Job)) if not name.startswith("_")}
+    public = {name for kind in (JobFacts, Job) for name in vars(kind) if not name.startswith("_")}
     assert documented == public
+    assert public == {name for kind in (JobFacts, PlainJob) for name in vars(kind) if not name.startswith("_")}
+
+
+def test_the_decorators_arguments_are_those_it_takes() -> None:
+    taken = set(inspect.signature(Registry.processor).parameters) - {"self", "queue", "settings"}
+    documented = first_cells(section("Settings of its queue"))
+    assert documented == taken | set(QueueSettings.__annotations__)
+
+
+def test_the_signals_are_those_there_are_with_what_they_say() -> None:
+    there = {name for name, value in vars(signals).items() if isinstance(value, signals.JobSignal)}
+    assert first_cells(section("Signals")) == there
 
 
 @pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))

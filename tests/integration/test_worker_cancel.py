@@ -260,3 +260,26 @@ async def test_a_runtime_error_of_a_report_is_the_reports_own(connection, sight,
         added = await queue("chat").add("x")
         await sight.until("failed", added.id)
     assert sight.job(added.id)["failedReason"] == "not a stop"
+
+
+async def test_a_receiver_that_looks_is_not_the_processor_that_does(connection, sight):
+    from queues.signals import job_finished
+
+    go, seen = threading.Event(), []
+
+    def work(job):
+        go.wait(10)
+
+    def look(job, **_):
+        seen.append(job.cancelled)
+
+    job_finished.connect(look)
+    try:
+        async with working(work) as worker:
+            added = await queue("chat").add("x")
+            (await run_of(worker, added.id)).cancel("too late")
+            go.set()
+            await sight.until("completed", added.id)
+    finally:
+        job_finished.disconnect(look)
+    assert seen == [True]
