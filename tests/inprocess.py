@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +22,7 @@ from queues.options.values import LOCAL_CONNECTION
 from queues.processors import Registry
 from queues.producer import install
 from tests.eventually import eventually
+from tests.stand import ROOT, Stand
 
 
 class ClosedPort:
@@ -41,6 +44,50 @@ class ClosedPort:
 
     def close(self) -> None:
         self._socket.close()
+
+
+#: Adds what each line says, `add(name, data, **options)`, and ends when there are no more.
+ADDER = """
+import sys
+from queues import queue
+for line in sys.stdin:
+    print(eval(line, {"add": queue("chat").sync.add}).id, flush=True)
+"""
+
+
+class Adder:
+    """A process that adds jobs, and runs them."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", ADDER],
+            cwd=ROOT,
+            env=stand.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def add(self, call: str) -> str:
+        self.process.stdin.write(call + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        # Or it would go on as a zombie, which nobody can tell from a process that lives.
+        self.process.wait()
+
+    def ends(self) -> int:
+        """Let it come to its own end; its exit code."""
+        self.process.stdin.close()
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
 
 
 @pytest.fixture

@@ -12,53 +12,10 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually_sync
-from tests.inprocess import ClosedPort
+from tests.inprocess import Adder, ClosedPort
 from tests.stand import ROOT, Stand
 
 pytestmark = pytest.mark.acceptance
-
-#: Adds what its arguments say, then stays until it is ended: `add(name, data, **options)`.
-ADDER = """
-import sys, time
-from queues import queue
-for line in sys.stdin:
-    print(eval(line, {"add": queue("chat").sync.add}).id, flush=True)
-"""
-
-
-class Adder:
-    """A process that adds jobs, and runs them."""
-
-    def __init__(self, stand: Stand) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", ADDER],
-            cwd=ROOT,
-            env=stand.environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def add(self, call: str) -> str:
-        self.process.stdin.write(call + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-    def kill(self) -> None:
-        self.process.kill()
-        # Or it would go on as a zombie, which nobody can tell from a process that lives.
-        self.process.wait()
-
-    def ends(self) -> int:
-        """Let it come to its own end; its exit code."""
-        self.process.stdin.close()
-        return self.process.wait(30)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            pipe.close()
 
 
 @pytest.fixture(scope="module")
