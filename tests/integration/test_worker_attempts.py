@@ -11,6 +11,7 @@ import pytest
 from queues import queue
 from queues.errors import UnrecoverableError
 from queues.options import Keep
+from queues.processors import Registry
 from tests.eventually import eventually
 from tests.working import Sight, now_ms, working
 
@@ -91,6 +92,26 @@ async def test_jitter_shortens_a_backoff_at_random(connection, sight):
     gaps = sorted(second - first for first, second in runs.values())
     assert gaps[0] < 300, gaps
     assert gaps[-1] - gaps[0] > 100, gaps
+
+
+@pytest.mark.parametrize("own", [{}, {"backoff": {"type": "custom"}}, {"backoff": {"type": "lunar"}}])
+async def test_a_processor_may_have_a_backoff_of_its_own(connection, sight, own):
+    asked = []
+
+    def wait_longer(attempts_made, error, job):
+        asked.append((attempts_made, type(error), job.data))
+        return 10 * attempts_made
+
+    registry = Registry()
+
+    @registry.processor("chat", backoff=wait_longer)
+    def fail(job):
+        raise LookupError("no")
+
+    async with working(registry=registry):
+        added = await queue("chat").add("x", "the data", attempts=3, **own)
+        await sight.until("failed", added.id)
+    assert asked == [(1, LookupError, "the data"), (2, LookupError, "the data")]
 
 
 async def test_a_kind_of_backoff_this_worker_lacks_fails_the_job_and_says_so(connection, sight):

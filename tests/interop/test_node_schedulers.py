@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,19 +16,12 @@ import pytest
 from queues.errors import InvalidInput
 from queues.protocol import cron
 from tests.eventually import eventually
-from tests.interop.nodes import Node, Shell
+from tests.interop.nodes import Node
 from tests.working import Sight, working
 
 pytestmark = pytest.mark.node
 
 Ask = Callable[[str, Any], Awaitable[Any]]
-
-
-@pytest.fixture(scope="module")
-def shell(redis_server) -> Iterator[Shell]:
-    opened = Shell(redis_server.port)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
