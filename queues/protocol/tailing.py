@@ -92,8 +92,9 @@ def _missed(place: _Place, now: _Stream) -> int | None:
     if place.index is None or now.added is None or now.trimmed is None:
         may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
         return 0 if may_be_missing and _position(now.first) > _position(place.cursor) else None
-    if now.added < place.index:
-        # The stream was deleted and begun anew.
+    has_own = now.trimmed < place.index
+    if now.added < place.index or (has_own and _position(now.first) > _position(place.cursor)):
+        # What was read last should still be there: the stream was deleted and begun anew.
         place.index = None
         return 0
     return now.trimmed - place.index if now.trimmed > place.index else None

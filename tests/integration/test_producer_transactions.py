@@ -49,11 +49,11 @@ def test_a_job_is_written_when_its_transaction_commits(waiting):
 
 
 def test_a_rollback_writes_nothing_for_good(waiting):
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         job = queue("chat").sync.add("greet")
         queue("chat").sync.add_bulk([{"name": "x"}] * 3)
         queue("chat").sync.add_flow("p", children=[{"name": "c"}])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert waiting() == 0
     assert not job.is_written
     with pytest.raises(NotCommitted, match="rolled back"):
@@ -63,9 +63,9 @@ def test_a_rollback_writes_nothing_for_good(waiting):
 def test_a_savepoint_that_is_rolled_back_takes_its_jobs_along(waiting):
     with transaction.atomic():
         kept = queue("chat").sync.add("kept")
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             queue("chat").sync.add("lost")
-            raise ZeroDivisionError
+            transaction.set_rollback(True)
     assert waiting() == 1
     assert kept.is_written
 
@@ -174,13 +174,13 @@ class InATestCase(TestCase):
     """The block in which Django wraps each test is no transaction of the program's."""
 
     def test_a_job_is_written_at_once(self):
-        self.assertTrue(queue("chat").sync.add("greet").is_written)
+        assert queue("chat").sync.add("greet").is_written
 
     def test_a_transaction_of_the_programs_own_is_waited_for(self):
         with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
             job = queue("chat").sync.add("greet")
-            self.assertFalse(job.is_written)
-        self.assertTrue(job.is_written)
+            assert not job.is_written
+        assert job.is_written
 
 
 @pytest.fixture(autouse=True)
