@@ -28,7 +28,11 @@ async def call_async(function: Function, job: JobFacts[Any]) -> Outcome:
     except BaseException as raised:
         error, outcome = raised, of_error(raised)
     _ended(function, job, outcome, error)
-    return outcome
+    try:
+        return outcome
+    finally:
+        # The error's traceback holds this frame: what the job had would wait for the garbage collector.
+        del outcome, error
 
 
 def call_plain(function: Function, job: JobFacts[Any]) -> Outcome:
@@ -40,7 +44,10 @@ def call_plain(function: Function, job: JobFacts[Any]) -> Outcome:
     except BaseException as raised:
         error, outcome = raised, of_error(raised)
     _ended(function, job, outcome, error)
-    return outcome
+    try:
+        return outcome
+    finally:
+        del outcome, error
 
 
 def _began(function: Function, job: JobFacts[Any]) -> None:

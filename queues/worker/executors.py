@@ -71,4 +71,8 @@ async def on_loop(function: Callable[[Any], Any], job: Job[Any]) -> Outcome:
     outcome = await call_async(function, job)
     if isinstance(outcome, Failed):
         database.check_async()
-    return outcome
+    try:
+        return outcome
+    finally:
+        # As in `call_async`.
+        del outcome

@@ -57,7 +57,7 @@ class JobFacts(Generic[D]):
     """
 
     __slots__ = (
-        "_ended",
+        "__weakref__",
         "_given_up",
         "_has_seen",
         "_is_cancelled",

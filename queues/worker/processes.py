@@ -164,7 +164,10 @@ class ProcessRun:
 
     async def _run(self, order: Order) -> Outcome:
         while True:
-            child = await self._processes.take()
+            try:
+                child = await self._processes.take()
+            except OSError as error:
+                return self._failed(f"The job's process could not be started: {error}")
             try:
                 return await self._run_in(child, order)
             except ChildDied as death:

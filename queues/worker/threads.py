@@ -88,10 +88,10 @@ class Threads:
         if self.stuck >= MAX_STUCK and self._on_exhausted is not None:
             self._on_exhausted(f"{self.stuck} threads hang in processors whose time is over")
 
-    def _finish(self, run: ThreadRun, outcome: Outcome) -> None:
+    def _finish(self, run: ThreadRun, outcome: Outcome | None) -> None:
         if run in self._given_up:
             self._given_up.discard(run)
-        elif not run.future.done():
+        elif outcome is not None and not run.future.done():
             self._busy -= 1
             run.future.set_result(outcome)
 
@@ -111,13 +111,15 @@ class Threads:
 
     def _run(self, run: ThreadRun) -> None:
         run.has_begun = True
-        if run.future.cancelled():
-            return
-        outcome = run.context.run(in_thread, run.function, run.job)
+        # Given up while it waited for a thread, perhaps in this moment: then it was counted as stuck.
+        is_late = run.future.cancelled()
+        outcome = None if is_late else run.context.run(in_thread, run.function, run.job)
         try:
             run.loop.call_soon_threadsafe(self._finish, run, outcome)
         except RuntimeError:
             log.warning("A job in a thread ended after its worker; its result is dropped.")
+        # As in `call_plain`.
+        del run, outcome
 
     async def stop(self, timeout_s: float = 1.0) -> int:
         """End the idle threads; returns how many are stuck in a processor. Callable twice."""
