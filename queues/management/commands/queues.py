@@ -37,6 +37,8 @@ class Command(BaseCommand):
         add_verbs(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Django writes errors in red at a terminal, and questions and progress are none.
+        self.stderr.style_func = None
         screen = Screen(self.stdout, self.stderr, is_json=options["json"])
         try:
             code, sentence = self.run(screen, options), ""
