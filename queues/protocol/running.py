@@ -78,6 +78,9 @@ class RunningCommands:
         """The same where the fetch itself made a hash again; until it goes, no producer can make a job of that id."""
         return [*self.forget_id(raw_id), command("DEL", self.keys.base + raw_id)]
 
+    def drop_fields(self, job: TakenJob, names: Sequence[bytes]) -> Command[Any]:
+        return command("HDEL", self.keys.base + job.raw_id, *names)
+
     # --- keeping
 
     def extend(self, jobs: Sequence[tuple[bytes, str]]) -> Command[list[bytes]]:

@@ -47,6 +47,7 @@ class TakenJob:
         "id",
         "is_ghost",
         "name",
+        "odd_fields",
         "options",
         "priority",
         "raw_id",
@@ -73,6 +74,8 @@ class TakenJob:
         self.stacktrace = fields.get(b"stacktrace", b"")
         self.deferred_failure = codec.text(fields[b"defa"]) if b"defa" in fields else ""
         self.scheduler_id = fields.get(b"rjk", b"")
+        #: Fields on which a finishing script would break off in the middle, and the job would be in no list at all.
+        self.odd_fields = _odd(fields) if b"parent" in fields or b"atm" in fields else ()
 
     @property
     def attempts(self) -> int:
@@ -83,6 +86,20 @@ class TakenJob:
         """The stacks of earlier attempts, oldest first."""
         found = codec.parse_json(self.stacktrace.decode("utf-8", "replace")) if self.stacktrace else None
         return [str(item) for item in found] if isinstance(found, list) else []
+
+
+def _odd(fields: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+    checks = {b"parent": _is_parent, b"atm": _is_integer}
+    return tuple(name for name, is_right in checks.items() if name in fields and not is_right(fields[name]))
+
+
+def _is_parent(value: bytes) -> bool:
+    found = codec.parse_json(codec.text(value))
+    return isinstance(found, dict) and isinstance(found.get("queueKey"), str)
+
+
+def _is_integer(value: bytes) -> bool:
+    return value.removeprefix(b"-").isdigit() and len(value) < 19
 
 
 class Fetched(NamedTuple):

@@ -165,6 +165,8 @@ class Engine:
             await self._until_work()
         elif self._burst > 1 or not await self._limit.holds():
             await self._fetch()
+        else:
+            self.last_answer = time.monotonic()
 
     async def _fetch(self) -> None:
         """Ask for a job, or for more at once while every asking brings one. Raises the first error of all."""
@@ -262,6 +264,10 @@ class Engine:
             log.warning("skipped %s %s: the job is gone, only its id was left", self.name, journal.line(taken.id))
             await self._means.wire.run(self.commands.forget_ghost(taken.raw_id))
             return UNKNOWN
+        if taken.odd_fields:
+            names = b", ".join(taken.odd_fields).decode()
+            log.warning("dropped what cannot be read of %s %s: %s", self.name, journal.line(taken.id), names)
+            await self._means.wire.call(self.commands.drop_fields(taken, taken.odd_fields))
         run = Execution(taken, token)
         self.running[token] = run
         self._means.leases.hold(self.commands, taken, token)
@@ -302,8 +308,8 @@ class Engine:
     async def _schedule_next(self, taken: TakenJob) -> None:
         try:
             command = schedulers.next_iteration(taken, self.commands)
-            if command is not None:
-                await self._send(command)
+            if command is not None and not await self._send(command) and schedulers.is_legacy(taken.scheduler_id):
+                raise schedulers.CannotSchedule("it is a repeatable job of BullMQ 5; make it a scheduler")
         except (schedulers.CannotSchedule, RedisRefused) as error:
             scheduler = journal.line(codec.text(taken.scheduler_id))
             log.error("scheduler %s of %s will not run again: %s", scheduler, journal.line(self.name), error)

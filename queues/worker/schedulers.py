@@ -35,6 +35,12 @@ def next_iteration(taken: TakenJob, commands: RunningCommands) -> Command[Any] |
         raise CannotSchedule(f"its job's options cannot be passed on: {error}") from None
 
 
+def is_legacy(scheduler_id: bytes) -> bool:
+    """Whether that is a key of BullMQ 5's repeatable jobs, `name:id:end:tz:pattern`, with which no script goes on."""
+    parts = scheduler_id.split(b":", 4)
+    return len(parts) == 5 and (not parts[2] or parts[2].isdigit()) and (b" " in parts[4] or parts[4].isdigit())
+
+
 def _is_over(repeat: Mapping[str, Any], count: int, end_ms: int | None) -> bool:
     is_done = repeat.get("limit") is not None and count > _whole(repeat["limit"])
     return is_done or (end_ms is not None and now_ms() > end_ms)

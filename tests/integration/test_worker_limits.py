@@ -178,6 +178,23 @@ async def test_a_limited_worker_sleeps_until_the_limit_is_over(connection, sight
         await sight.until_count("completed", 1)
 
 
+async def test_a_queue_that_is_limited_is_not_drained(connection, sight):
+    async def nothing(job):
+        return None
+
+    for how in ({"limiter": Limiter(max=1, duration_ms=400)}, {}):
+        async with working(nothing, **how) as worker:
+            (engine,) = worker.engines
+            await eventually(lambda engine=engine: engine.is_drained)
+            sight.client.set(sight.keys("limiter"), 2**53 - 1, px=400)
+            await add_many(1)
+            await eventually(lambda engine=engine: not engine.is_drained)
+            before = engine.last_answer
+            await eventually(lambda: not sight.ids("wait"), timeout_s=2)
+            await eventually(lambda engine=engine: engine.is_drained)
+            assert engine.last_answer > before
+
+
 def _calls(sight: Sight) -> int:
     stats = sight.client.info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "bzpopmin"))

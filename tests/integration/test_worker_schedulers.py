@@ -115,3 +115,21 @@ async def test_a_scheduler_that_was_removed_is_not_revived(connection, sight):
     async with working(tick):
         await sight.until("completed", first)
     assert sight.ids("delayed") == []
+
+
+async def test_a_repeatable_job_of_old_is_run_and_told(connection, sight, caplog):
+    """Node says the same with an error event, as BullMQ 6 goes on with schedulers alone."""
+    ran = []
+
+    async def tick(job):
+        ran.append(job.id)
+
+    key = "tick::1999999999999:Europe/Berlin:0 9 * * *"
+    first = await upsert(connection, "beat", {"every": 50})
+    sight.client.hset(sight.keys.job(first), "rjk", key)
+    sight.client.zadd(sight.keys("repeat"), {key: 1})
+    async with working(tick):
+        await sight.until("completed", first)
+    assert ran == [first]
+    assert "repeatable job of BullMQ 5" in caplog.text
+    assert sight.ids("delayed") == []
