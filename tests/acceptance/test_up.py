@@ -169,13 +169,16 @@ def test_the_password_of_the_admin_can_be_given(up: Up, clone: Path, port: int, 
     assert program.exit_code() == 0
 
 
-def test_without_the_queue_there_is_the_web_alone(up: Up, clone: Path, port: int) -> None:
-    program = up(USE_JOB_QUEUE="false")
+def test_without_the_queue_there_is_the_web_alone(up: Up, clone: Path, port: int, tmp_path: Path) -> None:
+    program = up(USE_JOB_QUEUE="false", VAR_DIR=str(tmp_path), TORIL_ADMIN_PASSWORD="known")
     has_answered(program)
     commands = " ".join(processes_in(clone).values())
     assert "valkey-server" not in commands
     assert "runworkers" not in commands
+    assert "runmirror" not in commands
     assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+    with signed_in(port, "known") as client:
+        assert "Jobs run in this process; there is no Redis." in client.get("/admin/queues/").text
     ends_with_nothing_left(program, clone)
 
 
