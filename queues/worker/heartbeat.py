@@ -7,13 +7,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import resource
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
@@ -26,16 +23,18 @@ from queues.version import VERSION
 from queues.worker.aside import Aside
 from queues.worker.engine import Engine
 from queues.worker.execution import Execution
+from queues.worker.health import rss_mib
 
 log = logging.getLogger("queues.worker")
 
 #: How often it is tried again where Redis forbids it, or the heartbeat itself fails.
 RETRY_S = 30.0
 AWAY_RETRY_S = 1.0
+#: How often the loop's lag is looked at; the heartbeat tells the longest.
+SAMPLE_S = 0.5
 LEAVE_S = 1.0
 #: A clock further off is said once: delays and ages are reckoned with it.
 CLOCK_OFF_MS = 5_000
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Subject(Protocol):
@@ -79,14 +78,17 @@ class Heartbeat:
     async def run(self) -> None:
         """The duty; in the aside's loop."""
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+        due = time.monotonic()
         try:
             while True:
-                pause_s = await self._try()
+                if self._news.is_set() or time.monotonic() >= due:
+                    self._news.clear()
+                    due = time.monotonic() + await self._try()
+                self._lag.sample(time.monotonic())
                 # Not wait_for: where news and the end come together, Python 3.11's loses the cancellation.
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
+                    async with asyncio.timeout(min(SAMPLE_S, max(0.0, due - time.monotonic()))):
                         await self._news.wait()
-                self._news.clear()
         finally:
             await self._leave()
 
@@ -144,9 +146,9 @@ class Heartbeat:
             queues=tuple(self._share(engine) for engine in worker.engines),
             running=tuple(self._job(queue, run) for queue, run in listed),
             running_count=len(running),
-            rss_bytes=resident_bytes(),
+            rss_bytes=round(rss_mib() * 2**20),
             cpu_percent=self._meter.percent(now),
-            lag_ms=self._lag.measure(now),
+            lag_ms=self._lag.longest(now),
             clock_ms=round(time.time() * 1000) - self._redis_ms(now),
         )
 
@@ -192,24 +194,27 @@ class Heartbeat:
 
 
 class Lag:
-    """How long the worker's loop lets a call wait, asked anew with each heartbeat."""
+    """How long the worker's loop lets a call wait."""
 
     def __init__(self, aside: Aside) -> None:
         self._aside = aside
         self._asked = 0.0
-        self._lag_s = 0.0
+        self._longest_s = 0.0
 
-    def measure(self, now: float) -> int:
-        """Milliseconds: the last call's wait, or how long the present one has waited."""
-        if self._asked:
-            return round((now - self._asked) * 1000)
-        lag_s, self._asked = self._lag_s, now
-        self._aside.tell(self._turned, now)
-        return round(lag_s * 1000)
+    def sample(self, now: float) -> None:
+        if not self._asked:
+            self._asked = now
+            self._aside.tell(self._turned, now)
+
+    def longest(self, now: float) -> int:
+        """Milliseconds: the longest wait since this was last asked, one under way included."""
+        waiting_s = now - self._asked if self._asked else 0.0
+        longest_s, self._longest_s = max(self._longest_s, waiting_s), 0.0
+        return round(longest_s * 1000)
 
     def _turned(self, asked: float) -> None:
         """On the worker's loop."""
-        self._lag_s, self._asked = time.monotonic() - asked, 0.0
+        self._longest_s, self._asked = max(self._longest_s, time.monotonic() - asked), 0.0
 
 
 class Meter:
@@ -227,12 +232,3 @@ class Meter:
 
 def executors(processors: Iterable[Processor]) -> tuple[str, ...]:
     return tuple(sorted({processor.executor for processor in processors}))
-
-
-def resident_bytes() -> int:
-    """This process's memory; where the system has no /proc, the most it ever had."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
-    except (OSError, ValueError, IndexError):
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
