@@ -32,10 +32,9 @@ async def add_bulk(connection: str, queue: str, jobs: Sequence[NewJob]) -> list[
     for piece in [*_pieces(jobs), None]:
         asked = None if piece is None or failure else _started(on, list(add_jobs(k, piece)))
         if under_way is not None:
-            failure = _collect(ids, await under_way) or failure
+            found = _collect(ids, await under_way)
+            failure = failure or found
         under_way = asked
-    if under_way is not None:
-        failure = _collect(ids, await under_way) or failure
     if failure is not None:
         if not any(ids):
             raise failure

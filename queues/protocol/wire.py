@@ -287,7 +287,7 @@ class Wire(asyncio.Protocol):
             call.fail(error)
             if isinstance(error, RedisReadOnly):
                 # A demoted primary: the address must be dialled anew.
-                self._break(RedisUnavailable(str(error)))
+                self._break(error)
 
     def _watch(self) -> None:
         self._watchdog = None
