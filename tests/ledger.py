@@ -63,6 +63,10 @@ class Ledger:
         if self.path.exists():
             os.truncate(self.path, 0)
 
+    def size(self) -> int:
+        """Grows with every happening, and costs nothing to ask."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def count(self, what: str) -> Counter[str]:
         """How often that happened to each job."""
         return Counter(job_id for job_id, _, _, did, _ in self.lines() if did == what)

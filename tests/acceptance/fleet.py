@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,20 +24,23 @@ from queues.protocol.keys import Keys
 from tests.conftest import RedisServer
 from tests.eventually import eventually_sync
 from tests.ledger import Findings, Ledger, Truth, audit
+from tests.services import INTEROP, require_node
 
 ROOT = Path(__file__).resolve().parents[2]
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S = 60.0
+LINES_PER_S, CPU = 5.0, 0.2
+JOB_LINE = re.compile(r"queues\.worker.*: (started|completed) work")
 
 
 class Member:
     """One `runworkers`; what it says goes to a file."""
 
-    def __init__(self, environ: dict[str, str], arguments: list[str], log: Path) -> None:
+    def __init__(self, environ: dict[str, str], command: list[str], log: Path) -> None:
         self.log = log
         with log.open("w") as lines:
             self.popen = subprocess.Popen(
-                [sys.executable, "manage.py", "runworkers", "--queues", "work", *arguments],
+                command,
                 cwd=ROOT,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -70,19 +74,27 @@ class Member:
 
 
 class Cost:
-    """What a stretch of time cost each process: log lines and processor seconds, a second."""
+    """What a stretch of time cost each process a second: log lines (but for those of each job), processor seconds."""
 
     def __init__(self, members: list[Member]) -> None:
         self._members, self._began = members, time.monotonic()
         self._before = [(len(member.said().splitlines()), member.cpu_s()) for member in members]
+        self.lines: list[str] = []
         self.lines_per_s = self.cpu = 0.0
 
     def stop(self) -> Cost:
         seconds = time.monotonic() - self._began
-        for member, (lines, cpu_s) in zip(self._members, self._before, strict=True):
-            self.lines_per_s = max(self.lines_per_s, (len(member.said().splitlines()) - lines) / seconds)
+        for member, (count, cpu_s) in zip(self._members, self._before, strict=True):
+            lines = [line for line in member.said().splitlines()[count:] if not JOB_LINE.search(line)]
+            self.lines += lines
+            self.lines_per_s = max(self.lines_per_s, len(lines) / seconds)
             self.cpu = max(self.cpu, (member.cpu_s() - cpu_s) / seconds)
         return self
+
+    def assert_small(self) -> None:
+        """As little as a worker in trouble may cost."""
+        assert self.lines_per_s <= LINES_PER_S, "\n".join([str(self), *self.lines])
+        assert self.cpu <= CPU, str(self)
 
     def __str__(self) -> str:
         return f"{self.lines_per_s:.1f} log lines/s, {self.cpu:.3f} of a CPU per process"
@@ -116,8 +128,17 @@ class Fleet:
 
     def launch(self, *arguments: str, **environ: str) -> Member:
         """Start one and go on; `start` also waits until it is ready."""
+        command = [sys.executable, "manage.py", "runworkers", "--no-reload", "--queues", "work", *arguments]
+        return self._launch(command, environ)
+
+    def launch_node(self, **environ: str) -> Member:
+        """A worker of Node's BullMQ, which keeps the same ledger."""
+        known = {"REDIS_PORT": str(self.server.port), "PREFIX": self.keys.prefix, "QUEUE": "work"}
+        return self._launch([require_node(), str(INTEROP / "ledger.mjs")], known | environ)
+
+    def _launch(self, command: list[str], environ: dict[str, str]) -> Member:
         self._logs += 1
-        member = Member(self._environ | environ, list(arguments), self.folder / f"worker-{self._logs}.log")
+        member = Member(self._environ | environ, command, self.folder / f"worker-{self._logs}.log")
         self.members.append(member)
         return member
 
@@ -154,17 +175,30 @@ class Fleet:
 
     # --- jobs
 
-    def plant(self, count: int, name: str, data: Callable[[int], dict[str, Any]], **options: Any) -> list[str]:
-        """Put jobs into the queue in few round trips, as a producer's script leaves them (but for their events)."""
+    def plant(
+        self,
+        count: int,
+        name: str,
+        data: Callable[[int], Any],
+        *,
+        state: str = "wait",
+        marker: bool = True,
+        first: bool = False,
+    ) -> list[str]:
+        """Put jobs into the queue in few round trips, as a producer's script leaves them (but for their events).
+
+        `first`: before all that wait. `data` may give bytes: what they say is stored, whatever it is.
+        """
         with self.client() as client:
             last = int(client.incrby(self.keys("id"), count))
             ids = [str(number) for number in range(last - count + 1, last + 1)]
             for begin in range(0, count, 1_000):
                 pipe = client.pipeline(transaction=True)
                 for offset, job_id in enumerate(ids[begin : begin + 1_000], begin):
-                    pipe.hset(self.keys.job(job_id), mapping=_hash(name, data(offset), options))
-                    pipe.lpush(self.keys("wait"), job_id)
-                pipe.zadd(self.keys("marker"), {"0": 0})
+                    pipe.hset(self.keys.job(job_id), mapping=_hash(name, data(offset)))
+                    (pipe.rpush if first else pipe.lpush)(self.keys(state), job_id)
+                if marker:
+                    pipe.zadd(self.keys("marker"), {"0": 0})
                 pipe.execute()
         self.added += ids
         return ids
@@ -173,13 +207,20 @@ class Fleet:
         with self.client() as client:
             return int(client.zcard(self.keys("completed")))
 
+    def listening(self) -> int:
+        """How many workers block on the queue's marker."""
+        with self.client() as client:
+            return len([one for one in client.client_list() if one["cmd"] == "bzpopmin" and "b" in one["flags"]])
+
     def resumed_s(self, timeout_s: float = 60) -> float:
         """How long after Redis answered again a job of now was started."""
         self._until_writable(timeout_s)
         began = time.monotonic()
-        (probe,) = self.plant(1, "nap", lambda _: {"s": 0})
-        eventually_sync(lambda: self.ledger.count("start")[probe], timeout_s, "the probe is started")
-        return self.ledger.runs()[probe][0].start - began
+        (probe,) = self.plant(1, "nap", lambda _: {"s": 0}, first=True)
+        # After a flush ids begin anew.
+        news = lambda: [run for run in self.ledger.runs()[probe] if run.start > began]  # noqa: E731
+        eventually_sync(news, timeout_s, "the probe is started")
+        return news()[0].start - began
 
     def _until_writable(self, timeout_s: float) -> None:
         def is_writable() -> bool:
@@ -196,6 +237,10 @@ class Fleet:
         self.added.clear()
         self.deaths.clear()
         self.ledger.clear()
+
+    def finished(self) -> int:
+        with self.client() as client:
+            return sum(client.zcard(self.keys(state)) for state in ("completed", "failed"))
 
     def until_over(self, timeout_s: float) -> None:
         """Wait until every job that was added is completed or failed."""
@@ -232,11 +277,11 @@ class Fleet:
         return {line.partition("lost the lock of work ")[2].split(";")[0] for line in self.said().splitlines()}
 
 
-def _hash(name: str, data: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _hash(name: str, data: Any) -> dict[str, Any]:
     return {
         "name": name,
-        "data": json.dumps(data),
-        "opts": json.dumps(options),
+        "data": data if isinstance(data, bytes) else json.dumps(data),
+        "opts": "{}",
         "timestamp": time.time_ns() // 1_000_000,
         "delay": 0,
         "priority": 0,

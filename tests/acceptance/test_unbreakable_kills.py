@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tests.eventually import eventually_sync
 pytestmark = pytest.mark.acceptance
 
 JOBS, KILLS, SLOTS = 20_000, 20, 50
+RESTARTS = 20
+BUSY_S = 5.0
 LOCK_S, INTERVAL_S = 3.0, 2.0
 #: A dead worker's job runs again within this (one interval more where the check and the timer beat).
 RECOVERY_S = LOCK_S + 2 * INTERVAL_S + 2
@@ -76,3 +79,81 @@ def test_with_bullmqs_own_limit_jobs_killed_twice_fail_with_that_reason_and_no_o
     # Both times a killed process held it.
     runs = fleet.ledger.runs()
     assert all(len(runs[job_id]) <= 2 and {run.pid for run in runs[job_id]} <= set(fleet.deaths) for job_id in failed)
+
+
+def test_a_signal_under_load_repeats_nothing_and_gives_back_at_once(fleet, record_property):
+    """Short jobs finish, long ones are waiting again within a second of their deadline."""
+    (member,) = fleet.start(1, "--drain-timeout", "1", LOCK_MS="30000")
+    long = fleet.plant(20, "nap", lambda _: {"s": 4})
+    fleet.plant(3_000, "nap", lambda _: {"s": 0.05})
+    eventually_sync(lambda: fleet.completed() > 300, 30, "work is under way")
+    signalled = time.monotonic()
+    member.popen.send_signal(signal.SIGTERM)
+    with fleet.client() as client:
+        head = [job_id.encode() for job_id in long]
+        eventually_sync(lambda: set(client.lrange(fleet.keys("wait"), -len(head), -1)) == set(head), 30, "they wait")
+        waited_s = time.monotonic() - signalled
+        assert member.popen.wait(30) == 3
+        assert client.llen(fleet.keys("active")) == 0
+        assert not {client.hget(fleet.keys.job(job_id), "atm") for job_id in long} - {None, b"0"}
+    assert waited_s < 1 + 1 + BUSY_S
+    late = [run for runs in fleet.ledger.runs().values() for run in runs if run.start > signalled + 0.5]
+    assert late == []
+    fleet.start(1)
+    fleet.until_over(60)
+    found = fleet.audit().assert_clean()
+    record_property("figures", f"waiting again {waited_s - 1:.2f} s after the deadline; {found}")
+    assert set(found.repeats) == set(long)
+    assert fleet.ledger.count("cut") == Counter(long)
+
+
+def test_twenty_restarts_one_after_the_other_repeat_nothing(fleet, record_property):
+    with fleet.client() as client:
+        client.hset(fleet.keys("meta"), "opts.maxLenEvents", 10 * JOBS)
+    fleet.start(2)
+    for _ in range(RESTARTS // 2):
+        old = fleet.members[:]
+        fleet.start(2)
+        size = fleet.ledger.size()
+        fleet.plant(JOBS * 2 // RESTARTS, "nap", lambda number: {"s": 0.05 + 0.1 * (number % 3)})
+        eventually_sync(lambda size=size: fleet.ledger.size() > size + 10_000, 30, "work is under way")
+        assert [fleet.terminate(member) for member in old] == [0, 0]
+    fleet.until_over(120)
+    found = fleet.audit().assert_clean()
+    record_property("figures", str(found))
+    assert found.repeats == []
+    assert found.states == {"completed": JOBS}
+    with fleet.client() as client:
+        assert not [entry for _, entry in client.xrange(fleet.keys("events")) if entry[b"event"] == b"stalled"]
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("seed", [12])
+def test_beside_nodes_workers_kills_of_either_kind_lose_nothing(fleet, seed, record_property):
+    """Two of ours and two of Node's on one queue: each takes over what the other's dead held."""
+    jobs, kills, dice = 8_000, 6, random.Random(seed)
+    environ = {
+        "MAX_STALLED": str(kills + 1),
+        "LOCK_MS": f"{LOCK_S * 1000:.0f}",
+        "STALLED_MS": f"{INTERVAL_S * 1000:.0f}",
+    }
+    launch = [fleet.launch, fleet.launch_node]
+    for kind in (0, 1, 0, 1):
+        launch[kind](**environ)
+    eventually_sync(lambda: all(member.is_ready() for member in fleet.members), 60, "all are ready")
+    kinds = {member.pid: kind for member, kind in zip(fleet.members, (0, 1, 0, 1), strict=True)}
+    fleet.plant(jobs, "nap", lambda _: {"s": 0.1})
+    for kill in range(1, kills + 1):
+        eventually_sync(lambda kill=kill: fleet.completed() >= kill * jobs // (kills + 2), 60, "work goes on")
+        ready = lambda kill=kill: [one for one in fleet.members if kinds[one.pid] == kill % 2 and one.is_ready()]  # noqa: E731
+        fleet.kill(dice.choice(eventually_sync(ready, 60, "one of that kind is ready")))
+        kinds[launch[kill % 2](**environ).pid] = kill % 2
+    fleet.until_over(60)
+    found = fleet.audit().assert_clean()
+    runs = Counter(kinds[run.pid] for of_job in fleet.ledger.runs().values() for run in of_job)
+    crossed = sum({kinds[run.pid] for run in of_job} == {0, 1} for of_job in fleet.ledger.runs().values())
+    record_property("figures", f"seed {seed}, {runs[0]:,} runs here, {runs[1]:,} in Node, {crossed} in both: {found}")
+    assert found.states == {"completed": jobs}
+    assert min(runs.values()) > jobs / 20
+    assert crossed
+    assert found.recovery_s < RECOVERY_S + INTERVAL_S + BUSY_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
 import re
 import signal
@@ -55,14 +56,18 @@ async def block(job: Any) -> str:
 
 @processor("work", name="grip")
 def grip(job: Any) -> str:
-    """Holds the interpreter's lock, so that no thread of the process runs: a regular expression that backtracks."""
+    """Holds the interpreter's lock, so that no thread of the process runs: one regular expression that backtracks."""
     with entered(job) as entry:
-        until = time.monotonic() + job.data["s"]
-        length = 20
-        while time.monotonic() < until:
-            re.match(r"(a+)+$", "a" * length + "b")
-            length += time.monotonic() < until - 1
+        began = time.perf_counter()
+        _backtrack(16)
+        each_s = (time.perf_counter() - began) / 2**16
+        _backtrack(math.ceil(math.log2(job.data["s"] / each_s)))
     return entry.run
+
+
+def _backtrack(length: int) -> None:
+    """Each character more takes twice as long."""
+    re.match(r"(a+)+$", "a" * length + "b")
 
 
 @processor("work", name="raise")
@@ -71,11 +76,14 @@ async def fail(job: Any) -> str:
         raise ValueError("as asked")
 
 
+@processor("work", name="quick")
+async def quick(job: Any) -> None:
+    """Not even a ledger."""
+
+
 @processor("work", name="measure")
-async def measure(job: Any) -> str:
-    with entered(job) as entry:
-        pass
-    return f"{entry.run} {len(str(job.data))}"
+def measure(job: Any) -> int:
+    return len(str(job.data))
 
 
 DEATHS = {
