@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -62,7 +62,7 @@ class Health:
                 self._worker.aside.tell(self._has_turned)
             elif self.stands_s > WARN_S and not self._has_warned:
                 self._has_warned = True
-                log.warning("%s; its stack:\n%s", self._standing(), self._stack())
+                say_beside(log.warning, "%s; its stack:\n%s", self._standing(), self._stack())
             await asyncio.sleep(TICK_S)
 
     def _has_turned(self) -> None:
@@ -141,6 +141,13 @@ class Health:
 
     def _stack(self) -> str:
         return "".join(traceback.format_list(self._frames()[-STACK_LINES:])).rstrip()
+
+
+def say_beside(say: Callable[..., None], *words: object) -> None:
+    """Log this, and wait for nobody. Perhaps the loop stands in the writing of a line that is not read: whoever logs
+    then stands as well, and that must not be the thread that renews the locks of all jobs.
+    """
+    threading.Thread(target=say, args=words, name="log", daemon=True).start()
 
 
 def rss_mib() -> float:

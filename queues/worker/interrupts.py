@@ -5,9 +5,11 @@ loop stands still.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from typing import Any
 
 from queues.errors import TorilError
 from queues.worker.engine import Engine
-from queues.worker.health import Health
+from queues.worker.health import Health, say_beside
 from queues.worker.journal import line
 from queues.worker.link import HURRY, LOST, RECYCLE
 from queues.worker.worker import Worker
@@ -41,7 +43,8 @@ class Interrupts:
     3. A supervisor's orders, from its link's thread; then repeated signals count once, for several may pass them on.
     4. Where the loop stands still past the deadline, hand the jobs back beside it and end.
 
-    Python's own handlers, not the loop's: a processor that blocks the loop must not make the process deaf.
+    Signals are read by a thread, where the interpreter's own handler writes them down. Python's handlers run in the main
+    thread, and one that came just before a processor went to sleep there would be heard when it wakes.
     """
 
     def __init__(
@@ -64,20 +67,35 @@ class Interrupts:
         self._is_resting = False
         self._deadline: float | None = None
         self._before: dict[int, Any] = {}
+        self._answers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: self._ended,
+            signal.SIGINT: self._ended,
+            signal.SIGHUP: self._ended,
+            signal.SIGTSTP: self._rested,
+            signal.SIGCONT: self._resumed,
+        }
         self._timers: list[threading.Timer] = []
         worker.aside.add("guard", self._guard)
 
     def __enter__(self) -> Interrupts:
-        self._handle(self._ended, signal.SIGTERM, signal.SIGINT)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
-            self._handle(self._ended, signal.SIGHUP)
-        self._handle(self._rested, signal.SIGTSTP)
-        self._handle(self._resumed, signal.SIGCONT)
+        for number in self._answers:
+            # nohup means it
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, _noted)
+        self._heard, self._told = socket.socketpair()
+        self._told.setblocking(False)
+        self._loops = signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        self._listener = threading.Thread(target=self._listen, name="signals", daemon=True)
+        self._listener.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._loops)
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_IGN if self._is_last else handler)
+        self._told.close()
+        self._listener.join()
+        self._heard.close()
         for timer in self._timers:
             timer.cancel()
 
@@ -92,19 +110,25 @@ class Interrupts:
         elif order == HURRY:
             self._hurry()
         elif order == LOST:
-            log.error("worker %s has lost its supervisor and stops", self._worker.name)
+            say_beside(log.error, "worker %s has lost its supervisor and stops", self._worker.name)
             self.drain_timeout_s = min(self.drain_timeout_s, ORPHAN_DRAIN_S)
             self._begin()
             self._later(ORPHAN_DRAIN_S, self._hurry)
             self._later(ORPHAN_S, self._end, self._unfinished)
 
-    # --- signals, in the main thread, between any two steps of whatever runs there
+    # --- signals, in their thread
 
-    def _handle(self, handler: Callable[[int, FrameType | None], None], *numbers: int) -> None:
-        for number in numbers:
-            self._before[number] = signal.signal(number, handler)
+    def _listen(self) -> None:
+        while numbers := self._heard.recv(64):
+            for number in numbers:
+                if number in self._before:
+                    self._answers[signal.Signals(number)]()
+            if self._loops >= 0:
+                # The loop's own, in case somebody waits for a signal there.
+                with contextlib.suppress(OSError):
+                    os.write(self._loops, numbers)
 
-    def _ended(self, number: int, frame: FrameType | None) -> None:
+    def _ended(self) -> None:
         self._count += 1
         if self._count == 1:
             self._begin()
@@ -115,11 +139,11 @@ class Interrupts:
         else:
             os._exit(self._unfinished)
 
-    def _rested(self, number: int, frame: FrameType | None) -> None:
+    def _rested(self) -> None:
         self._is_resting = True
         self._call(self._rest)
 
-    def _resumed(self, number: int, frame: FrameType | None) -> None:
+    def _resumed(self) -> None:
         # After a SIGSTOP too; it undoes no other quiet than SIGTSTP's.
         if self._is_resting and self._deadline is None:
             self._is_resting = False
@@ -176,8 +200,10 @@ class Interrupts:
                 async with asyncio.timeout(HAND_BACK_S):
                     count += await self._hand_back_all(engine)
             except (TimeoutError, TorilError):
-                log.error("Redis is away: jobs of %s stay active until their locks expire", line(engine.name))
-        log.warning("%d jobs are unfinished and the loop stands still; handed them back", count)
+                say_beside(
+                    log.error, "Redis is away: jobs of %s stay active until their locks expire", line(engine.name)
+                )
+        say_beside(log.warning, "%d jobs are unfinished and the loop stands still; handed them back", count)
 
     async def _hand_back_all(self, engine: Engine) -> int:
         """As Redis knows them: some may lie in the socket that the loop does not read."""
@@ -193,3 +219,7 @@ class Interrupts:
         rest = [job for job in ours if not ((run := running.get(job[1])) and run.is_committing)]
         await wire.run([*(commands.hand_back(*job) for job in rest), commands.put_marker()], return_errors=True)
         return len(rest)
+
+
+def _noted(number: int, frame: FrameType | None) -> None:
+    """The interpreter has told the listener already."""

@@ -36,6 +36,7 @@ DRAIN_TIMEOUT_S = 25.0
 #: How long a stopped process may take to leave, before it is made to: a stuck processor must not keep it.
 LEAVE_S = 5.0
 LEAVE_AT_ONCE_S = 1.0
+FLUSH_S = 0.3
 LOOK_EVERY_S = 0.05
 
 
@@ -234,7 +235,10 @@ def _describe(plan: QueuePlan) -> str:
 
 
 def _end(code: int) -> None:
-    logging.shutdown()
+    # Who hangs in the writing of a log holds its lock for ever.
+    flushing = threading.Thread(target=logging.shutdown, daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_S)
     os._exit(code)
 
 

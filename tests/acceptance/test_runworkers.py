@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from queues import queue
-from tests.acceptance.workers import add
+from queues.worker.health import WARN_S
+from tests.acceptance.workers import add, processes_of
 from tests.conftest import free_port
 from tests.eventually import eventually_sync
 
@@ -170,6 +171,23 @@ def test_grown_too_large_it_ends_when_its_jobs_are_done(start, sight, ledger):
     assert process.exit_code(10) == 0
     assert sorted(sight.ids("completed")) == added
     assert "it has grown to" in process.said()
+
+
+def test_where_nobody_reads_its_log_jobs_keep_their_locks_and_it_can_be_stopped(start, sight, ledger):
+    """A terminal after Ctrl-S, a log collector that hangs: then the loop stands in the writing of a line."""
+    process = start(
+        "--queues", "work", "--drain-timeout", "0.5", before=["sh", "-c", '"$0" "$@" 2>&1 | (head -n 1; sleep 60)']
+    ).ready()
+    added = add("sleep", 60) + add("speak")
+    eventually_sync(lambda: len(sight.ids("active")) == 2)
+    # Long enough for the warning that the loop stands, and for the lock to run out after it.
+    time.sleep(WARN_S + 2.5)
+    assert all(sight.client.exists(sight.keys.lock(job_id)) for job_id in added)
+    workers = [pid for pid in processes_of(ledger.path) if b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()[:40]]
+    os.kill(workers[0], signal.SIGTERM)
+    eventually_sync(lambda: workers[0] not in processes_of(ledger.path), 5)
+    assert sorted(sight.ids("wait")) == added
+    process.popen.kill()
 
 
 def test_it_also_stops_while_redis_is_away(start, own_redis, ledger, settings):

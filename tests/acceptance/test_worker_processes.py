@@ -236,6 +236,20 @@ def test_the_lines_of_children_are_whole_and_json_where_that_is_asked(start, sig
     assert Counter(printed) == Counter([*words, *words])
 
 
+def test_a_fleet_whose_log_is_not_read_can_be_stopped(start, sight, ledger):
+    unread = ["sh", "-c", '"$0" "$@" 2>&1 | (head -n 2; sleep 60)']
+    process = start("--processes", "1", "--queues", "work", "--drain-timeout", "0.5", before=unread).ready()
+    added = add("speak")
+    eventually_sync(lambda: len(sight.ids("active")) == 1)
+    time.sleep(1)
+    pids = [pid for pid in processes_of(ledger.path) if b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()[:40]]
+    os.kill(min(pids), signal.SIGHUP)
+    os.kill(min(pids), signal.SIGTERM)
+    eventually_sync(lambda: not set(pids) & set(processes_of(ledger.path)), 10)
+    assert sight.ids("wait") == added
+    process.popen.kill()
+
+
 @pytest.mark.parametrize("output", [">/dev/full 2>&1 <&-", ">&- 2>&- <&-"])
 def test_a_fleet_nobody_listens_to_goes_on(start, sight, output):
     """A1.12."""

@@ -71,8 +71,10 @@ class Process:
         return answer.status_code, answer.json()
 
     def exit_code(self, timeout_s: float) -> int:
-        """The seconds are for an idle machine; a busy one gets more."""
-        return self.popen.wait(timeout_s + BUSY_S)
+        """The seconds are for an idle machine; a busy one gets more. What it said is shown where the test fails."""
+        code = self.popen.wait(timeout_s + BUSY_S)
+        print(self.said())
+        return code
 
 
 def processes_of(ledger: Path) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ class Command(BaseCommand):
         link = Link(options["supervised"]) if options["supervised"] is not None else None
         logs.configure(options["log_format"])
         is_own_process = bool(getattr(self, "_called_from_command_line", False))
+        if is_own_process:
+            # Ctrl-C during the imports: nothing runs yet, and nobody needs a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             if not get_options().use_job_queue:
                 raise CommandError(

@@ -319,6 +319,8 @@ def main(told: str) -> int:
     except ConfigurationError as error:
         voice.error(str(error))
         return 1
+    finally:
+        voice.close()
 
 
 def _worst(codes: list[int]) -> int:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
+import queue
+import threading
 from datetime import UTC, datetime
 
 from queues.worker.supervision.offspring import write_line
 
 LOGGER = "queues.worker"
+FLUSH_S = 0.5
 
 
 class Voice:
+    """Its lines are written by a thread of its own: where nobody reads them, the fleet is looked after all the same."""
+
     def __init__(self, level: int, is_json: bool) -> None:
         self._level, self._is_json = level, is_json
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write, name="voice", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Wait a little for what was said to be written."""
+        self._lines.put(None)
+        self._writer.join(FLUSH_S)
 
     def info(self, text: str) -> None:
         self._say(logging.INFO, text)
@@ -35,5 +47,8 @@ class Voice:
             line = json.dumps({"timestamp": when, "level": name, "logger": LOGGER, "event": text, "pid": os.getpid()})
         else:
             line = f"{when} {name:<7} {LOGGER}: {text}"
-        with contextlib.suppress(OSError):
+        self._lines.put(line)
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
             write_line(line)
