@@ -331,9 +331,11 @@ class Engine:
         return run is not None and run.taken.raw_id == raw_id
 
     def lock_lost(self, token: str) -> None:
+        """Whatever the run comes to, it will be refused; perhaps another worker runs the job by now."""
         run = self.running.get(token)
         if run is not None and not run.is_committing:
             log.warning("lost the lock of %s %s; its outcome will be refused", self.name, journal.line(run.taken.id))
+            run.cancel("The job's lock was lost.")
 
     # --- stopping
 

@@ -102,7 +102,8 @@ class JobFacts(Generic[D]):
 
     @property
     def cancelled(self) -> bool:
-        """True once somebody cancelled the job, its time is over, or the worker stops. Visible from any thread.
+        """True once somebody cancelled the job, its time is over, its lock is lost, or the worker stops. Visible from
+        any thread.
 
         A processor that saw it and returns has not completed.
         """

@@ -186,6 +186,31 @@ async def test_a_lost_lock_is_told_once_while_the_job_runs(connection, sight, ca
     assert caplog.text.count("lost the lock") == 1
 
 
+@pytest.mark.parametrize("kind", ["async", "thread"])
+async def test_a_processor_hears_that_its_lock_is_lost(connection, sight, caplog, kind):
+    heard = []
+
+    def in_thread(job):
+        while not job.cancelled:
+            time.sleep(0.01)
+        heard.append(job.id)
+
+    async def on_loop(job):
+        try:
+            await asyncio.sleep(60)
+        finally:
+            heard.append(job.id)
+
+    async with working(on_loop if kind == "async" else in_thread, lock_duration_ms=1_000, stalled_interval_ms=60_000):
+        added = await queue("chat").add("x", attempts=3)
+        await sight.until("active", added.id)
+        sight.client.set(sight.keys.lock(added.id), "other:1")
+        await eventually(lambda: "not stored" in caplog.text)
+    assert heard == [added.id]
+    assert sight.ids("active") == [added.id]
+    assert "failedReason" not in sight.job(added.id)
+
+
 async def test_a_lock_is_renewed_before_two_thirds_of_it_are_over(connection, sight):
     lowest = []
 
