@@ -59,8 +59,7 @@ def _next_ms(taken: TakenJob, repeat: Mapping[str, Any]) -> int:
 def _options(taken: TakenJob, repeat: Mapping[str, Any], count: int, next_ms: int | None) -> dict[str, Any]:
     """As Node's getNextJobOpts; delay and jobId are set by the script, which reckons the time of `every`, too."""
     dates = {key: moment for key in ("startDate", "endDate") if (moment := _moment_ms(repeat.get(key))) is not None}
-    passing = {"immediately"} if next_ms is None and repeat.get("offset") else {"immediately", "offset"}
-    kept = {key: value for key, value in repeat.items() if key not in passing}
+    kept = {key: value for key, value in repeat.items() if key != "immediately"}
     options = {
         **taken.options.raw,
         "timestamp": now_ms(),

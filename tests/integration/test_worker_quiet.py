@@ -47,8 +47,10 @@ async def test_quiet_right_after_resume_is_still_quiet(connection, sight):
         await queue("chat").add("x", job_id="waits")
         engine.resume()
         engine.quiet()
+        await asyncio.sleep(0.1)
         await engine.idle()
         assert sight.ids("wait") == ["waits"]
+        assert sight.events("active") == []
         engine.resume()
         await sight.until("completed", "waits")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import bullmq.custom_errors as bullmq
 import pytest
 
+from queues.errors import DelayedError, RateLimitError, WaitingChildrenError
 from queues.worker import outcome
-from queues.worker.outcome import Completed, Failed
+from queues.worker.outcome import Completed, Delayed, Failed, RateLimited, WaitsForChildren
 
 
 def test_a_result_becomes_nodes_json():
@@ -65,6 +67,34 @@ def test_an_unrecoverable_error_is_known_by_its_class_or_its_name():
     assert outcome.is_unrecoverable(Ours("x"))
     assert outcome.is_unrecoverable(Mine("x"))
     assert not outcome.is_unrecoverable(ValueError("x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (DelayedError(250), Delayed(250)),
+        (DelayedError(), Delayed(0)),
+        (DelayedError(-5), Delayed(0)),
+        (DelayedError(float("nan")), Delayed(0)),
+        (DelayedError(1e300), Delayed(outcome.YEAR_MS)),
+        (DelayedError("soon"), Delayed(0)),  # type: ignore[arg-type]
+        (WaitingChildrenError(), WaitsForChildren()),
+        (RateLimitError(500.4), RateLimited(500)),
+        (RateLimitError(0), RateLimited(1)),
+        (bullmq.DelayedError("moved"), Delayed(0)),
+        (bullmq.WaitingChildrenError("moved"), WaitsForChildren()),
+    ],
+)
+def test_an_error_may_be_a_request(error, expected):
+    assert outcome.of_error(error) == expected
+
+
+def test_namesakes_of_those_errors_are_errors():
+    for name in ("RateLimitError", "DelayedError", "WaitingChildrenError"):
+        failed = outcome.of_error(type(name, (Exception,), {})("429"))
+        assert isinstance(failed, Failed)
+        assert failed.may_retry
+        assert failed.reason == "429"
 
 
 def test_a_trace_of_many_frames_shows_the_last():
