@@ -22,7 +22,6 @@ from queues.producer.steering import Steering, state_of
 from queues.producer.values import NO_DATA, AddOptions, FlowSpec, JobSpec
 from queues.protocol.adding import NewJob
 from queues.protocol.flows import NewFlow
-from queues.signals import job_added
 from queues.states import State
 
 #: While so many jobs are checked, nothing else happens on the loop.
@@ -150,14 +149,12 @@ class QueueHandle(Steering, Scheduling):
         return Later(added, lambda: self._write_flow(flow, added), what)
 
     async def _write(self, job: NewJob, handle: JobHandle) -> None:
-        handle._written_as(await carrier().add(self.connection, self.name, job))
-        _announce(handle)
+        handle.written_as(await carrier().add(self.connection, self.name, job))
 
     async def _write_many(self, jobs: Sequence[NewJob], handles: Sequence[JobHandle]) -> None:
         ids = await carrier().add_bulk(self.connection, self.name, jobs)
         for handle, job_id in zip(handles, ids, strict=True):
-            handle._written_as(job_id)
-            _announce(handle)
+            handle.written_as(job_id)
 
     async def _write_flow(self, flow: NewFlow, added: AddedFlow) -> None:
         root = flow.job
@@ -166,10 +163,4 @@ class QueueHandle(Steering, Scheduling):
             raise InvalidInput(f"parent: queue {root.parent.queue!r} has no job {root.parent.id!r}.")
         await carrier().add_flows(self.connection, [flow])
         for handle in many.all_handles(added):
-            handle._written_as(handle.id)
-            _announce(handle)
-
-
-def _announce(handle: JobHandle) -> None:
-    if job_added.receivers:
-        job_added.tell(handle.queue, queue=handle.queue, job_id=handle.id, job_name=handle.name)
+            handle.written_as(handle.id)

@@ -11,6 +11,7 @@ from queues.producer.checks import MAX_PRIORITY, data_json, whole
 from queues.producer.door import SyncDoor
 from queues.protocol import codec
 from queues.protocol.codec import JobRecord
+from queues.signals import job_added
 from queues.states import State
 
 MOST_LINES = 10_000
@@ -127,8 +128,11 @@ class JobHandle:
             )
         return self.connection, self.queue, self.id
 
-    def _written_as(self, job_id: str) -> None:
+    def written_as(self, job_id: str) -> None:
+        """It lies in Redis now, under this id."""
         self.id, self._is_written = job_id, True
+        if job_added.receivers:
+            job_added.tell(self.queue, queue=self.queue, job_id=job_id, job_name=self.name)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue}/{self.id}>"

@@ -80,5 +80,6 @@ class Scheduling:
         if found is None:
             raise NotFound(f"Queue “{self.name}” has no scheduler “{scheduler_id}”.")
         job = found.job()
-        job_id = await carrier().add(self.connection, self.name, job)
-        return JobHandle(self.connection, self.name, job_id, job.name)
+        handle = JobHandle(self.connection, self.name, "", job.name)
+        handle.written_as(await carrier().add(self.connection, self.name, job))
+        return handle

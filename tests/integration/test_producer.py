@@ -12,10 +12,11 @@ import redis
 from asgiref.sync import async_to_sync
 
 from queues import queue
-from queues.errors import RedisUnavailable, TorilError
+from queues.errors import InvalidInput, RedisUnavailable, TorilError
 from queues.options import reset_options
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
+from queues.signals import job_added
 from tests.conftest import RedisServer
 from tests.eventually import eventually, eventually_sync
 
@@ -197,3 +198,42 @@ def test_a_loop_that_ends_leaves_no_connection_behind(connection, client_of_redi
         else:
             async_to_sync(queue("chat").add)("x")
     eventually_sync(lambda: len(client_of_redis.client_list()) <= before)
+
+
+@pytest.fixture
+def heard():
+    """Whatever `job_added` tells."""
+    told: list[dict[str, str]] = []
+
+    def listen(sender, **facts):
+        assert sender == facts["queue"]
+        told.append({name: facts[name] for name in ("queue", "job_id", "job_name")})
+
+    job_added.connect(listen)
+    yield told
+    job_added.disconnect(listen)
+
+
+async def test_every_job_that_was_added_is_announced(connection, heard):
+    chat = queue("chat")
+    await chat.add("one", job_id="a")
+    await chat.add_bulk([{"name": "two", "job_id": "b"}, {"name": "three", "job_id": "c"}])
+    await chat.add_flow("four", job_id="d", children=[{"name": "five", "job_id": "e", "queue": "other"}])
+    await chat.upsert_scheduler("beat", every_ms=60_000, name="six")
+    job = await chat.run_scheduler("beat")
+    with pytest.raises(InvalidInput):
+        await chat.add("refused", priority=-1)
+    told = [("chat", "a", "one"), ("chat", "b", "two"), ("chat", "c", "three"), ("chat", "d", "four")]
+    told += [("other", "e", "five"), ("chat", job.id, "six")]
+    assert [(one["queue"], one["job_id"], one["job_name"]) for one in heard] == told
+
+
+def test_what_a_listener_raises_harms_no_job(connection):
+    def listen(sender, **facts):
+        raise ZeroDivisionError
+
+    job_added.connect(listen)
+    try:
+        assert queue("chat").sync.add("greet").id == "1"
+    finally:
+        job_added.disconnect(listen)
