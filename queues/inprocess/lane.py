@@ -27,12 +27,11 @@ class Lane:
     def __init__(
         self,
         plan: QueuePlan,
-        holder: str,
         database: DatabaseThread,
         executors: Executors,
         on_free: Callable[[], None],
     ) -> None:
-        self.plan, self._holder, self._database = plan, holder, database
+        self.plan, self._database = plan, database
         self._executors, self._on_free = executors, on_free
         self._committer = Committer(plan.name, plan.options, database)
         self._pace = Pace(plan.options.limiter)

@@ -13,14 +13,12 @@ from django.db import models, transaction
 
 from queues.errors import JobNotFound
 from queues.models import Job, LogLine, Queue, moves
-from queues.models.local import RUNNING_ORDER, first_rank, jobs, news, next_rank, ready_state
+from queues.models.local import RUNNING_ORDER, first_rank, jobs, news, next_rank, ready_state, work
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import raw
 from queues.protocol.running import now_ms
 from queues.protocol.taken import KeepJobs, TakenJob
 from queues.states import State
-
-_READY = (State.WAITING.value, State.PRIORITIZED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +77,14 @@ def taken_of(job: Job) -> TakenJob:
     return TakenJob(raw(job.job_id), fields)
 
 
-def feed(holder: str, name: str, free: Mapping[str, int]) -> tuple[list[Run], int | None]:
-    """Jobs for the free slots of these queues, and when the next delayed job is due (epoch milliseconds)."""
-    next_due = _awaken(holder, free)
-    held = Queue.objects.filter(connection=LOCAL_CONNECTION, is_paused=True).values_list("name", flat=True)
-    ready = Job.objects.filter(rank__isnull=False, state__in=_READY, queue__in=free, holder__in=("", holder)).order_by()
-    names = set(ready.values_list("queue", flat=True).distinct())
-    return [run for queue in sorted(names - set(held)) for run in take(holder, name, queue, free[queue])], next_due
+def feed(holder: str, name: str, free: Mapping[str, int]) -> list[Run]:
+    """Jobs for the free slots of these queues."""
+    held = set(Queue.objects.filter(connection=LOCAL_CONNECTION, is_paused=True).values_list("name", flat=True))
+    return [run for queue, count in free.items() if queue not in held for run in take(holder, name, queue, count)]
 
 
-def _awaken(holder: str, queues: Collection[str]) -> int | None:
-    """Let delayed jobs wait whose time has come; when the next is due."""
+def awaken(holder: str, queues: Collection[str]) -> int | None:
+    """Let delayed jobs wait whose time has come; when the next is due (epoch milliseconds), None: there is none."""
     delayed = Job.objects.filter(rank__isnull=False, state=State.DELAYED.value, queue__in=queues).order_by()
     delayed = delayed.filter(holder__in=("", holder), removed_at__isnull=True)
     due = delayed.filter(rank__lte=now_ms())
@@ -132,7 +127,9 @@ def _put(run: Run, delay_ms: int, *, first: bool, **changes: Any) -> bool:
         changes |= {"state": State.DELAYED.value, "rank": now_ms() + delay_ms, "delay_ms": delay_ms}
     else:
         changes |= {"state": ready_state(), "rank": first_rank() if first else next_rank()}
-    return _rung(run.row.update(**changes))
+    if is_ours := _rung(run.row.update(**changes)):
+        work.ring()
+    return is_ours
 
 
 def _end(run: Run, state: State, keep: KeepJobs, **changes: Any) -> bool:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from queues.inprocess import ledger
@@ -43,6 +44,10 @@ class Runner:
         self._thread: threading.Thread | None = None
         self._is_up = threading.Event()
         self._is_quiet = False
+        #: Jobs may have been added or given free since delayed ones were looked at; when the next of them is due.
+        self._was_called = True
+        self._looked_at = 0.0
+        self._next_due_ms: int | None = None
         self._grace_s = GRACE_S
 
     @property
@@ -62,7 +67,7 @@ class Runner:
         self._database = DatabaseThread("in-process-database")
         self._executors = Executors(sum(plan.options.concurrency for plan in plans) or 1)
         for plan in plans:
-            self._lanes[plan.name] = Lane(plan, self.id, self._database, self._executors, self._ring)
+            self._lanes[plan.name] = Lane(plan, self._database, self._executors, self._ring)
         self._thread = threading.Thread(target=self._serve, name="in-process jobs", daemon=True)
         self._thread.start()
         self._is_up.wait()
@@ -99,6 +104,10 @@ class Runner:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._news.set)
 
+    def _call(self) -> None:
+        self._was_called = True
+        self._ring()
+
     # --- in its thread
 
     def _serve(self) -> None:
@@ -111,7 +120,7 @@ class Runner:
 
     async def _run(self) -> None:
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        local.work.listen(self._ring)
+        local.work.listen(self._call)
         self._is_up.set()
         try:
             while not self._is_quiet:
@@ -119,36 +128,40 @@ class Runner:
                 await self._turn()
             await self._leave()
         finally:
-            local.work.unlisten(self._ring)
+            local.work.unlisten(self._call)
             await self._executors.stop(LEAVE_S)
             with suppress(DatabaseUnavailable):
                 await self._database.call(self.presence.stop)
             await self._database.close()
 
     async def _turn(self) -> None:
-        next_due_ms = None
         try:
             # Nothing runs before others can see that we live: they would take it for a dead one's.
             await self._database.call(self.presence.start)
-            next_due_ms = await self._fill()
+            await self._fill()
         except DatabaseUnavailable as error:
             log.warning("%s Trying again.", error)
         except Exception:
             log.exception("jobs could not be taken")
         pauses = [POLL_S, *(lane.limited_s for lane in self._lanes.values() if lane.limited_s > 0)]
-        if next_due_ms is not None:
-            pauses.append(max(0, next_due_ms - now_ms()) / 1_000)
+        if self._next_due_ms is not None:
+            pauses.append(max(0, self._next_due_ms - now_ms()) / 1_000)
         with suppress(TimeoutError):
             async with asyncio.timeout(min(pauses)):
                 await self._news.wait()
 
-    async def _fill(self) -> int | None:
-        """Start what there are slots for; when the next delayed job is due."""
-        free = {name: lane.free for name, lane in self._lanes.items()}
-        runs, next_due_ms = await self._database.call(ledger.feed, self.id, self.name, free)
-        for run in runs:
-            self._lanes[run.queue].open(run)
-        return next_due_ms
+    def _may_be_due(self) -> bool:
+        is_due = self._next_due_ms is not None and self._next_due_ms <= now_ms()
+        return self._was_called or is_due or time.monotonic() - self._looked_at >= POLL_S
+
+    async def _fill(self) -> None:
+        """Start what there are slots for."""
+        if self._may_be_due():
+            self._was_called, self._looked_at = False, time.monotonic()
+            self._next_due_ms = await self._database.call(ledger.awaken, self.id, list(self._lanes))
+        if free := {name: lane.free for name, lane in self._lanes.items() if lane.free}:
+            for run in await self._database.call(ledger.feed, self.id, self.name, free):
+                self._lanes[run.queue].open(run)
 
     async def _leave(self) -> None:
         slots = {slot for lane in self._lanes.values() for slot in lane.slots}
