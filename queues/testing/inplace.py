@@ -39,7 +39,7 @@ class InPlace:
 
 class _Run:
     def __init__(self, processor: Processor, job: JobFacts[Any]) -> None:
-        self.job = job
+        self.job, self.began = job, time.monotonic()
         call = call_async if processor.is_async else sync_to_async(call_plain, thread_sensitive=True)
         self.future: asyncio.Future[Outcome] = asyncio.ensure_future(call(processor.function, job))
 

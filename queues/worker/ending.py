@@ -28,6 +28,11 @@ class Running(Protocol):
     @property
     def future(self) -> asyncio.Future[Outcome]: ...
 
+    @property
+    def began(self) -> float | None:
+        """By the monotonic clock; None where it has not begun yet: `timeout_s` counts from there."""
+        ...
+
     def end(self, how: End) -> None:
         """Bring it to its end as well as can be. Callable again, with more pressing reasons."""
         ...

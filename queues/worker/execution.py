@@ -34,6 +34,7 @@ class Execution:
         self.is_committing = False
         self._ending: _Ending | None = None
         self._running: Running | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def duration_ms(self) -> int:
@@ -93,14 +94,13 @@ class Execution:
         except ValueError as error:
             return refusal(str(error))
         self.job = running.job
-        timer = None
         if processor.timeout_s is not None:
-            timer = asyncio.get_running_loop().call_later(processor.timeout_s, self._expire, processor.timeout_s)
+            self._expire_in(processor.timeout_s, processor.timeout_s)
         try:
             return await self._ended(running)
         finally:
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             self._running = None
 
     async def _ended(self, running: Running) -> Outcome:
@@ -115,7 +115,14 @@ class Execution:
             return outcome
         return ending.outcome
 
+    def _expire_in(self, seconds: float, timeout_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire, timeout_s)
+
     def _expire(self, timeout_s: float) -> None:
+        began = self._running.began if self._running is not None else None
+        if (left_s := timeout_s if began is None else began + timeout_s - time.monotonic()) > 0:
+            self._expire_in(left_s, timeout_s)
+            return
         reason = f"TimeoutError: the job took longer than its {timeout_s:g} s"
         self._end(_Ending(End.TIMEOUT, Failed(reason, reason, error=TimeoutError(reason))))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ class LoopRun:
     """A task of its own per job: its context variables and its cancellation end with it."""
 
     def __init__(self, function: Callable[[Any], Any], job: Job[Any]) -> None:
-        self.job = job
+        self.job, self.began = job, time.monotonic()
         self.future = asyncio.create_task(on_loop(function, job))
 
     def end(self, how: End) -> None:

@@ -13,16 +13,17 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from queues.errors import JobNotFound, TorilError
+from queues.errors import JobNotFound
 from queues.processors import Processor
 from queues.protocol.taken import TakenJob
 from queues.worker import frames, journal
 from queues.worker.child import Order
 from queues.worker.ending import End
-from queues.worker.job import PlainJob, Reporter
+from queues.worker.job import PlainJob
 from queues.worker.outcome import Failed, Outcome
 
 log = logging.getLogger("queues.worker")
@@ -31,17 +32,19 @@ T = TypeVar("T")
 #: What a processor gets to end by itself after it sees `job.cancelled`, before its process is killed.
 CANCEL_S = 5.0
 STOP_S = 0.5
+#: What it gets to import the project.
+START_S = 60.0
 #: How long a process whose socket ended may take to be gone, and one that was told to end.
 GONE_S = 1.0
 _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from queues.worker.child import main; main({}, {})"
 
 
 class ChildDied(Exception):
-    """`has_begun`: the job may have been run, in part."""
+    """`is_untouched`: it died before it heard of the job, which is none the worse for it."""
 
-    def __init__(self, sentence: str, has_begun: bool) -> None:
+    def __init__(self, sentence: str, is_untouched: bool = False) -> None:
         super().__init__(sentence)
-        self.has_begun = has_begun
+        self.is_untouched = is_untouched
 
 
 class ChildProcess:
@@ -71,23 +74,28 @@ class ChildProcess:
     def is_alive(self) -> bool:
         return not self.gone.done() and not self._reader.at_eof()
 
-    async def run(self, order: Order, reporter: Reporter, job: PlainJob[Any]) -> Outcome:
+    async def run(self, order: Order, run: ProcessRun) -> Outcome:
         """Raises ChildDied."""
-        has_begun = False
+        job = run.job
         try:
             self._say("run", order)
             while True:
-                kind, *words = await self._unless_gone(frames.read(self._reader))
+                # Only its start has a limit here.
+                async with asyncio.timeout(START_S if run.began is None else None):
+                    kind, *words = await self._unless_gone(frames.read(self._reader))
                 if kind == "done":
                     outcome, job._has_seen = words
                     return outcome  # type: ignore[no-any-return]
-                if kind == "ask":
-                    self._say(*await self._unless_gone(_answer(reporter, words[0], words[1], job)))
+                if kind == "began":
+                    run.began = time.monotonic()
+                elif kind == "ask":
+                    self._say(*await self._unless_gone(_answer(job, words[0], words[1])))
                 elif kind == "broken":
-                    raise ChildDied(f"The job's process could not start: {words[0]}", has_begun=True)
-                has_begun = has_begun or kind == "began"
+                    raise ChildDied(f"The job's process could not start: {words[0]}")
+        except TimeoutError:
+            raise ChildDied(f"The job's process did not start within {START_S:g} s") from None
         except (EOFError, ConnectionError):
-            raise ChildDied(await self._epitaph(), has_begun) from None
+            raise ChildDied(await self._epitaph(), is_untouched=run.began is None) from None
 
     def cancel(self) -> None:
         self._say("cancel")
@@ -141,6 +149,7 @@ class ProcessRun:
 
     def __init__(self, processor: Processor, taken: TakenJob, job: PlainJob[Any], processes: Processes) -> None:
         self.job, self._processes = job, processes
+        self.began: float | None = None
         self._child: ChildProcess | None = None
         self._kill: asyncio.TimerHandle | None = None
         function, model = processor.function, processor.model
@@ -165,20 +174,19 @@ class ProcessRun:
     async def _run(self, order: Order) -> Outcome:
         while True:
             try:
-                child = await self._processes.take()
+                child, is_new = await self._processes.take()
             except OSError as error:
                 return self._failed(f"The job's process could not be started: {error}")
             try:
                 return await self._run_in(child, order)
             except ChildDied as death:
-                # One that died before it heard of the job has done it no harm.
-                if death.has_begun or self.job._is_cancelled:
+                if not death.is_untouched or self.job._is_cancelled or is_new:
                     return self._failed(str(death))
 
     async def _run_in(self, child: ChildProcess, order: Order) -> Outcome:
         self._child, is_sound = child, False
         try:
-            outcome = await child.run(order, self.job._reporter, self.job)
+            outcome = await child.run(order, self)
             is_sound = True
             return outcome
         finally:
@@ -209,16 +217,17 @@ class Processes:
     def start(self, processor: Processor, taken: TakenJob, job: PlainJob[Any]) -> ProcessRun:
         return ProcessRun(processor, taken, job, self)
 
-    async def take(self) -> ChildProcess:
+    async def take(self) -> tuple[ChildProcess, bool]:
+        """A child, and whether it is a new one."""
         while self._idle:
             if (child := self._idle.pop()).is_alive:
-                return child
+                return child, False
             self.put_back(child, is_sound=False)
         starting = asyncio.create_task(self._start(), name="start of a child process")
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         try:
-            return await asyncio.shield(starting)
+            return await asyncio.shield(starting), True
         except asyncio.CancelledError:
             starting.add_done_callback(self._unclaimed)
             raise
@@ -248,12 +257,12 @@ class Processes:
             self._idle.append(starting.result())
 
 
-async def _answer(reporter: Reporter, verb: str, words: tuple[Any, ...], job: PlainJob[Any]) -> tuple[str, Any]:
+async def _answer(job: PlainJob[Any], verb: str, words: tuple[Any, ...]) -> tuple[str, Any]:
     try:
-        return "answer", await getattr(reporter, verb)(*words)
+        return "answer", await getattr(job._reporter, verb)(*words)
     except JobNotFound:
         return "gone", (job.queue, job.id)
-    except TorilError as error:
+    except Exception as error:
         return "error", str(error)
 
 

@@ -28,7 +28,7 @@ class ThreadRun:
     """One job in a thread, or on its way to one."""
 
     def __init__(self, function: Callable[[Any], Any], job: PlainJob[Any], threads: Threads) -> None:
-        self.function, self.job = function, job
+        self.function, self.job, self.began = function, job, time.monotonic()
         self._threads = threads
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Outcome] = self.loop.create_future()

@@ -166,6 +166,23 @@ async def test_a_job_that_is_retried_after_its_child_died_completes(connection, 
     assert sight.job(added.id)["failedReason"] == "enough"
 
 
+async def test_a_child_that_does_not_come_to_its_job_fails_it(connection, sight, monkeypatch):
+    monkeypatch.setattr("queues.worker.processes.START_S", 0.01)
+    async with working(registry=registered(heavy.square)) as worker:
+        added = await queue("chat").add("x", {"n": 1})
+        await sight.until("failed", added.id)
+        await eventually(lambda: children(worker) == [])
+    assert "did not start within 0.01 s" in sight.job(added.id)["failedReason"]
+
+
+async def test_a_child_that_cannot_start_fails_the_job_with_the_cause(connection, sight, monkeypatch):
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings_that_are_nowhere")
+    async with working(registry=registered(heavy.square)):
+        added = await queue("chat").add("x", {"n": 1})
+        await sight.until("failed", added.id, timeout_s=20)
+    assert "could not start: ModuleNotFoundError" in sight.job(added.id)["failedReason"]
+
+
 async def test_an_idle_child_that_died_costs_the_next_job_nothing(connection, sight):
     async with working(registry=registered(heavy.square)) as worker:
         first = await queue("chat").add("x", {"n": 1})
