@@ -395,7 +395,31 @@ async def test_a_damaged_job_is_shown_as_well_as_can_be(
     assert (await tasks.add.aget_result(result.id)).id == result.id
 
 
+async def test_a_job_that_fails_without_a_traceback_has_an_error_all_the_same(
+    sight: Sight, client_of_redis: redis.Redis
+) -> None:
+    """As BullMQ's script fails a job whose worker was lost too often."""
+    result = await tasks.add.aenqueue(1)
+    lost = {
+        "finishedOn": "1",
+        "processedOn": "1",
+        "pb": "web-1",
+        "failedReason": "job stalled more than allowable limit",
+    }
+    client_of_redis.hset(sight.keys.job(result.id.partition("/")[2]), mapping=lost)
+    await result.arefresh()
+    assert (result.status, result.attempts, result.worker_ids) == (FAILED, 1, ["web-1"])
+    assert [error.traceback for error in result.errors] == ["job stalled more than allowable limit"]
+    assert result.errors[0].exception_class is TorilError
+
+
 # --- results that are not there
+
+
+async def test_a_queue_that_the_backend_does_not_name_holds_no_results_of_it(sight: Sight) -> None:
+    job = await queue("t-another").add(tasks.add.module_path, {"args": [1]})
+    with pytest.raises(TaskResultDoesNotExist):
+        await tasks.add.aget_result(f"t-another/{job.id}")
 
 
 async def test_only_results_of_the_same_task_are_found_by_it(sight: Sight) -> None:

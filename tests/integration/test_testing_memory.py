@@ -289,6 +289,40 @@ async def test_jobs_added_at_the_same_time_have_all_run(queue_inline: InlineJobs
     assert [await job.result() for job in added] == list(range(5))
 
 
+async def test_adding_waits_for_a_job_that_another_task_runs(queue_inline: InlineJobs, processor: Processor) -> None:
+    began = {name: asyncio.Event() for name in ("outer", "inner", "own")}
+    may_end = {name: asyncio.Event() for name in began}
+    ended: list[str] = []
+
+    async def work(job: Any) -> None:
+        if job.queue == "outer":
+            await queue("inner").add("any")
+        began[job.queue].set()
+        await may_end[job.queue].wait()
+        ended.append(job.queue)
+
+    async def add_own() -> list[str]:
+        await queue("own").add("any")
+        return list(ended)
+
+    for name in began:
+        processor(name)(work)
+    async with asyncio.timeout(5):
+        first = asyncio.create_task(queue("outer").add("any"))
+        await began["outer"].wait()
+        # It finds the inner job first and runs that; its own is left to the other task.
+        second = asyncio.create_task(add_own())
+        await began["inner"].wait()
+        may_end["outer"].set()
+        await began["own"].wait()
+        may_end["inner"].set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        may_end["own"].set()
+        assert "own" in await second
+        await first
+
+
 def test_a_job_can_put_itself_off(queue_inline: InlineJobs, processor: Processor) -> None:
     runs = []
 
