@@ -1,0 +1,1 @@
+"""An app whose processors do not end."""
