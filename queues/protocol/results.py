@@ -181,13 +181,13 @@ class _Reader:
         if not waiting:
             self._waiting.pop(queue, None)
             self._cursors.pop(queue, None)
-        if not self._waiting and self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if not self._waiting:
             self._stir()
 
     def _stir(self) -> None:
-        """End the reading under way: it does not know of the newest queue, or nobody wants it any more."""
+        """End the reading under way: it does not know of the newest queue, or nobody wants it any more, and so ends the
+        task too.
+        """
         if self._client_id:
             stirred = wire(self.connection).submit(command("CLIENT", "UNBLOCK", self._client_id))
             # Where it is not allowed, the reading ends by itself within a second.

@@ -112,6 +112,8 @@ async def test_what_was_trimmed_unread_is_counted(connection, client_of_redis, p
             await queue("chat").add("more")
         client_of_redis.xtrim(stream, maxlen=10, approximate=False)
         rest = [await anext(events) for _ in range(12)]
+        await queue("chat").add("last")
+        assert (await anext(events)).name == "last"
     assert rest[0].type == "waiting"
     assert (rest[1].type, rest[1].count) == ("gap", 190)
     assert [event.type for event in rest[2:]] == ["added", "waiting"] * 5
