@@ -7,6 +7,7 @@ interpreter's lock.
 from __future__ import annotations
 
 import contextvars
+import faulthandler
 import os
 import queue
 import signal
@@ -47,9 +48,11 @@ class Order:
 def main(handle: int, parent: int) -> None:
     """Called by the worker (processes.py): `handle` is the socket's descriptor, `parent` the worker's process id."""
     _die_with(parent)
+    # The death of a C extension says where.
+    faulthandler.enable()
     # Stopping is the worker's: a Ctrl-C or a service manager's signal to the whole group must not cost a running job.
     # No SIG_IGN: programs that a processor starts would inherit it.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
         signal.signal(number, lambda *_: None)
     # Or whatever a processor starts would keep the socket open after this process's death.
     os.set_inheritable(handle, False)

@@ -243,6 +243,19 @@ async def written(file: Path) -> int:
     return int(await eventually(lambda: file.exists() and file.read_text(), timeout_s=20))
 
 
+async def test_a_signal_to_the_whole_group_costs_no_job(connection, sight, tmp_path):
+    async with working(registry=registered(heavy.until_cancelled)) as worker:
+        added = await queue("chat").add("x", {"file": str(tmp_path / "pid")})
+        pid = await written(tmp_path / "pid")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
+            os.kill(pid, number)
+        (run,) = worker.engines[0].running.values()
+        run.cancel("enough")
+        await sight.until("failed", added.id)
+        assert children(worker) == [pid]
+    assert sight.job(added.id)["failedReason"] == "enough"
+
+
 async def test_other_jobs_locks_and_the_loop_go_on_meanwhile(connection, sight, tmp_path):
     registry = registered(heavy.for_ever, timeout_s=3.0)
 
