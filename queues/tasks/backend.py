@@ -35,6 +35,7 @@ from queues.tasks.api import (
 from queues.tasks.discovery import find_task
 from queues.tasks.known import known
 from queues.tasks.results import make_result
+from queues.tasks.task import TorilTask
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -51,6 +52,7 @@ class TorilBackend(BaseTaskBackend):
     OPTIONS: ENQUEUE_ON_COMMIT (False): inside an atomic block, add the job when it commits.
     """
 
+    task_class = TorilTask
     supports_defer = True
     supports_async_task = True
     supports_get_result = True
@@ -78,6 +80,8 @@ class TorilBackend(BaseTaskBackend):
         """Raises InvalidTask. A task that passes is known from now on: workers of this process run it."""
         super().validate_task(task)
         check_queue_name(task.queue_name)
+        if isinstance(task, TorilTask):
+            task.check()
         known.add(task, self.queues, type(self))
 
     # --- enqueueing
@@ -129,6 +133,7 @@ class TorilBackend(BaseTaskBackend):
             timestamp_ms=at,
             delay_ms=delay_ms(task.run_after, at),
             priority=job_priority(task.priority),
+            **(task.job_options if isinstance(task, TorilTask) else {}),
         )
 
     # --- results

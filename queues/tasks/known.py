@@ -41,7 +41,11 @@ class KnownTasks:
             served |= new
             for other in self._tasks[task.backend].values():
                 for queue in sorted(served if other is task else new):
-                    self._processors.processor(queue, name=other.module_path)(runner(other, queue, sender))
+                    self._register(other, queue, sender)
+
+    def _register(self, task: AnyTask, queue: str, sender: type[Any]) -> None:
+        timeout_s = getattr(task, "timeout_s", None)
+        self._processors.processor(queue, name=task.module_path, timeout_s=timeout_s)(runner(task, queue, sender))
 
     def find(self, backend: str, path: str) -> AnyTask | None:
         return self._tasks.get(backend, {}).get(path)

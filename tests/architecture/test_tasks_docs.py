@@ -9,6 +9,8 @@ import pytest
 
 from queues import testing
 from queues.tasks import addressing, backend
+from queues.tasks.api import Task
+from queues.tasks.task import TorilTask
 from queues.testing.captured import CapturedJobs, InlineJobs
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -26,6 +28,11 @@ def section(page: str, title: str) -> str:
 
 def test_the_options_of_the_backend_are_those_it_knows() -> None:
     assert first_cells(section(TASKS, "Which tasks run")) - {"OPTIONS"} == backend._OPTIONS
+
+
+def test_the_arguments_of_a_task_are_those_it_takes() -> None:
+    own = set(TorilTask.__dataclass_fields__) - set(Task.__dataclass_fields__)
+    assert first_cells(section(TASKS, "Retries")) == own
 
 
 def test_the_priorities_are_those_of_the_jobs() -> None:

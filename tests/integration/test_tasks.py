@@ -37,8 +37,10 @@ from tests.tasked import tasks
 from tests.working import Sight, working
 
 if django.VERSION >= (6, 0):
+    from django.tasks import task
     from django.tasks.exceptions import TaskResultMismatch
 else:
+    from django_tasks import task
     from django_tasks.exceptions import TaskResultMismatch
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
@@ -207,6 +209,28 @@ async def test_between_two_attempts_it_is_ready_and_its_error_is_known(sight: Si
         await sight.until_count("delayed", 1)
     await result.arefresh()
     assert (result.status, result.attempts, len(result.errors), result.finished_at) == (READY, 1, 1, None)
+
+
+@pytest.mark.skipif(not tasks.HAS_OWN_ARGUMENTS, reason="Django 6.0 takes no arguments but its own")
+async def test_a_task_may_have_attempts_a_backoff_and_a_time_limit_of_its_own(sight: Sight) -> None:
+    result = await tasks.hang.aenqueue(60)
+    opts = json.loads(sight.job(result.id.partition("/")[2])["opts"])
+    assert (opts["attempts"], opts["backoff"]) == (2, {"type": "fixed", "delay": 1})
+    async with at_work():
+        await ended(result)
+    assert (result.status, result.attempts) == (FAILED, 2)
+    assert "longer than its 0.05 s" in result.errors[0].traceback
+    assert result.task == tasks.hang
+
+
+@pytest.mark.skipif(not tasks.HAS_OWN_ARGUMENTS, reason="Django 6.0 takes no arguments but its own")
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [({"attempts": -1}, "attempts"), ({"backoff": "long"}, "backoff"), ({"timeout_s": 0}, "timeout_s")],
+)
+def test_a_mistake_in_them_is_told_where_the_task_is_declared(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidTask, match=named):
+        task(**arguments)(tasks.hang.func)
 
 
 @pytest.mark.parametrize("which", [tasks.fail.using(), tasks.fail_async], ids=["plain", "async"])

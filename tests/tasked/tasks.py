@@ -91,4 +91,14 @@ async def wait() -> None:
     await asyncio.sleep(60)
 
 
+#: Arguments of our own, where the API lets a backend have some: since Django 6.1.
+HAS_OWN_ARGUMENTS = not (6, 0) <= django.VERSION < (6, 1)
+
+
+async def hang(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+hang = (task(attempts=2, backoff={"type": "fixed", "delay": 1}, timeout_s=0.05) if HAS_OWN_ARGUMENTS else task)(hang)
+
 SEEN: list[int] = []
