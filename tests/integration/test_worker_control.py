@@ -242,9 +242,12 @@ async def test_what_was_asked_before_it_started_is_not_done(connection):
         await listed(connection)
         await acts.quiet(ana, connection)
         assert first.is_quiet
-        async with operating(lambda job: None, worker_name="second") as second:
+        asked = asyncio.Event()
+        async with operating(lambda job: None, asked.set, worker_name="second") as second:
             await listed(connection, 2)
-            await acts.resume(ana, connection, second.id)
+            # It hears what comes after, and so has passed by what came before.
+            await acts.stop(ana, connection, second.id)
+            assert asked.is_set()
             assert not second.is_quiet
 
 

@@ -99,8 +99,9 @@ async def test_a_blocked_loop_still_beats_and_shows_how_long_it_has_stood(connec
 
     def look():
         """In another thread and loop, as another process would."""
+        until = time.monotonic() + 20
         try:
-            while not release.is_set():
+            while not release.is_set() and time.monotonic() < until:
                 process = asyncio.run(one(connection))
                 if process.lag_ms > 700 and process.running:
                     seen.append(process)
