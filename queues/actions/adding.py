@@ -6,9 +6,8 @@ from typing import Any
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Ending, of_done, record
-from queues.options import get_options
 from queues.producer import NO_DATA, queue
-from queues.producer.making import new_job
+from queues.producer.making import new_job, queue_defaults
 from queues.protocol.adding import NewJob
 
 __all__ = ["NO_DATA", "add_job", "check_job"]
@@ -17,7 +16,7 @@ __all__ = ["NO_DATA", "add_job", "check_job"]
 def check_job(queue_name: str, name: str, data: Any, options: dict[str, Any]) -> NewJob:
     """The job as it would be added. Raises InvalidInput."""
     handle = queue(queue_name)
-    return new_job(name, data, options, get_options().queue(handle.name))
+    return new_job(name, data, options, queue_defaults(handle.name))
 
 
 async def add_job(

@@ -8,14 +8,13 @@ from typing import Any, Unpack
 from uuid import uuid4
 
 from queues.errors import InvalidInput
-from queues.options import get_options
 from queues.producer import events, many
 from queues.producer.carrier import carrier
 from queues.producer.checks import queue_name, whole
 from queues.producer.commit import Later, deferred
 from queues.producer.door import SyncDoor
 from queues.producer.job import FoundJob, JobHandle
-from queues.producer.making import new_job
+from queues.producer.making import new_job, queue_defaults
 from queues.producer.many import AddedFlow
 from queues.producer.scheduled import Scheduling
 from queues.producer.steering import Steering, state_of
@@ -63,7 +62,7 @@ class QueueHandle(Steering, Scheduling):
         Jobs without a priority run first, oldest first (lifo: newest first), then priority 1 before 2, up to 2097151.
         A job_id that the queue holds already adds nothing.
         """
-        job = new_job(name, data, options, get_options().queue(self.name))
+        job = new_job(name, data, options, queue_defaults(self.name))
         if on_commit and (handle := await deferred(lambda: self._later([job]), using)) is not None:
             return handle[0]
         added = JobHandle(self.connection, self.name, "", name)

@@ -8,10 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from queues.errors import InvalidInput
-from queues.options import get_options
 from queues.producer.checks import queue_name
 from queues.producer.job import JobHandle
-from queues.producer.making import new_job
+from queues.producer.making import new_job, queue_defaults
 from queues.producer.values import NO_DATA, FlowSpec, JobSpec
 from queues.protocol.adding import NewJob, Parent
 from queues.protocol.flows import NewFlow
@@ -30,19 +29,21 @@ class AddedFlow:
 
 def new_jobs(queue: str, specs: Iterable[JobSpec]) -> Iterator[NewJob]:
     """The checked jobs, one by one. Raises InvalidInput naming the index."""
-    options = get_options().queue(queue)
+    defaults = queue_defaults(queue)
     for index, spec in enumerate(specs):
         try:
-            yield _job(spec, options)
+            yield _job(spec, defaults)
         except InvalidInput as error:
             raise InvalidInput(f"jobs[{index}]: {error}") from None
 
 
-def _job(spec: Mapping[str, Any], options: Any, *, parent: Parent | None = None, job_id: str = "") -> NewJob:
+def _job(
+    spec: Mapping[str, Any], defaults: Mapping[str, Any], *, parent: Parent | None = None, job_id: str = ""
+) -> NewJob:
     if not isinstance(spec, Mapping) or "name" not in spec:
         raise InvalidInput(f"a job is a dict with at least its name, not {spec!r}.")
     own = {key: value for key, value in spec.items() if key not in ("name", "data", "queue", "children")}
-    job = new_job(spec["name"], spec.get("data", NO_DATA), own, options, parent=parent)
+    job = new_job(spec["name"], spec.get("data", NO_DATA), own, defaults, parent=parent)
     return job if job.id or not job_id else job._replace(id=job_id)
 
 
@@ -80,7 +81,7 @@ def _queue_of(spec: Any, parents: str) -> str:
 def _node(queue: str, spec: FlowSpec, parent: Parent | None, depth: int) -> tuple[NewJob, Sequence[FlowSpec]]:
     if depth > DEEPEST:
         raise InvalidInput(f"a flow may be {DEEPEST} jobs deep; or does it contain itself?")
-    job = _job(spec, get_options().queue(queue), parent=parent, job_id=str(uuid4()))
+    job = _job(spec, queue_defaults(queue), parent=parent, job_id=str(uuid4()))
     children = spec.get("children") or ()
     if not isinstance(children, list | tuple):
         raise InvalidInput("children must be a list of jobs.")

@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from queues.errors import InvalidInput
-from queues.options import get_options
 from queues.producer.checks import flag, scheduler_id, whole
-from queues.producer.making import new_job
+from queues.producer.making import new_job, queue_defaults
 from queues.protocol import codec
 from queues.protocol.adding import WIRE_NAMES, NewJob
 from queues.protocol.cron import next_ms
@@ -44,7 +43,7 @@ def new_schedule(
     identity = scheduler_id(identity)
     if refused := [key for key in _NOT_IN_TEMPLATE if options.get(key) is not None]:
         raise InvalidInput(f"{refused[0]} cannot be given to a scheduler's jobs.")
-    job = new_job(name or identity, data, {**options, "omit_trace": True}, get_options().queue(queue))
+    job = new_job(name or identity, data, {**options, "omit_trace": True}, queue_defaults(queue))
     own = {key: value for key, value in job.options.items() if key != "omit_trace" or options.get("omit_trace")}
     schedule = NewSchedule(
         identity,

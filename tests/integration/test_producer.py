@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 
 from queues import queue
 from queues.errors import InvalidInput, RedisUnavailable, TorilError
-from queues.options import reset_options
+from queues.options import DECLARED, reset_options
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
 from queues.signals import job_added
@@ -119,6 +119,15 @@ async def test_the_queues_settings_apply_where_a_job_does_not_say_otherwise(
     }
     opts = json.loads(stored(client_of_redis, keys, own.id)["opts"])
     assert (opts["attempts"], opts["backoff"], opts["removeOnFail"]) == (1, {"type": "fixed", "delay": 5}, False)
+
+
+async def test_what_its_processors_declare_applies_as_soon_as_it_is_known(connection, monkeypatch):
+    before = await (await queue("chat").add("greet")).refresh()
+    monkeypatch.setitem(DECLARED, "chat", {"attempts": 4})
+    after = await (await queue("chat").add("greet")).refresh()
+    DECLARED["chat"]["attempts"] = 5
+    again = await (await queue("chat").add("greet")).refresh()
+    assert [job.options["attempts"] for job in (before, after, again)] == [0, 4, 5]
 
 
 async def test_an_id_that_exists_adds_nothing(connection, keys, client_of_redis):
