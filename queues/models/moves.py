@@ -32,7 +32,7 @@ def retry(queue: str, job_ids: Sequence[str], state: State, *, afresh: bool = Fa
     if afresh:
         changes |= {"attempts_made": 0, "attempts_started": 0}
     rank = local.first_rank() if first else local.next_rank()
-    changes |= {"state": local.ready_state(), "rank": rank, "holder": "", "processed_on_ms": None}
+    changes |= {"state": local.ready_state(), "rank": rank, "processed_on_ms": None}
     moved = local.jobs(queue, state).filter(job_id__in=job_ids)
     return _rung(moved.update(finished_on_ms=None, **changes))
 

@@ -10,9 +10,11 @@ import pytest
 
 from queues import queue
 from queues.errors import DelayedError, RateLimitError, UnrecoverableError
+from queues.inprocess import runner
 from queues.models import LogLine
 from queues.options import reset_options
 from queues.processors import Registry
+from queues.signals import job_completed, job_retried
 from tests.eventually import eventually
 from tests.inprocess import in_process, row, running, until  # noqa: F401
 
@@ -50,7 +52,7 @@ async def test_a_plain_function_runs_in_a_thread_of_this_process():
 
 
 async def paused_then_run(function, *adds):
-    """Everything added while the queue is paused, then run one after the other: the ids in the order of their starts."""
+    """Everything is added while the queue is paused, then run one after the other: the names in that order."""
     started = []
 
     def work(job):
@@ -82,11 +84,10 @@ async def test_jobs_run_in_the_order_of_bullmq():
 
 
 async def test_the_states_are_those_that_callers_know():
-    gate = asyncio.Event()
+    gate = threading.Event()
 
-    async def work(job):
-        while not gate.is_set():
-            await asyncio.sleep(0.01)
+    def work(job):
+        gate.wait(5)
 
     async with running(work):
         chat = queue("chat")
@@ -105,7 +106,8 @@ async def test_the_states_are_those_that_callers_know():
         assert [await handle.state() for handle in (active, waiting)] == ["completed", "completed"]
 
 
-async def test_a_delayed_job_runs_when_it_is_due():
+async def test_a_delayed_job_runs_when_it_is_due(monkeypatch):
+    monkeypatch.setattr(runner, "POLL_S", 60)
     async with running(lambda job: None):
         added = await queue("chat").add("later", delay_ms=300)
         assert (await row(added.id)).state == "delayed"
@@ -254,12 +256,12 @@ async def test_a_running_job_is_cancelled_with_exactly_that_reason():
     async def work(job):
         await asyncio.sleep(60)
 
-    async with running(work) as runner:
+    async with running(work) as own:
         added = await queue("chat").add("x", attempts=3)
         await until(added.id, "active")
-        await eventually(lambda: runner.cancel_job("chat", added.id, "not wanted any more"))
+        await eventually(lambda: own.cancel_job("chat", added.id, "not wanted any more"))
         job = await until(added.id, "failed")
-        assert not runner.cancel_job("chat", added.id, "again")
+        assert not own.cancel_job("chat", added.id, "again")
     assert (job.failed_reason, job.attempts_made) == ("not wanted any more", 1)
 
 
@@ -272,3 +274,36 @@ async def test_logs_are_kept_as_many_as_the_job_says():
         added = await queue("chat").add("x", keep_logs=2)
         job = await until(added.id, "completed")
     assert [line.text async for line in LogLine.objects.filter(job=job).order_by("pk")] == ["line 3", "line 4"]
+
+
+async def test_who_listens_hears_of_a_jobs_life():
+    heard = []
+
+    def hear(signal, sender, job, **facts):
+        heard.append((job.name, job.attempt, facts.get("delay_ms"), facts.get("reason")))
+
+    def work(job):
+        if job.attempt == 1:
+            raise ValueError("once")
+
+    for signal in (job_completed, job_retried):
+        signal.connect(hear)
+    try:
+        async with running(work):
+            await until((await queue("chat").add("x", attempts=2, backoff=20)).id, "completed")
+    finally:
+        for signal in (job_completed, job_retried):
+            signal.disconnect(hear)
+    assert heard == [("x", 1, 20, "once"), ("x", 2, None, None)]
+
+
+def doubled(job):
+    return job.data * 2
+
+
+async def test_work_that_keeps_a_core_busy_has_a_process_of_its_own():
+    registry = Registry()
+    registry.processor("chat", executor="process")(doubled)
+    async with running(registry=registry):
+        added = await queue("chat").add("x", 21)
+        assert await added.result(timeout_s=20) == 42

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from dashboard.live import local as live
 from dashboard.live.local import LocalWatcher
 from queues import queue
 from queues.models import AuditEntry
@@ -69,6 +70,9 @@ async def test_the_overview_counts_rows_and_knows_where_nobody_takes_them(viewer
     assert re.search(r"\b0 0 0 1 2 1 0\b", rows["chat"])
     assert "no processor" in rows["nobody"]
     assert "2 queues" in text_of(html)
+    failed = cells(await page(viewer, QUEUE + "?status=failed"))
+    assert failed == sorted(failed, key=int, reverse=True)
+    assert len(failed) == 2
 
 
 async def test_an_empty_installation_says_how_to_begin(viewer):
@@ -189,7 +193,8 @@ async def test_emptying_leaves_what_is_delayed(admin):
     assert (count(html, "waiting"), count(html, "prioritized"), count(html, "delayed")) == (0, 0, 1)
 
 
-async def test_who_looks_is_told_of_every_change(worked):
+async def test_who_looks_is_told_of_every_change(worked, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_S", 60)
     first = await add(fail=True)
     await until(first.id, "failed")
     watcher = LocalWatcher("default")
