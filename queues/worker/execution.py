@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from queues.processors import Processor
-from queues.protocol import codec
 from queues.protocol.taken import TakenJob
 from queues.worker.ending import End, Running
 from queues.worker.executors import Executors
@@ -141,32 +140,6 @@ class Execution:
 class _Ending:
     how: End
     outcome: Outcome
-
-
-async def execute(
-    taken: TakenJob,
-    queue: str,
-    processors: Mapping[str | None, Processor],
-    executors: Executors,
-    reporter: Reporter,
-) -> Outcome:
-    """Run a job without a worker around it. It never raises for what the job or its processor does."""
-    return await Execution(taken).run(queue, processors, executors, reporter)
-
-
-def given(
-    job_id: str, name: str, data_json: str, options: Mapping[str, Any] | None = None, attempts_made: int = 0
-) -> TakenJob:
-    """A job that no Redis gave: `options` are BullMQ's own (`attempts`, `backoff`, `tm`, …), `data_json` is JSON."""
-    fields = {
-        b"name": name.encode("utf-8", "surrogateescape"),
-        b"data": data_json.encode("utf-8", "surrogateescape"),
-        b"opts": codec.to_json(dict(options or {})).encode(),
-        b"atm": b"%d" % attempts_made,
-    }
-    if options and options.get("priority"):
-        fields[b"priority"] = b"%d" % options["priority"]
-    return TakenJob(job_id.encode("utf-8", "surrogateescape"), fields)
 
 
 def _unknown(name: str, queue: str, processors: Mapping[str | None, Processor]) -> Failed:
