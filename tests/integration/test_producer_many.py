@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from queues import queue
-from queues.errors import InvalidInput, NotAllAdded, RedisFull, Refused
+from queues.errors import InvalidInput, NotAllAdded, NotFound, RedisFull, Refused
 from queues.options import reset_options
 from queues.producer.many import MOST_IN_FLOW
 from queues.protocol import bulk
@@ -104,6 +104,17 @@ async def test_where_redis_is_full_midway_it_is_told_which_were_added(own_redis,
             await queue("chat").add_flow("p", children=[{"name": "c"}])
         assert not client.exists("full:chat:waiting-children")
     reset_options()
+
+
+async def test_a_job_that_bullmq_refuses_is_told_though_those_after_it_were_added(connection, monkeypatch):
+    monkeypatch.setattr(bulk, "CHUNK_JOBS", 20)
+    orphan: Any = {"name": "orphan", "parent": queue("chat").job("none")}
+    with pytest.raises(NotAllAdded, match="parent does not exist") as refused:
+        await queue("chat").add_bulk([orphan, *[{"name": "x"}] * 30])
+    assert refused.value.ids[0] is None
+    assert None not in refused.value.ids[1:20]
+    with pytest.raises(NotFound):
+        await queue("chat").add_bulk([orphan])
 
 
 def test_the_sync_door_adds_many_and_flows(connection, client_of_redis, keys):

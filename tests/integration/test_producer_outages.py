@@ -209,19 +209,25 @@ def test_threads_do_not_share_a_connection_in_use(connection, client_of_redis, p
     assert queue("chat").sync.counts()["waiting"] == 180
 
 
-def test_a_forked_child_speaks_on_a_connection_of_its_own(connection, client_of_redis):
+def test_a_forked_child_speaks_on_a_connection_of_its_own(connection):
+    """Both add at once: on one connection they would take each other's answers."""
     queue("chat").sync.add("greet")
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            queue("chat").sync.add("from the child")
+            os.write(writing, ",".join(queue("chat").sync.add("theirs").id for _ in range(60)).encode())
             os._exit(0)
         except BaseException:
             os._exit(1)
+    ours = [queue("chat").sync.add("ours").id for _ in range(60)]
     _, status = os.waitpid(child, 0)
+    theirs = os.read(reading, 10_000).decode().split(",")
+    os.close(reading)
+    os.close(writing)
     assert os.waitstatus_to_exitcode(status) == 0
-    job = queue("chat").sync.add("greet")
-    assert job.id == "3"
+    assert {*ours, *theirs} == {str(n) for n in range(2, 122)}
+    assert all(job.name == "theirs" for job in map(queue("chat").sync.get_job, theirs[:3]))
 
 
 def test_what_needs_a_loop_says_so(connection):
