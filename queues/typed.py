@@ -76,3 +76,8 @@ def _unfit(model: type, mistakes: list[tuple[str, str]]) -> ValueError:
 
 def _no_json(error: Exception) -> ValueError:
     return ValueError(f"The job's data in Redis is not JSON: {str(error).partition(chr(10))[0]}.")
+
+
+def plain(data: Any) -> Any:
+    """A dataclass's instance as what JSON can say of it, as `reader` takes it back: dates as text, enums as values."""
+    return msgspec.to_builtins(data, str_keys=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+from queues import typed
 from queues.errors import InvalidInput
 from queues.options import Backoff, Keep
 from queues.producer.values import Deduplication, JobAddress
@@ -88,7 +89,7 @@ def data_json(data: Any, size_limit: int | None = None, what: str = "The job's d
 
 def _plain(data: Any) -> Any:
     if is_dataclass(data) and not isinstance(data, type):
-        return asdict(data)
+        return typed.plain(data)
     dump = None if isinstance(data, type) else getattr(data, "model_dump", None)
     return dump(mode="json") if callable(dump) else data
 

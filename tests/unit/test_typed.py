@@ -16,7 +16,7 @@ import pydantic
 import pytest
 
 from queues.errors import ConfigurationError
-from queues.typed import MAX_MISTAKES, reader
+from queues.typed import MAX_MISTAKES, plain, reader
 
 
 class Size(Enum):
@@ -107,6 +107,19 @@ def read(model: type, data: Any) -> Any:
 )
 def test_data_that_fits_becomes_the_model(model, data, value):
     assert read(model, data) == value
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order(number=1),
+        Order(number=1, items=[Item("a", 2.0, Size.LARGE)], tags={"a": "b"}, kind="shop", rest=[{"b": None}]),
+        Order(number=1, at=datetime(2026, 11, 23, 6, tzinfo=UTC), day=date(2026, 11, 23), total=Decimal("1.10")),
+        Order(number=1, key=UUID(int=5), note="x"),
+    ],
+)
+def test_what_a_producer_writes_of_a_dataclass_a_processor_reads_back(order):
+    assert read(Order, plain(order)) == order
 
 
 @pytest.mark.parametrize(
