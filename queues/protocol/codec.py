@@ -23,6 +23,9 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=
 def text(value: bytes) -> str:
     """Bytes as printable, storable text; reversible by `raw`."""
     decoded = value.decode("utf-8", "surrogateescape")
+    if decoded.isascii() and "\x00" not in decoded:
+        # Nearly always, and every job of a worker comes by.
+        return decoded
     return _ODD.sub(_mark, decoded) if _ODD.search(decoded) else decoded
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from queues.errors import JobNotFound
 from queues.options import Limiter
 from queues.protocol import codec
-from queues.protocol.commands import Command, call_script, command, pack
+from queues.protocol.commands import Argument, Command, call_script, command, pack
 from queues.protocol.keys import Keys
+from queues.protocol.scripts import Script, script
 from queues.protocol.taken import (
     Fetched,
     KeepJobs,
@@ -50,6 +51,8 @@ class RunningCommands:
         self._fetch_keys = keys.many(_FETCH)
         self._marker = keys("marker")
         self._finish_options = lru_cache(maxsize=1024)(self._pack_finish_options)
+        #: What every such call begins with, up to the job's own key: each job that runs makes one.
+        self._finishing = {target: self._begin_finishing(target) for target in ("completed", "failed")}
 
     # --- taking
 
@@ -252,12 +255,13 @@ class RunningCommands:
         fetch_next: bool,
         fields: bytes = b"",
     ) -> Command[Fetched]:
-        key, metrics = self.keys.base + job.raw_id, self.keys("metrics:" + target)
-        packed = self._finish_options(token, keep, job.options.attempts, job.options.parent_flags)
-        return call_script(
-            "moveToFinished",
-            (*self._fetch_keys, self.keys(target), key, metrics, self._marker),
+        begin, metrics = self._finishing[target]
+        return Command(
             (
+                *begin,
+                self.keys.base + job.raw_id,
+                metrics,
+                self._marker,
                 job.raw_id,
                 now_ms(),
                 field,
@@ -265,10 +269,17 @@ class RunningCommands:
                 target,
                 "1" if fetch_next else "",
                 self.keys.base,
-                packed,
+                self._finish_options(token, keep, job.options.attempts, job.options.parent_flags),
                 *((fields,) if fields else ()),
             ),
             read_fetched,
+            _finish_script(),
+        )
+
+    def _begin_finishing(self, target: str) -> tuple[tuple[Argument, ...], bytes]:
+        found = _finish_script()
+        return ("EVALSHA", found.sha, found.key_count, *self._fetch_keys, self.keys(target)), self.keys(
+            "metrics:" + target
         )
 
     def _fetch_options(self, token: str) -> bytes:
@@ -294,6 +305,13 @@ class RunningCommands:
                 raise JobNotFound(self.keys.queue, job.id)
 
         return read
+
+
+def _finish_script() -> Script:
+    found = script("moveToFinished")
+    if found.key_count != 14:
+        raise ValueError(f"moveToFinished takes {found.key_count} keys, not 14")
+    return found
 
 
 def _fields(reason: str, stacktrace_json: str) -> bytes:

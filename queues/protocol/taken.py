@@ -36,14 +36,16 @@ class JobOptions:
 
 
 class TakenJob:
-    """One job in a worker's hands. `raw_id` are the id's exact bytes; `data` is what was stored, JSON or not."""
+    """One job in a worker's hands. `raw_id` are the id's exact bytes; `data` is what was stored, JSON or not.
+
+    What only few jobs are asked for is read when it is asked for: there is one of these for every job that runs.
+    """
 
     __slots__ = (
+        "_fields",
         "attempts_made",
-        "attempts_started",
         "data",
         "deferred_failure",
-        "fetch_marks",
         "id",
         "is_ghost",
         "name",
@@ -52,11 +54,10 @@ class TakenJob:
         "priority",
         "raw_id",
         "scheduler_id",
-        "stacktrace",
-        "timestamp_ms",
     )
 
     def __init__(self, raw_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+        self._fields = fields
         self.raw_id = raw_id
         self.id = codec.text(raw_id)
         #: Only what the fetch itself wrote is there: the job was removed, its id was left in the list.
@@ -66,16 +67,25 @@ class TakenJob:
         self.options = job_options(fields.get(b"opts") or b"{}")
         # BullMQ ≤ 4 wrote attemptsMade, and readers prefer it where it is left (PROTOCOL.md §1).
         self.attempts_made = _number(fields, b"attemptsMade") or _number(fields, b"atm")
-        self.attempts_started = _number(fields, b"ats")
-        #: What tells this fetch from any other (ats, processedOn) and from a stalled check since (stc).
-        self.fetch_marks = fields.get(b"ats", b""), fields.get(b"processedOn", b""), fields.get(b"stc", b"0")
         self.priority = _number(fields, b"priority")
-        self.timestamp_ms = _number(fields, b"timestamp")
-        self.stacktrace = fields.get(b"stacktrace", b"")
         self.deferred_failure = codec.text(fields[b"defa"]) if b"defa" in fields else ""
         self.scheduler_id = fields.get(b"rjk", b"")
         #: Fields on which a finishing script would break off in the middle, and the job would be in no list at all.
         self.odd_fields = _odd(fields) if b"parent" in fields or b"atm" in fields else ()
+
+    @property
+    def attempts_started(self) -> int:
+        return _number(self._fields, b"ats")
+
+    @property
+    def timestamp_ms(self) -> int:
+        return _number(self._fields, b"timestamp")
+
+    @property
+    def fetch_marks(self) -> tuple[bytes, bytes, bytes]:
+        """What tells this fetch from any other (ats, processedOn) and from a stalled check since (stc)."""
+        fields = self._fields
+        return fields.get(b"ats", b""), fields.get(b"processedOn", b""), fields.get(b"stc", b"0")
 
     @property
     def attempts(self) -> int:
@@ -84,7 +94,8 @@ class TakenJob:
 
     def traces(self) -> list[str]:
         """The stacks of earlier attempts, oldest first."""
-        found = codec.parse_json(self.stacktrace.decode("utf-8", "replace")) if self.stacktrace else None
+        stored = self._fields.get(b"stacktrace")
+        found = codec.parse_json(stored.decode("utf-8", "replace")) if stored else None
         return [str(item) for item in found] if isinstance(found, list) else []
 
 
