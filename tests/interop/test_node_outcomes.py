@@ -166,6 +166,54 @@ async def test_logs_stacks_and_progress_within_the_limits_that_node_set(connecti
     assert seen["progress"] == {"stage": "work", "done": [1, {"of": 2}]}
 
 
+# --- whose turn it is
+
+
+async def test_jobs_run_in_the_order_that_node_gave_them(connection, node, sight):
+    ran = []
+
+    async def note(job):
+        ran.append(job.name)
+
+    await node(
+        "add",
+        [
+            job("later", delay=120),
+            job("low", priority=9),
+            job("high", priority=1),
+            job("first"),
+            job("second"),
+            job("last in", lifo=True),
+        ],
+    )
+    async with working(note):
+        await eventually(lambda: len(ran) == 6)
+    assert ran == ["last in", "first", "second", "high", "low", "later"]
+
+
+async def test_a_job_that_lost_its_workers_too_often_fails_unrun(connection, node, sight):
+    """As Node has it since 5.49: the check only marks it, and the worker that takes it next fails it."""
+    ran = []
+
+    async def note(job):
+        ran.append(job.id)
+
+    lost, good = await node("add", [job("lost", attempts=5), job("good", attempts=5)])
+    for job_id, stalled in ((lost, 2), (good, 1)):
+        # As a worker leaves them that was killed: active, with no lock.
+        sight.client.lrem(sight.keys("wait"), 1, job_id)
+        sight.client.lpush(sight.keys("active"), job_id)
+        sight.client.hset(sight.keys.job(job_id), mapping={"stc": stalled, "ats": stalled})
+    async with working(note, stalled_interval_ms=150, max_stalled_count=2):
+        await sight.until("failed", lost)
+        await sight.until("completed", good)
+    assert ran == [good]
+    (seen,) = await node("look", [lost])
+    assert seen["failedReason"] == "job stalled more than allowable limit"
+    assert (seen["stalledCounter"], seen["attemptsMade"]) == (3, 1)
+    assert "defa" not in sight.job(lost)
+
+
 # --- what stays
 
 
