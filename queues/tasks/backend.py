@@ -36,6 +36,7 @@ from queues.tasks.discovery import find_task
 from queues.tasks.known import known
 from queues.tasks.results import make_result
 from queues.tasks.task import TorilTask
+from queues.tasks.telling import atell, tell
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -94,16 +95,16 @@ class TorilBackend(BaseTaskBackend):
         result = self._new(task, args, kwargs)
         job = _blocking(lambda: self._add(result), "await task.aenqueue(…)")
         if job.is_written:
-            task_enqueued.send_robust(type(self), task_result=result)
+            tell(task_enqueued, type(self), result)
         else:
-            _on_commit(lambda: task_enqueued.send_robust(type(self), task_result=result))
+            _on_commit(lambda: tell(task_enqueued, type(self), result))
         return result
 
     async def aenqueue(self, task: Task[P, R], args: Any, kwargs: Any) -> TaskResult[P, R]:
         """As `enqueue`, on the event loop."""
         result = self._new(task, args, kwargs)
         await self._add(result)
-        await task_enqueued.asend_robust(type(self), task_result=result)
+        await atell(task_enqueued, type(self), result)
         return result
 
     def _new(self, task: Task[P, R], args: Any, kwargs: Any) -> TaskResult[P, R]:
@@ -178,11 +179,11 @@ def _blocking(make: Callable[[], Awaitable[T]], instead: str) -> T:
     raise TorilError(f"This would block the event loop that runs in this thread; use `{instead}` here.")
 
 
-def _on_commit(tell: Callable[[], object]) -> None:
+def _on_commit(function: Callable[[], object]) -> None:
     """After the job was written, which the same transaction does first."""
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
-            transaction.on_commit(tell, using=connection.alias)
+            transaction.on_commit(function, using=connection.alias)
             return
 
 

@@ -22,6 +22,7 @@ from queues.tasks.api import (
     task_started,
 )
 from queues.tasks.results import read_arguments
+from queues.tasks.telling import atell, tell
 from queues.worker.outcome import is_unrecoverable
 
 #: By which a task moves its job: no failure, and no end.
@@ -49,15 +50,15 @@ def runner(task: Task[..., Any], queue: str, sender: type[Any]) -> Callable[[Any
 def _runner(task: Task[..., Any], queue: str, sender: type[Any]) -> Callable[[Any], Any]:
     def run(job: Any) -> Any:
         attempt = Attempt(task, queue, job)
-        task_started.send_robust(sender, task_result=attempt.result)
+        tell(task_started, sender, attempt.result)
         try:
             value = attempt.returned(task.func(*attempt.arguments, **attempt.result.kwargs))
         except BaseException as error:
             # Within the handler: who logs the signal asks for the exception.
             if attempt.raised(error):
-                task_finished.send_robust(sender, task_result=attempt.result)
+                tell(task_finished, sender, attempt.result)
             raise
-        task_finished.send_robust(sender, task_result=attempt.result)
+        tell(task_finished, sender, attempt.result)
         return value
 
     return run
@@ -66,17 +67,17 @@ def _runner(task: Task[..., Any], queue: str, sender: type[Any]) -> Callable[[An
 def _async_runner(task: Task[..., Any], queue: str, sender: type[Any]) -> Callable[[Any], Any]:
     async def run(job: Any) -> Any:
         attempt = Attempt(task, queue, job)
-        await task_started.asend_robust(sender, task_result=attempt.result)
+        await atell(task_started, sender, attempt.result)
         try:
             value = attempt.returned(await task.func(*attempt.arguments, **attempt.result.kwargs))
         except BaseException as error:
             if attempt.raised(error):
                 frames = error.__traceback__
-                await task_finished.asend_robust(sender, task_result=attempt.result)
+                await atell(task_finished, sender, attempt.result)
                 # On its way through a thread, where receivers find it, it was raised once more.
                 error.__traceback__ = frames
             raise
-        await task_finished.asend_robust(sender, task_result=attempt.result)
+        await atell(task_finished, sender, attempt.result)
         return value
 
     return run

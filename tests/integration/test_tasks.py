@@ -329,6 +329,30 @@ async def test_signals_tell_of_the_last_attempts_end_alone(sight: Sight, setting
     assert told == [("enqueued", READY), ("started", RUNNING), ("started", RUNNING), ("finished", FAILED)]
 
 
+async def test_receivers_may_block_and_may_be_async(sight: Sight) -> None:
+    heard: list[str] = []
+
+    def blocking(task_result: Any, **_: Any) -> None:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        heard.append("blocking")
+
+    async def waiting(task_result: Any, **_: Any) -> None:
+        await asyncio.sleep(0)
+        heard.append("async")
+
+    for receiver in (blocking, waiting):
+        task_started.connect(receiver)
+    try:
+        result = await tasks.add_async.aenqueue(1)
+        async with at_work():
+            await ended(result)
+    finally:
+        for receiver in (blocking, waiting):
+            task_started.disconnect(receiver)
+    assert sorted(heard) == ["async", "blocking"]
+
+
 async def test_processors_of_the_same_queue_work_beside_its_tasks(sight: Sight) -> None:
     registry = processors.Registry()
     for processor in processors.registry.of("default").values():
