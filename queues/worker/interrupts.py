@@ -43,8 +43,8 @@ class Interrupts:
     3. A supervisor's orders, from its link's thread; then repeated signals count once, for several may pass them on.
     4. Where the loop stands still past the deadline, hand the jobs back beside it and end.
 
-    Signals are read by a thread, where the interpreter's own handler writes them down. Python's handlers run in the main
-    thread, and one that came just before a processor went to sleep there would be heard when it wakes.
+    A thread reads what the interpreter's own handler notes. Python's handlers run in the main thread, and one that came
+    just before a processor went to sleep there would be heard when it wakes.
     """
 
     def __init__(

@@ -73,7 +73,7 @@ class Process:
     def exit_code(self, timeout_s: float) -> int:
         """The seconds are for an idle machine; a busy one gets more. What it said is shown where the test fails."""
         code = self.popen.wait(timeout_s + BUSY_S)
-        print(self.said())
+        sys.stdout.write(self.said())
         return code
 
 

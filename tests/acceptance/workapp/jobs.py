@@ -113,8 +113,7 @@ async def breed_back(job: Any) -> None:
 @processor("work", name="orphan")
 def orphan(job: Any) -> None:
     """Leaves a process behind that outlives its parent and then ends."""
-    subprocess.run(["sh", "-c", "sleep 0.2 & exit"], check=True)
-    enter(job, "done")
+    subprocess.run(["sh", "-c", '(sleep 0.2; echo "x 1 orphaned 0" >> "$LEDGER") & exit'], check=True)
 
 
 @processor("work", name="fail")
