@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections.abc import Coroutine, Mapping
@@ -13,20 +12,16 @@ from typing import Any
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import QueueOptions
 from queues.processors import Processor
-from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.connections import keys
 from queues.protocol.running import RunningCommands, now_ms
 from queues.protocol.taken import UNKNOWN, Fetched, TakenJob
-from queues.protocol.wire import Wire
 from queues.worker import journal, schedulers
 from queues.worker.commit import Committer
 from queues.worker.execution import Execution
-from queues.worker.executors import Executors
-from queues.worker.leases import Leases
 from queues.worker.marker import Marker
-from queues.worker.outage import Outage
-from queues.worker.outcome import Outcome, RateLimited, Unfinished, refusal
+from queues.worker.means import Means
+from queues.worker.outcome import RateLimited, Unfinished, refusal_of
 from queues.worker.ratelimit import RateLimit
 from queues.worker.recovery import Recovery
 from queues.worker.reporter import RedisReporter
@@ -48,25 +43,6 @@ class QueuePlan:
     name: str
     processors: Mapping[str | None, Processor]
     options: QueueOptions = field(default_factory=QueueOptions)
-
-
-@dataclass(frozen=True)
-class Means:
-    """What the engines of a worker share."""
-
-    connection: str
-    name: str
-    #: What all its lock tokens begin with.
-    id: str
-    wire: Wire
-    leases: Leases
-    executors: Executors
-    outage: Outage
-    _numbers: Any = field(default_factory=itertools.count)
-
-    def token(self) -> str:
-        """A lock's content; new for each fetch, so that a lost answer's jobs can be told from others."""
-        return f"{self.id}:{next(self._numbers)}"
 
 
 class Engine:
@@ -282,12 +258,11 @@ class Engine:
             # Fetched in the moment of stopping.
             return await self._committer.commit(run, Unfinished(), self._may_fetch)
         if run.taken.scheduler_id:
-            await self._schedule_next(run.taken)
+            await schedulers.add_next(run.taken, self.commands, self._send)
         journal.started(self.name, run.taken)
         reporter = RedisReporter(run.taken, self.commands, self._send)
-        outcome = self._refused(run.taken) or await run.run(
-            self.name, self.plan.processors, self._means.executors, reporter
-        )
+        refused = refusal_of(run.taken, self.plan.options.max_started_attempts)
+        outcome = refused or await run.run(self.name, self.plan.processors, self._means.executors, reporter)
         if not isinstance(outcome, RateLimited):
             return await self._committer.commit(run, outcome, self._may_fetch)
         # Known here before it is known in Redis, and for as long as there.
@@ -296,23 +271,8 @@ class Engine:
         self._limit.set_by_hand(outcome.duration_ms)
         return found
 
-    def _refused(self, taken: TakenJob) -> Outcome | None:
-        most = self.plan.options.max_started_attempts
-        if most is None or taken.attempts_started <= most or taken.deferred_failure:
-            return None
-        return refusal("job started more than allowable limit")
-
     def _may_fetch(self) -> bool:
         return not self.is_quiet and self._limit.lets_go_on()
-
-    async def _schedule_next(self, taken: TakenJob) -> None:
-        try:
-            command = schedulers.next_iteration(taken, self.commands)
-            if command is not None and not await self._send(command) and schedulers.is_legacy(taken.scheduler_id):
-                raise schedulers.CannotSchedule("it is a repeatable job of BullMQ 5; make it a scheduler")
-        except (schedulers.CannotSchedule, RedisRefused) as error:
-            scheduler = journal.line(codec.text(taken.scheduler_id))
-            log.error("scheduler %s of %s will not run again: %s", scheduler, journal.line(self.name), error)
 
     async def _send(self, command: Command[Any]) -> Any:
         """Waits where Redis is away; a job should not fail because a report could not be written just then."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from queues.errors import DelayedError, RateLimitError, TorilError, UnrecoverableError, WaitingChildrenError
 from queues.protocol import codec
+from queues.protocol.taken import TakenJob
 
 #: A reason lies in the hash, in the stack and in the event stream: three times.
 MAX_REASON = 4_000
@@ -121,6 +122,15 @@ def refusal(sentence: str) -> Failed:
     """A failure for good that no exception caused."""
     text = safe(sentence, MAX_REASON)
     return Failed(text, text, may_retry=False)
+
+
+def refusal_of(taken: TakenJob, most_starts: int | None) -> Failed | None:
+    """Why the job is not run at all, in BullMQ's words; None where it is."""
+    if taken.deferred_failure:
+        return refusal(taken.deferred_failure)
+    if most_starts is not None and taken.attempts_started > most_starts:
+        return refusal("job started more than allowable limit")
+    return None
 
 
 def reason_of(error: BaseException) -> str:

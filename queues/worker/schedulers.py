@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from queues.errors import InvalidInput
+from queues.errors import InvalidInput, RedisRefused
 from queues.protocol import codec, cron
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands, now_ms
 from queues.protocol.taken import TakenJob
+from queues.worker import journal
+from queues.worker.reporter import Send
+
+log = logging.getLogger("queues.worker")
 
 
 class CannotSchedule(Exception):
     """The scheduler's rule cannot be read; the job itself runs all the same."""
+
+
+async def add_next(taken: TakenJob, commands: RunningCommands, send: Send) -> None:
+    """Add the next iteration, where there is to be one; says in the log why not, where that is a fault."""
+    try:
+        command = next_iteration(taken, commands)
+        if command is not None and not await send(command) and is_legacy(taken.scheduler_id):
+            raise CannotSchedule("it is a repeatable job of BullMQ 5; make it a scheduler")
+    except (CannotSchedule, RedisRefused) as error:
+        scheduler = journal.line(codec.text(taken.scheduler_id))
+        log.error("scheduler %s of %s will not run again: %s", scheduler, journal.line(commands.keys.queue), error)
 
 
 def next_iteration(taken: TakenJob, commands: RunningCommands) -> Command[Any] | None:
