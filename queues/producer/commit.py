@@ -39,7 +39,24 @@ async def deferred(make: Callable[[], Later[T]], using: str | None) -> T | None:
     # A transaction belongs to a thread of plain code; is there one below that waits for this coroutine?
     if getattr(AsyncToSync.executors, "current", None) is None:
         return None
-    return await sync_to_async(_deferred)(make, using)
+    return await _deferred_below(make, using)
+
+
+async def _deferred_below(make: Callable[[], Later[T]], using: str | None) -> T | None:
+    is_asked = False
+
+    def ask() -> T | None:
+        nonlocal is_asked
+        is_asked = True
+        return _deferred(make, using)
+
+    try:
+        return await sync_to_async(ask)()
+    except RuntimeError:
+        if is_asked:
+            raise
+        # This task outlived the plain code that started it: whatever was open there is closed.
+        return None
 
 
 def _deferred(make: Callable[[], Later[T]], using: str | None) -> T | None:

@@ -187,3 +187,23 @@ class InATestCase(TestCase):
 def _connected(request):
     if request.cls is InATestCase:
         request.getfixturevalue("connection")
+
+
+async def test_a_task_that_outlives_the_plain_code_below_it_adds_at_once(waiting):
+    tasks: list[asyncio.Task[Any]] = []
+    gone = asyncio.Event()
+
+    async def later() -> Any:
+        await gone.wait()
+        return await queue("chat").add("greet")
+
+    async def spawn() -> None:
+        tasks.append(asyncio.create_task(later()))
+
+    def view() -> None:
+        with transaction.atomic():
+            async_to_sync(spawn)()
+
+    await sync_to_async(view)()
+    gone.set()
+    assert (await tasks[0]).is_written
