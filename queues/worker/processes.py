@@ -70,10 +70,6 @@ class ChildProcess:
             )
         return cls(process, *await asyncio.open_unix_connection(sock=ours))
 
-    @property
-    def is_alive(self) -> bool:
-        return not self.gone.done() and not self._reader.at_eof()
-
     async def run(self, order: Order, run: ProcessRun) -> Outcome:
         """Raises ChildDied."""
         job = run.job
@@ -218,11 +214,9 @@ class Processes:
         return ProcessRun(processor, taken, job, self)
 
     async def take(self) -> tuple[ChildProcess, bool]:
-        """A child, and whether it is a new one."""
-        while self._idle:
-            if (child := self._idle.pop()).is_alive:
-                return child, False
-            self.put_back(child, is_sound=False)
+        """A child, and whether it is a new one: another may have died meanwhile."""
+        if self._idle:
+            return self._idle.pop(), False
         starting = asyncio.create_task(self._start(), name="start of a child process")
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
