@@ -7,7 +7,7 @@ from typing import Any
 
 from queues.errors import ConfigurationError
 from queues.processors import import_everywhere
-from queues.tasks.api import Task, task_backends
+from queues.tasks.api import BaseTaskBackend, Task, task_backends
 from queues.tasks.known import known
 
 
@@ -18,11 +18,19 @@ def discover() -> None:
     """
     from queues.tasks.backend import TorilBackend
 
-    own = [backend for backend in task_backends.all() if isinstance(backend, TorilBackend)]
+    own = [backend for alias in task_backends if isinstance(backend := _backend(alias), TorilBackend)]
     for sentence in (sentence for backend in own for sentence in backend.mistakes()):
         raise ConfigurationError(sentence)
     if own:
         _import_tasks()
+
+
+def _backend(alias: str) -> BaseTaskBackend:
+    try:
+        return task_backends[alias]
+    except Exception as error:
+        # Also somebody else's: whatever it raises, one sentence says where it is from.
+        raise ConfigurationError(f"TASKS['{alias}'] makes no backend: {type(error).__name__}: {error}") from error
 
 
 def find_task(backend: str, path: str) -> Task[..., Any] | None:

@@ -553,6 +553,13 @@ def test_mistakes_in_the_settings_are_named(settings: Any) -> None:
         discovery.discover()
 
 
+@pytest.mark.parametrize("backend", [{}, {"BACKEND": "no.such.Backend"}, {"BACKEND": "queues.tasks.api"}])
+def test_a_backend_that_cannot_be_made_is_named_by_its_alias(settings: Any, backend: dict[str, str]) -> None:
+    settings.TASKS = {"default": {"BACKEND": BACKEND}, "other": backend}
+    with pytest.raises(ConfigurationError, match=r"TASKS\['other'\] makes no backend"):
+        processors.autodiscover()
+
+
 def test_tasks_are_looked_for_where_our_backend_is_used_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(discovery, "import_everywhere", asked.append)
