@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from queues.errors import RedisRefused
 from queues.protocol import codec
 from queues.protocol.commands import Command, command
 from queues.protocol.keys import Keys
@@ -35,57 +34,6 @@ async def read_events(
     Blocks up to `block_ms` for the first; give it a wire of its own then. Empty cursors answer at once.
     """
     return _events(await _xread(wire, prefix, cursors, count, block_ms))
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Of a stream: entries ever `added` (None before Redis 7), how many are left, and the oldest ("" for none)."""
-
-    added: int | None = 0
-    length: int = 0
-    first: str = ""
-
-    @property
-    def trimmed(self) -> int | None:
-        return None if self.added is None else self.added - self.length
-
-
-async def extents(wire: Wire, prefix: str, queues: Sequence[str]) -> tuple[str, dict[str, Extent]]:
-    """Redis's own clock as a stream position, and how far each queue's stream reached at that moment."""
-    *_, (now, *told) = await wire.run([command("MULTI"), command("TIME"), *_looks(prefix, queues), command("EXEC")])
-    return now_command().read(now), _extents(queues, told)
-
-
-async def read_with_extents(
-    wire: Wire, prefix: str, cursors: Mapping[str, str], count: int
-) -> tuple[list[Event], dict[str, Extent]]:
-    """As `read_events`, without waiting, and how far each stream reached at that moment: so its reader knows what was
-    trimmed before. Raises RedisRefused.
-    """
-    keys = {Keys(prefix, queue)("events"): queue for queue in cursors}
-    asked = command("XREAD", "COUNT", count, "STREAMS", *keys, *cursors.values())
-    # At once: between a look and a reading a busy queue may trim what it adds.
-    told = await wire.run([command("MULTI"), asked, *_looks(prefix, list(cursors)), command("EXEC")])
-    read, *looks = told[-1]
-    if isinstance(read, Exception):
-        raise RedisRefused(f"Redis refused: {read}.")
-    return _events([(keys[key], entries) for key, entries in read or ()]), _extents(list(cursors), looks)
-
-
-def _looks(prefix: str, queues: Sequence[str]) -> list[Command[Any]]:
-    return [command("XINFO", "STREAM", Keys(prefix, queue)("events")) for queue in queues]
-
-
-def _extents(queues: Sequence[str], told: Sequence[Any]) -> dict[str, Extent]:
-    return {queue: _extent(one) for queue, one in zip(queues, told, strict=True)}
-
-
-def _extent(told: Any) -> Extent:
-    if isinstance(told, Exception):
-        return Extent()
-    facts: dict[bytes, Any] = codec.pairs(told)
-    first = facts.get(b"first-entry")
-    return Extent(facts.get(b"entries-added"), facts.get(b"length", 0), first[0].decode() if first else "")
 
 
 async def changed(wire: Wire, prefix: str, cursors: Mapping[str, str], block_ms: int | None = None) -> set[str]:

@@ -27,7 +27,7 @@ OLDEST = "0-0"
 
 
 @dataclass(slots=True)
-class _Place:
+class Place:
     """Where the reader stands: after `cursor`, which was the stream's `index`-th event ever, if that is known."""
 
     cursor: str
@@ -51,44 +51,49 @@ async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator
     under, stream = prefix(connection), Keys(prefix(connection), queue)("events")
     ear = open_wire(connection, name=f"{under}:events")
     try:
-        place = await _begin(ear, stream, after)
+        place = await begin(ear, stream, after)
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                missed, events = await _read(ear, under, queue, stream, place)
+                before = place.cursor
+                await changed(ear, under, {queue: place.cursor}, BLOCK_MS)
+                missed, events = await read_on(ear, queue, stream, place)
             except (RedisUnavailable, TimeoutError):
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
             if missed is not None:
-                yield _gap(queue, place.cursor, missed)
+                yield _gap(queue, before, missed)
             for event in events:
-                place.cursor = event.id
                 yield event
     finally:
         await ear.close()
 
 
-async def _begin(ear: Wire, stream: bytes, after: str | None) -> _Place:
+async def begin(ear: Wire, stream: bytes, after: str | None) -> Place:
+    """After an event's id, or with None where the stream ends now."""
     now = await _look(ear, stream)
     if after is None:
-        return _Place(now.last, now.added)
-    return _Place(after, 0 if after == OLDEST else None)
+        return Place(now.last, now.added)
+    return Place(after, 0 if after == OLDEST else None)
 
 
-async def _read(ear: Wire, under: str, queue: str, stream: bytes, place: _Place) -> tuple[int | None, list[Event]]:
-    """How many events were missed before these: None for none, 0 for an unknown number."""
-    await changed(ear, under, {queue: place.cursor}, BLOCK_MS)
+async def read_on(ear: Wire, queue: str, stream: bytes, place: Place) -> tuple[int | None, list[Event]]:
+    """What came after the place, which moves on, and how many events were missed before these: None for none, 0 for an
+    unknown number. Does not wait.
+    """
     look, events = await _look_and_read(ear, queue, stream, place.cursor)
     missed = _missed(place, look)
     if missed is not None and place.index is not None:
         place.index += missed
     _count(place, look, events)
+    if events:
+        place.cursor = events[-1].id
     return missed, events
 
 
-def _missed(place: _Place, now: _Stream) -> int | None:
+def _missed(place: Place, now: _Stream) -> int | None:
     if place.index is None or now.added is None or now.trimmed is None:
         may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
         return 0 if may_be_missing and _position(now.first) > _position(place.cursor) else None
@@ -100,7 +105,7 @@ def _missed(place: _Place, now: _Stream) -> int | None:
     return now.trimmed - place.index if now.trimmed > place.index else None
 
 
-def _count(place: _Place, now: _Stream, events: list[Event]) -> None:
+def _count(place: Place, now: _Stream, events: list[Event]) -> None:
     if place.index is not None:
         place.index += len(events)
     elif not events or events[-1].id == now.last:
