@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 
 from tests.eventually import eventually_sync
 from tests.inprocess import Adder, ClosedPort
-from tests.stand import ROOT, Stand
+from tests.stand import Stand
 
 pytestmark = pytest.mark.acceptance
 
@@ -104,19 +102,3 @@ def test_of_two_processes_one_takes_what_a_third_left(stand: Stand, adder: Adder
     # Only those that the dead one was running are run again.
     assert sum(starts) <= len(ids) + 5
     assert max(starts) <= 2
-
-
-@pytest.mark.parametrize("command", ["runworkers", "runmirror", "demo"])
-def test_what_has_nothing_to_do_here_says_why_and_fails(stand: Stand, command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", command], cwd=ROOT, env=stand.environ, capture_output=True, text=True
-    )
-    assert done.returncode != 0
-    assert "USE_JOB_QUEUE is false" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_job_is_added_and_answered_across_processes(stand: Stand, adder: Adder) -> None:
-    job_id = adder.add("add('x', {'sleep_s': 0.5})")
-    script = f"print('result:', queue('chat').sync.get_job('{job_id}').sync.result(20))"
-    assert "'echo'" in stand.manage("shell", "--verbosity", "0", "--command", f"from queues import queue; {script}")

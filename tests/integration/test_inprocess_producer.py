@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from queues import queue
@@ -20,6 +21,7 @@ from queues.errors import (
     Refused,
     ResultTimeout,
 )
+from queues.inprocess import endings
 from queues.inprocess.presence import Presence
 from queues.models import Job, Lease
 from queues.producer import carrier, install
@@ -56,6 +58,17 @@ async def test_who_waits_too_long_is_told_so():
     added = await queue("chat").add("x", delay_ms=60_000)
     with pytest.raises(ResultTimeout):
         await added.result(timeout_s=0.05)
+    await added.remove()
+    with pytest.raises(JobNotFound):
+        await added.result(timeout_s=5)
+
+
+async def test_a_result_is_seen_that_another_process_wrote():
+    added = await queue("chat").add("x", delay_ms=60_000)
+    waiting = asyncio.create_task(added.result(timeout_s=10))
+    await eventually(lambda: endings._waiting, what="somebody waits")
+    await Job.objects.filter(job_id=added.id).aupdate(state="completed", return_value='{"from": "elsewhere"}')
+    assert await waiting == {"from": "elsewhere"}
 
 
 async def test_a_result_outlives_the_job_that_is_removed_when_it_completes():
@@ -200,6 +213,12 @@ async def test_input_is_checked_as_ever():
         await queue("chat").add("x", job_id="12")
     with pytest.raises(ConfigurationError, match="no connection named"):
         await queue("chat", "nowhere").add("x")
+
+
+@pytest.mark.parametrize("command", ["runworkers", "runmirror", "demo"])
+def test_a_command_that_has_nothing_to_do_here_says_why_and_fails(command):
+    with pytest.raises(CommandError, match="USE_JOB_QUEUE is false"):
+        call_command(command)
 
 
 async def test_without_a_carrier_that_runs_jobs_adding_says_so():
