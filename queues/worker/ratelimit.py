@@ -28,7 +28,7 @@ class RateLimit:
 
     def told(self, limited_ms: int) -> None:
         """What the last fetch said."""
-        self._until = self._loop.time() + limited_ms / 1000
+        self._until = self._loop.time() + limited_ms / 1000 if limited_ms else 0.0
 
     def set_by_hand(self, limited_ms: int) -> None:
         """That there is none may be an old answer: only `forget` takes a limit away before its time."""
