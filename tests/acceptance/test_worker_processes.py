@@ -76,7 +76,7 @@ def test_without_their_supervisor_children_drain_and_are_gone(start, sight, ledg
 def test_a_child_that_dies_or_freezes_is_replaced_and_a_busy_one_is_not(start, sight, ledger):
     process = start("--processes", "2", "--frozen-after", "2", CONCURRENCY="1").ready(2)
     before = process.children
-    busy = add("spin", 4, 1) + add("block", 4, 1)
+    busy = add("spin", 3, 1) + add("block", 3, 1)
     eventually_sync(lambda: len(sight.ids("completed")) == 2, 12)
     assert process.children == before
     assert ledger.count("start") == Counter(busy)
@@ -91,7 +91,7 @@ def test_a_child_that_dies_or_freezes_is_replaced_and_a_busy_one_is_not(start, s
 
 def test_a_job_that_kills_its_process_fails_at_the_limit_and_the_fleet_goes_on(start, sight, ledger):
     """A1.7."""
-    process = start("--processes", "2", "--queues", "work", CONCURRENCY="1", STALLED_LIMIT="1").ready(2)
+    process = start("--processes", "3", "--queues", "work", CONCURRENCY="1", STALLED_LIMIT="1").ready(3)
     ways = "kill", "segfault", "exit"
     killers = [add("die", how=how)[0] for how in ways]
     (leaver,) = add("die", how="sys.exit")
@@ -153,14 +153,22 @@ def test_a_job_that_finds_no_memory_fails_alone(start, sight, ledger):
 def test_restarted_one_after_the_other_under_load_no_job_is_lost_or_repeated(start, sight, ledger):
     """A1.6."""
     process = start("--processes", "2", "--queues", "work", CONCURRENCY="4").ready(2)
-    before, added = set(process.children), []
-    for generation in (1, 2):
-        process.popen.send_signal(signal.SIGHUP)
-        while process.said().count("is ready") < 2 + 2 * generation or len(process.children) > 2:
+    before, added = set(process.children), list[str]()
+
+    def work_until(starts: int, least: int) -> None:
+        while process.said().count("is ready") < starts or len(process.children) > 2:
             if len(sight.ids("wait")) < 8:
-                added += add("sleep", 0.05, 4)
+                added.extend(add("sleep", 0.05, 4))
             said = process.said()
-            assert said.count("is ready") - said.count("stops: no new jobs") >= 2, said
+            assert said.count("is ready") - said.count("stops: no new jobs") >= least, said
+
+    process.popen.send_signal(signal.SIGHUP)
+    work_until(starts=4, least=2)
+    assert not before & set(process.children)
+    # Asked to end one by one, by somebody else: a successor starts while each still finishes.
+    for count, child in enumerate(process.children):
+        os.kill(child, signal.SIGTERM)
+        work_until(starts=5 + count, least=1)
     eventually_sync(lambda: len(sight.ids("completed")) == len(added), 10)
     assert ledger.count("start") == Counter(added)
     assert not before & set(process.children)
@@ -214,6 +222,19 @@ def test_a_second_signal_ends_a_fleet_now(start, sight, ledger):
     assert len(sight.ids("wait")) == 2
     assert processes_of(ledger.path) == []
     assert "Traceback" not in process.said()
+
+
+def test_a_fleet_rests_and_goes_on(start, sight):
+    process = start("--processes", "2").ready(2)
+    process.popen.send_signal(signal.SIGTSTP)
+    process.has_said("is quiet: no new jobs", 2)
+    added = add("sleep")
+    process.popen.send_signal(signal.SIGCONT)
+    process.has_said("takes jobs again", 2)
+    eventually_sync(lambda: sight.ids("completed") == added)
+    process.popen.send_signal(signal.SIGTSTP)
+    process.popen.terminate()
+    assert process.exit_code(3) == 0
 
 
 def test_the_lines_of_children_are_whole_and_json_where_that_is_asked(start, sight):

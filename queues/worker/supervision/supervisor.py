@@ -338,7 +338,7 @@ def _has_terminal() -> bool:
 
 def _bury_orphans(ours: set[int]) -> None:
     """What others left to the first process of a container. Our own are left to be asked for their exit codes."""
-    while True:
+    while os.getpid() == 1:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
