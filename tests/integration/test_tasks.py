@@ -248,6 +248,19 @@ async def test_a_failure_tells_class_and_traceback_of_the_tasks_own_code(sight: 
     assert sight.job(result.id.partition("/")[2])["failedReason"] == "snow"
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("which", [tasks.fail, tasks.fail_async], ids=["plain", "async"])
+async def test_what_would_end_a_program_ends_its_task_alone(
+    sight: Sight, which: Any, kind: type[BaseException]
+) -> None:
+    results = [await which.aenqueue("enough", kind.__name__), await tasks.add.aenqueue(1)]
+    async with at_work():
+        for result in results:
+            await ended(result)
+    assert [result.status for result in results] == [FAILED, SUCCESSFUL]
+    assert results[0].errors[0].exception_class is kind
+
+
 async def test_an_unrecoverable_error_ends_it_at_once(sight: Sight, settings: Any) -> None:
     from queues.options import reset_options
 
@@ -255,7 +268,7 @@ async def test_an_unrecoverable_error_ends_it_at_once(sight: Sight, settings: An
     reset_options()
     ends: list[Any] = []
     task_finished.connect(receiver := lambda task_result, **_: ends.append(task_result.status), weak=False)
-    results = [await tasks.fail.aenqueue("never", "Unrecoverable"), await tasks.unreturnable.aenqueue()]
+    results = [await tasks.fail.aenqueue("never", "UnrecoverableError"), await tasks.unreturnable.aenqueue()]
     async with at_work():
         for result in results:
             await ended(result)

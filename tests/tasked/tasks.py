@@ -23,6 +23,12 @@ class Weather(Exception):
     """An exception that a project declares."""
 
 
+KINDS = {
+    kind.__name__: kind
+    for kind in (Weather, ValueError, UnrecoverableError, KeyboardInterrupt, SystemExit, GeneratorExit)
+}
+
+
 @task
 def add(a: int, b: int = 0) -> int:
     return a + b
@@ -51,12 +57,12 @@ def attempts(context: Any, succeeds_at: int) -> dict[str, Any]:
 
 @task
 def fail(words: str, kind: str = "Weather") -> None:
-    raise {"Weather": Weather, "ValueError": ValueError, "Unrecoverable": UnrecoverableError}[kind](words)
+    raise KINDS[kind](words)
 
 
 @task
-async def fail_async() -> None:
-    raise Weather("snow")
+async def fail_async(words: str = "snow", kind: str = "Weather") -> None:
+    raise KINDS[kind](words)
 
 
 @task(takes_context=True)
