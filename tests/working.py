@@ -6,12 +6,13 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import redis
 
-from queues.options import QueueOptions
+from queues.options import QueueOptions, get_options
 from queues.processors import Registry
 from queues.protocol.keys import Keys
 from queues.worker.control import operate
@@ -32,7 +33,9 @@ async def working(
     before_start: Callable[[Worker], object] | None = None,
     **options: Any,
 ) -> AsyncIterator[Worker]:
-    """A worker that runs `function` for the queue's jobs. Afterwards no task and no thread of it is left."""
+    """A worker that runs `function` for the queue's jobs. Afterwards nothing of it is left: no task, no thread, no child
+    and no connection.
+    """
     registry = registry or Registry()
     if function is not None:
         registry.processor(queue, name=job_name)(function)
@@ -47,6 +50,8 @@ async def working(
     finally:
         await worker.stop(drain_s)
         await eventually(lambda: not _left(before), what="the worker's tasks and threads end")
+        assert _children() == set(), "a child outlived the worker"
+        await eventually(lambda: not _connections_of(worker), what="the worker's connections end")
 
 
 def operating(
@@ -62,6 +67,25 @@ def _left(before: tuple[set[Any], set[threading.Thread]]) -> list[Any]:
     new = [thread for thread in threading.enumerate() if thread not in threads]
     own = [task for task in asyncio.all_tasks() - tasks if task.get_name() != "proxy"]
     return own + [thread for thread in new if not thread.name.startswith(lasting)]
+
+
+def _children() -> set[str]:
+    """Command lines of this process's children that ran jobs."""
+    found = set()
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            with suppress(OSError):
+                found.add(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return {line for line in found if "queues.worker" in line}
+
+
+def _connections_of(worker: Worker) -> list[str]:
+    """What Redis, where it answers, still holds open for it."""
+    try:
+        with redis.Redis.from_url(get_options().connection(worker.connection).url, socket_timeout=1) as client:
+            return [one["name"] for one in client.client_list() if one["name"].endswith(worker.id)]
+    except redis.RedisError:
+        return []
 
 
 class Sight:

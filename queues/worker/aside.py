@@ -25,8 +25,8 @@ class Aside:
     A duty runs until it is cancelled. `add` before `start`; `start` and `stop` are callable twice, in any order.
     """
 
-    def __init__(self, connection: str, on_death: Callable[[str], None]) -> None:
-        self.connection, self._on_death = connection, on_death
+    def __init__(self, connection: str, on_death: Callable[[str], None], *, name: str = "") -> None:
+        self.connection, self.name, self._on_death = connection, name, on_death
         self._wanted: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
         self._wire: Wire | None = None
         self._owners_loop: asyncio.AbstractEventLoop | None = None
@@ -86,7 +86,7 @@ class Aside:
 
     async def _main(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        self._wire = open_wire(self.connection, timeout_s=ANSWER_S)
+        self._wire = open_wire(self.connection, name=self.name, timeout_s=ANSWER_S)
         duties = Duties(partial(self.tell, self._on_death))
         for name, duty in self._wanted:
             duties.start(name, duty())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -121,11 +122,13 @@ class Committer:
 
     async def _write(self, run: Execution, command: Command[Fetched], patience: Patience) -> Fetched:
         """Once more where the lock ran out in an outage and the job is still ours."""
+        sent, was_away = time.monotonic(), patience.tries > 0
         try:
             return await self._wire.call(command)
-        except LockLost as error:
-            was_away = patience.tries > 0
-            if isinstance(error, JobRemoved) or not await self._leases.retake(self._wire, run.token, was_away=was_away):
+        except JobRemoved:
+            raise
+        except LockLost:
+            if not await self._leases.retake(self._wire, run.token, sent, was_away=was_away):
                 raise
         return await self._wire.call(command)
 

@@ -25,11 +25,12 @@ RETRY_S = 0.5
 
 
 class _Lease:
-    __slots__ = ("commands", "dials", "renewed", "taken", "token")
+    __slots__ = ("commands", "dials", "renewed", "retaken", "taken", "token")
 
     def __init__(self, commands: RunningCommands, taken: TakenJob, token: str, dials: int) -> None:
         self.commands, self.taken, self.token, self.dials = commands, taken, token, dials
         self.renewed = time.monotonic()
+        self.retaken = 0.0
 
     @property
     def due(self) -> float:
@@ -68,15 +69,16 @@ class Leases:
         now = time.monotonic()
         return any(lease.ends <= now for lease in self._held.copy().values() if lease.commands is commands)
 
-    async def retake(self, wire: Wire, token: str, *, was_away: bool) -> bool:
-        """Take back the lock under which an outcome was refused; `was_away`: Redis was while it was being stored.
+    async def retake(self, wire: Wire, token: str, since: float, *, was_away: bool) -> bool:
+        """Take back the lock under which an outcome was refused that was sent at `since` (monotonic); `was_away`: Redis
+        was, while it was being stored.
 
         Called on the worker's loop with its wire. False where the job is another's. Raises as `wire.call` does.
         """
-        lease = self._held.get(token)
-        if lease is None or not (was_away or self._ran_out(lease)):
+        lease, now = self._held.get(token), time.monotonic()
+        # `keep` may have taken it back between the refusal and now: then it looks as if it had never run out.
+        if lease is None or not (was_away or self._ran_out(lease) or lease.retaken >= since):
             return False
-        now = time.monotonic()
         if await wire.call(retake(lease.commands, lease.taken, token)):
             return False
         lease.renewed = now
@@ -127,6 +129,7 @@ class Leases:
         answers = await wire.run(asked, return_errors=True)
         for lease, answer in zip(ran_out, answers, strict=True):
             if answer == "":
+                lease.retaken = time.monotonic()
                 lease.renewed, lease.dials = now, self._aside.dials
             elif isinstance(answer, str):
                 self._lose(lease)

@@ -23,8 +23,16 @@ KEEPALIVE_S = 5.0
 def client_name(prefix: str, queue: str, worker: str) -> str:
     """`<prefix>:<base64 of the queue>:w:<worker>`, without what Redis refuses in a client's name (PROTOCOL.md §4)."""
     encoded = base64.b64encode(queue.encode("utf-8", "surrogatepass")).decode()
-    printable = "".join(char if "!" <= char <= "~" else "_" for char in worker)
-    return f"{prefix}:{encoded}:w:{printable}"
+    return f"{prefix}:{encoded}:w:{_printable(worker)}"
+
+
+def wire_name(worker: str, worker_id: str) -> str:
+    """What CLIENT LIST shows of a worker's other connections; its jobs' locks begin with the same id."""
+    return f"toril:{_printable(worker)}:{worker_id}"
+
+
+def _printable(name: str) -> str:
+    return "".join(char if "!" <= char <= "~" else "_" for char in name)
 
 
 class Marker:

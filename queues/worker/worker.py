@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from queues.errors import RedisUnavailable
+from queues.errors import RedisRefused, RedisUnavailable
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
 from queues.signals import worker_started, worker_stopped
 from queues.worker.aside import Aside
 from queues.worker.duties import Duties
-from queues.worker.engine import Engine, Means, QueuePlan
+from queues.worker.engine import Engine, QueuePlan
 from queues.worker.execution import Execution
 from queues.worker.executors import Executors
 from queues.worker.leases import Leases
+from queues.worker.marker import wire_name
+from queues.worker.means import Means
 from queues.worker.outage import Outage
 
 log = logging.getLogger("queues.worker")
@@ -66,11 +70,11 @@ class Worker:
         self._duties = Duties(self._death)
         self.id = str(uuid4())
         #: Duties are added to it before `start`.
-        self.aside = Aside(connection, self._death)
+        self.aside = Aside(connection, self._death, name=wire_name(self.name, self.id))
         self._leases = Leases(self.aside, self.id, self._lock_lost)
         self._executors = Executors(sum(plan.options.concurrency for plan in plans), self._death, self.name)
         self._outage = Outage()
-        self._wire = open_wire(connection, timeout_s=ANSWER_S)
+        self._wire = open_wire(connection, name=wire_name(self.name, self.id), timeout_s=ANSWER_S)
         means = Means(connection, self.name, self.id, self._wire, self._leases, self._executors, self._outage)
         self.engines = [Engine(plan, means) for plan in plans]
         self.aside.add("leases", lambda: self._leases.keep([engine.commands for engine in self.engines]))
@@ -123,7 +127,15 @@ class Worker:
                 await patience.wait(error)
             else:
                 patience.over()
-                return
+                break
+        await self._warn_of_eviction()
+
+    async def _warn_of_eviction(self) -> None:
+        with suppress(RedisRefused, RedisUnavailable):
+            found = re.search(rb"^maxmemory_policy:(.*?)\r?$", await self._wire.call(command("INFO", "memory")), re.M)
+            policy = found[1].decode("ascii", "replace") if found else "noeviction"
+            if policy != "noeviction":
+                log.warning("Redis may throw jobs away: its maxmemory-policy is %s, and should be noeviction", policy)
 
     def quiet(self) -> None:
         """Fetch nothing more."""

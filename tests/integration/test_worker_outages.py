@@ -341,3 +341,13 @@ async def test_a_worker_stops_while_redis_is_away_and_processors_will_not_end(se
         finally:
             stopped = True
     assert outcome.unfinished == 1
+
+
+async def test_a_redis_that_may_throw_jobs_away_is_warned_of(server, sight, caplog):
+    async def nothing(job):
+        return None
+
+    sight.client.config_set("maxmemory-policy", "allkeys-lru")
+    async with working(nothing) as worker:
+        await worker.connected()
+    assert "its maxmemory-policy is allkeys-lru, and should be noeviction" in caplog.text
