@@ -27,6 +27,8 @@ MOST_RUNNING = 40
 MOST_QUEUES = 100
 MOST_PROCESSES = 1_000
 LONGEST_TEXT = 200
+#: What is addressed by its name is kept whole, as far as the mirror's columns hold it.
+LONGEST_QUEUE, LONGEST_ID = 512, 1_024
 STATES = ("running", "quiet", "stopping")
 _ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 
@@ -116,9 +118,8 @@ def farewell_commands(on: FleetKeys, process_id: str) -> list[Command[Any]]:
 
 
 def written(beat: Beat) -> bytes:
-    """The heartbeat as JSON, no larger than `MOST_BYTES`: names are shortened, then jobs and queues left out."""
-    queues = tuple(replace(share, queue=short(share.queue)) for share in beat.queues[:MOST_QUEUES])
-    beat = replace(beat, queues=queues, running=beat.running[:MOST_RUNNING])
+    """The heartbeat as JSON, no larger than `MOST_BYTES`: where it would be, jobs are left out, and then queues."""
+    beat = replace(beat, queues=beat.queues[:MOST_QUEUES], running=beat.running[:MOST_RUNNING])
     while True:
         # ASCII: what a job is called may hold half a surrogate.
         stored = json.dumps(asdict(beat), separators=(",", ":")).encode()
@@ -178,8 +179,8 @@ def read(process_id: str, stored: bytes) -> Beat | None:
 
 def _running(told: Mapping[str, Any]) -> RunningJob:
     return RunningJob(
-        queue=_text(told, "queue"),
-        id=_text(told, "id"),
+        queue=_text(told, "queue", LONGEST_QUEUE),
+        id=_text(told, "id", LONGEST_ID),
         name=_text(told, "name"),
         attempt=_whole(told, "attempt"),
         started_ms=_whole(told, "started_ms"),
@@ -190,7 +191,7 @@ def _running(told: Mapping[str, Any]) -> RunningJob:
 def _share(told: Mapping[str, Any]) -> Share:
     executors = told.get("executors")
     return Share(
-        queue=_text(told, "queue"),
+        queue=_text(told, "queue", LONGEST_QUEUE),
         slots=_whole(told, "slots"),
         used=_whole(told, "used"),
         executors=tuple(short(str(one), 20) for one in executors[:5]) if isinstance(executors, list) else (),
@@ -203,10 +204,10 @@ def _list(told: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
-def _text(told: Mapping[str, Any], name: str) -> str:
+def _text(told: Mapping[str, Any], name: str, limit: int = LONGEST_TEXT) -> str:
     value = told.get(name)
     # Half a surrogate cannot be shown, nor stored.
-    return short(value.encode("utf-8", "replace").decode()) if isinstance(value, str) else ""
+    return short(value.encode("utf-8", "replace").decode(), limit) if isinstance(value, str) else ""
 
 
 def _number(told: Mapping[str, Any], name: str) -> float:

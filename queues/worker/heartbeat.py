@@ -161,8 +161,8 @@ class Heartbeat:
     def _job(self, queue: str, run: Execution) -> RunningJob:
         taken = run.taken
         return RunningJob(
-            queue=fleet.short(queue),
-            id=fleet.short(taken.id),
+            queue=fleet.short(queue, fleet.LONGEST_QUEUE),
+            id=fleet.short(taken.id, fleet.LONGEST_ID),
             name=fleet.short(taken.name),
             attempt=taken.attempts_made + 1,
             started_ms=self._redis_ms(run.started),
@@ -171,7 +171,7 @@ class Heartbeat:
 
     def _share(self, engine: Engine) -> Share:
         return Share(
-            queue=engine.name,
+            queue=fleet.short(engine.name, fleet.LONGEST_QUEUE),
             slots=engine.plan.options.concurrency,
             used=len(engine.running),
             executors=executors(engine.plan.processors.values()),

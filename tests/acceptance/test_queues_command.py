@@ -162,6 +162,26 @@ def test_queues_and_jobs_are_steered(shell, sight):
     }
 
 
+def test_what_is_ended_halfway_stops_between_two_steps_and_is_recorded(shell, sight):
+    prefix, count = sight.keys.prefix, 40_000
+    ids = [str(number) for number in range(count)]
+    with sight.client.pipeline(transaction=False) as pipe:
+        pipe.hset(f"{prefix}:many:meta", "version", "x")
+        for job_id in ids:
+            pipe.hset(f"{prefix}:many:{job_id}", mapping={"name": "x", "data": "{}", "timestamp": 1})
+        pipe.zadd(f"{prefix}:many:failed", dict.fromkeys(ids, 1))
+        pipe.execute()
+    retrying = shell.start("retry", "many", "--all", "--yes")
+    eventually_sync(lambda: sight.client.llen(f"{prefix}:many:wait") > 100, PATIENCE_S)
+    retrying.send_signal(signal.SIGTERM)
+    ended = shell.end(retrying)
+    done = sight.client.llen(f"{prefix}:many:wait")
+    assert ended.code == 130
+    assert 100 < done < count
+    look = "from queues.models import AuditEntry as A; a = A.objects.latest('pk'); print(a.outcome, a.affected)"
+    assert shell.stand.manage("shell", "--verbosity", "0", "--command", look).split() == ["done", str(done)]
+
+
 def test_codes_a_pipe_that_closes_and_a_terminal(shell, sight):
     sight.client.hset(sight.keys("meta"), "version", "x")
     sight.client.lpush(sight.keys("wait"), "1")

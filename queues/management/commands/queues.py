@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import Any
 
@@ -37,6 +38,9 @@ class Command(BaseCommand):
         add_verbs(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if getattr(self, "_called_from_command_line", False):
+            # As Ctrl-C: what is under way ends between two steps, and its record is closed.
+            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         # Django writes errors in red at a terminal, and questions and progress are none.
         self.stderr.style_func = None
         screen = Screen(self.stdout, self.stderr, is_json=options["json"])
