@@ -18,7 +18,7 @@ def runner() -> Runner:
     """The running one, started if it is not. Raises ConfigurationError for a `jobs.py` that cannot be imported."""
     global _runner
     with _lock:
-        if _runner is None:
+        if _runner is None or not _runner.is_alive:
             processors.autodiscover()
             _stop_at_exit()
             started = Runner(processors.registry)

@@ -54,6 +54,10 @@ class Runner:
     def id(self) -> str:
         return self.presence.id
 
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     # --- from any thread
 
     def start(self) -> None:
