@@ -213,6 +213,16 @@ async def test_a_job_over_its_time_is_killed(connection, sight):
     assert sight.job(added.id)["failedReason"] == "TimeoutError: the job took longer than its 1 s"
 
 
+async def test_its_time_counts_from_where_it_begins_not_from_the_childs_start(connection, sight, tmp_path, monkeypatch):
+    (tmp_path / "slow_settings.py").write_text("import time; time.sleep(1.5)\nfrom tests.settings import *\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "slow_settings")
+    async with working(registry=registered(heavy.square, timeout_s=1.2)):
+        added = await queue("chat").add("x", {"n": 3})
+        await sight.until("completed", added.id, timeout_s=20)
+    assert sight.ids("failed") == []
+
+
 async def test_the_child_sees_that_its_job_was_cancelled(connection, sight, tmp_path):
     async with working(registry=registered(heavy.until_cancelled)) as worker:
         added = await queue("chat").add("x", {"file": str(tmp_path / "pid")}, attempts=3)
