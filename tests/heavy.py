@@ -114,3 +114,7 @@ def log_words(job: Any) -> dict[str, Any]:
 
     logging.getLogger("shop").warning("a line of the processor's own")
     return get_contextvars()
+
+
+def echo(job: Any) -> Any:
+    return job.data

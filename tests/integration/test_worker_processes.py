@@ -89,6 +89,14 @@ async def test_typed_data_arrives_as_what_it_is_and_what_is_not_fails_without_a_
     assert "words" in sight.job(wrong.id)["failedReason"]
 
 
+@pytest.mark.parametrize("data", [{"blob": "é" * 3_000_000}, {"half": "\ud83d", "nul": "\x00"}, None, [], 2**53])
+async def test_data_of_any_size_and_kind_goes_there_and_back(connection, sight, data):
+    async with working(registry=registered(heavy.echo)):
+        added = await queue("chat").add("x", data)
+        await sight.until("completed", added.id, timeout_s=20)
+    assert result(sight, added.id) == data
+
+
 async def test_django_is_set_up_inside(connection, sight):
     async with working(registry=registered(heavy.ask_django)):
         added = await queue("chat").add("x")
