@@ -20,6 +20,7 @@ from queues.protocol.wire import Wire
 from queues.worker.aside import Aside
 from queues.worker.heartbeat import Heartbeat
 from queues.worker.journal import line
+from queues.worker.marker import wire_name
 
 log = logging.getLogger("queues.worker")
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Subject(Protocol):
     """Of a worker: what can be asked of it. All but the names on its own loop."""
 
     id: str
+    name: str
     connection: str
 
     @property
@@ -67,7 +69,8 @@ class Control:
 
     async def run(self) -> None:
         """The duty; in the aside's loop."""
-        wire = open_wire(self._worker.connection, timeout_s=None)
+        name = wire_name(self._worker.name, self._worker.id)
+        wire = open_wire(self._worker.connection, name=name, timeout_s=None)
         try:
             while True:
                 await self._listen(wire)

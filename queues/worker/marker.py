@@ -10,6 +10,7 @@ from queues.errors import RedisRefused, RedisUnavailable
 from queues.options import get_options
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.protocol.fleet import shown_name
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
 from queues.worker.outage import Outage
@@ -23,16 +24,12 @@ KEEPALIVE_S = 5.0
 def client_name(prefix: str, queue: str, worker: str) -> str:
     """`<prefix>:<base64 of the queue>:w:<worker>`, without what Redis refuses in a client's name (PROTOCOL.md §4)."""
     encoded = base64.b64encode(queue.encode("utf-8", "surrogatepass")).decode()
-    return f"{prefix}:{encoded}:w:{_printable(worker)}"
+    return f"{prefix}:{encoded}:w:{shown_name(worker)}"
 
 
 def wire_name(worker: str, worker_id: str) -> str:
     """What CLIENT LIST shows of a worker's other connections; its jobs' locks begin with the same id."""
-    return f"toril:{_printable(worker)}:{worker_id}"
-
-
-def _printable(name: str) -> str:
-    return "".join(char if "!" <= char <= "~" else "_" for char in name)
+    return f"toril:{shown_name(worker)}:{worker_id}"
 
 
 class Marker:
