@@ -6,11 +6,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import NoReturn, TypeVar
 
 from asgiref.sync import async_to_sync, sync_to_async
+from django.db import InterfaceError, OperationalError
 
 from queues.errors import JobLocked, JobNotFound, JobStateChanged, Refused
 from queues.inprocess import adding, endings, ledger
 from queues.inprocess.process import runner
 from queues.lookups import local
+from queues.mirror.thread import DatabaseUnavailable
 from queues.models import Job, LogLine, moves
 from queues.models.job import RECORD_FIELDS
 from queues.models.local import jobs
@@ -60,7 +62,10 @@ class InProcessCarrier:
                 refuse("Children of other jobs")
             if set(job.options.get("deduplication") or ()) - {"id"}:
                 refuse("Deduplication with ttl_ms, extend, replace or keep_last_if_active")
-        return await sync_to_async(adding.add)(runner().id, queue, jobs)
+        try:
+            return await sync_to_async(adding.add)(runner().id, queue, jobs)
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnavailable(f"The database did not take the job: {str(error).strip()}.") from error
 
     async def add_flows(self, connection: str, flows: Sequence[NewFlow]) -> None:
         refuse("Flows")

@@ -27,6 +27,14 @@ def runner() -> Runner:
         return _runner
 
 
+def cancel_job(queue: str, job_id: str, reason: str, retry: bool = False) -> bool:
+    """End a job that runs in this very process: it fails with exactly this reason, for good unless `retry`.
+
+    Whether it ran here.
+    """
+    return runner().cancel_job(queue, job_id, reason, retry)
+
+
 def use(given: Runner | None) -> Runner | None:
     """Put another in its place, for tests; the one that was there before."""
     global _runner

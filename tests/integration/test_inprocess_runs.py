@@ -10,7 +10,7 @@ import pytest
 
 from queues import queue
 from queues.errors import DelayedError, RateLimitError, UnrecoverableError
-from queues.inprocess import runner
+from queues.inprocess import process, runner
 from queues.models import LogLine
 from queues.options import reset_options
 from queues.processors import Registry
@@ -256,12 +256,12 @@ async def test_a_running_job_is_cancelled_with_exactly_that_reason():
     async def work(job):
         await asyncio.sleep(60)
 
-    async with running(work) as own:
+    async with running(work):
         added = await queue("chat").add("x", attempts=3)
         await until(added.id, "active")
-        await eventually(lambda: own.cancel_job("chat", added.id, "not wanted any more"))
+        await eventually(lambda: process.cancel_job("chat", added.id, "not wanted any more"))
         job = await until(added.id, "failed")
-        assert not own.cancel_job("chat", added.id, "again")
+        assert not process.cancel_job("chat", added.id, "again")
     assert (job.failed_reason, job.attempts_made) == ("not wanted any more", 1)
 
 

@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not get_options().use_job_queue:
-            raise CommandError("USE_JOB_QUEUE is false: jobs run in the process that adds them, so there is nothing to fill.")
+            raise CommandError("USE_JOB_QUEUE is false: jobs run in the process that adds them, there is no queue.")
         if not getattr(settings, "DEMO", False):
             raise CommandError(REFUSAL.format(url=get_options().connection().safe_url))
         try:
