@@ -61,7 +61,10 @@ async def _ending() -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        for opened in _shared.pop(asyncio.get_running_loop(), {}).values():
+        loop = asyncio.get_running_loop()
+        # A generator holds the loop that would end it: kept here, no loop would ever be let go.
+        _endings.pop(loop, None)
+        for opened in _shared.pop(loop, {}).values():
             await opened.close()
 
 

@@ -170,7 +170,7 @@ class _Reader:
                 self._cursors[queue] = cursor
                 self._stir()
         self._waiting.setdefault(queue, {}).setdefault(job_id, set()).add(heard)
-        if self._task is None or self._task.done():
+        if self._task is None:
             self._task = asyncio.create_task(self._listen(), name="job results")
 
     def drop(self, queue: str, job_id: str, heard: asyncio.Future[Ending]) -> None:
@@ -203,7 +203,9 @@ class _Reader:
                     # Who waits asks by itself every few seconds.
                     await asyncio.sleep(PAUSE_S)
         finally:
-            self._client_id = 0
+            if self._task is asyncio.current_task():
+                # A task holds its loop, and this reader is held for as long as the loop lives.
+                self._task, self._client_id = None, 0
 
     async def _read(self, ear: Wire) -> list[Event]:
         # In one write with the reading, whose connection it names.

@@ -98,28 +98,30 @@ async def test_a_server_that_ended_between_two_jobs(own_redis: RedisServer, at, 
     await eventually(works, timeout_s=5)
 
 
-@pytest.mark.parametrize("way", ["async", "sync"])
-async def test_a_server_that_stands_still(own_redis: RedisServer, at, way: str):
+async def both_refused_in_time() -> None:
+    await asyncio.gather(refused_in_time("async"), refused_in_time("sync"))
+
+
+async def test_a_server_that_stands_still(own_redis: RedisServer, at):
     at(own_redis.url)
-    await WAYS[way]()
+    await WAYS["async"]()
+    await WAYS["sync"]()
     assert own_redis.process is not None
     os.kill(own_redis.process.pid, signal.SIGSTOP)
     try:
-        await refused_in_time(way)
+        await both_refused_in_time()
     finally:
         os.kill(own_redis.process.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("way", ["async", "sync"])
 @pytest.mark.parametrize("accepts", [True, False])
-async def test_a_server_that_never_says_anything(at, way: str, accepts: bool):
+async def test_a_server_that_never_says_anything(at, accepts: bool):
     with silent(accepts=accepts) as port:
         at(f"redis://:secret@127.0.0.1:{port}/3")
-        await refused_in_time(way)
+        await both_refused_in_time()
 
 
-@pytest.mark.parametrize("way", ["async", "sync"])
-async def test_a_name_that_nobody_resolves_in_time(at, way: str, monkeypatch):
+async def test_a_name_that_nobody_resolves_in_time(at, monkeypatch):
     """The resolver's silence outlasts every other bound; nothing but a stand-in makes it silent here."""
     asked = socket.getaddrinfo
     over = threading.Event()
@@ -132,7 +134,7 @@ async def test_a_name_that_nobody_resolves_in_time(at, way: str, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", mute)
     at("redis://redis.invalid:6379")
     try:
-        await refused_in_time(way)
+        await both_refused_in_time()
     finally:
         over.set()
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 
 from queues import queue
 from queues.errors import JobFailed, JobNotFound, RedisUnavailable, ResultTimeout
@@ -16,7 +20,7 @@ from queues.protocol import results
 from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
 from tests.conftest import RedisServer
-from tests.eventually import eventually
+from tests.eventually import eventually, eventually_sync
 from tests.integration.test_producer_events import listens
 from tests.working import working
 
@@ -166,3 +170,21 @@ def test_plain_code_gives_up_in_time(connection):
     job = queue("chat").sync.add("good")
     with pytest.raises(ResultTimeout):
         job.sync.result(0.1)
+
+
+@pytest.mark.parametrize("run_in", ["asyncio.run", "async_to_sync"])
+def test_a_loop_that_waited_leaves_nothing_behind(connection, client_of_redis, run_in):
+    loops = []
+
+    async def wait() -> None:
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        with contextlib.suppress(ResultTimeout):
+            await (await queue("chat").add("x")).result(0.02)
+
+    before = len(client_of_redis.client_list())
+    for _ in range(5):
+        asyncio.run(wait()) if run_in == "asyncio.run" else async_to_sync(wait)()
+    gc.collect()
+    # asgiref itself remembers the last one.
+    assert sum(loop() is not None for loop in loops) <= 1
+    eventually_sync(lambda: len(client_of_redis.client_list()) <= before)
