@@ -11,7 +11,8 @@ from queues.management.commands.runworkers import FROZEN_AFTER_S
 from queues.worker.health import BLOCKED_S, LATE_S
 from queues.worker.probes import PATHS
 from queues.worker.process import DRAIN_TIMEOUT_S, Exit
-from queues.worker.supervision.supervisor import HOPELESS, LONGEST_PAUSE_S, WELL_S, WORST
+from queues.worker.supervision.slot import LONGEST_PAUSE_S, WELL_S
+from queues.worker.supervision.supervisor import HOPELESS, WORST
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "workers.md").read_text()
 

@@ -17,14 +17,13 @@ from queues.worker.link import DONE, HURRY, READY, RECYCLE, RECYCLING
 from queues.worker.supervision.fleet import Fleet
 from queues.worker.supervision.offspring import Offspring
 from queues.worker.supervision.roster import Roster
+from queues.worker.supervision.slot import Slot
+from queues.worker.supervision.surroundings import bury_orphans, has_terminal
 from queues.worker.supervision.voice import Voice
 
 LOOK_EVERY_S = 0.5
 #: Imports may load large models; a child that has no job yet harms nothing.
 STARTING_S = 300.0
-#: A child that lived so long was well: its successor starts at once.
-WELL_S = 5.0
-LONGEST_PAUSE_S = 30.0
 #: So many starts in a row that came to nothing, and nobody is left: it would never work.
 HOPELESS = 5
 #: Cancelling, handing back and closing, after the drain.
@@ -32,17 +31,6 @@ AFTERWARDS_S = 10.0
 SECOND_SIGNAL_S = 2.0
 #: From the best to the worst a child may end with.
 WORST = (0, 3, 1)
-
-
-class Slot:
-    """A place in the fleet. `successor` is on its way to be the `child`."""
-
-    def __init__(self) -> None:
-        self.child: Offspring | None = None
-        self.successor: Offspring | None = None
-        self.failures = 0
-        self.not_before = 0.0
-        self.is_over = False
 
 
 class Supervisor:
@@ -60,6 +48,7 @@ class Supervisor:
         self._children: list[Offspring] = []
         self._roster = Roster(self._children)
         self._file = probes.HealthFile(Path(fleet.health_file)) if fleet.health_file else None
+        self._written = float("-inf")
         self._spawned = self._failed_starts = 0
         self._has_started = False
         #: Slots whose children are to be replaced by new ones, one at a time.
@@ -68,7 +57,7 @@ class Supervisor:
         self._signals = 0
         self._deadline: float | None = None
         self._result: int | None = None
-        self._had_terminal = _has_terminal()
+        self._had_terminal = has_terminal()
 
     async def run(self) -> int:
         loop, self._news = asyncio.get_running_loop(), asyncio.Event()
@@ -99,8 +88,7 @@ class Supervisor:
     async def _supervise(self) -> int:
         while self._result is None:
             self._look()
-            if self._file is not None:
-                self._file.write(self._roster.report())
+            self._keep_file()
             if self._result is None:
                 try:
                     async with asyncio.timeout(LOOK_EVERY_S):
@@ -110,10 +98,15 @@ class Supervisor:
                 self._news.clear()
         return self._result
 
+    def _keep_file(self) -> None:
+        if self._file is not None and time.monotonic() - self._written >= probes.WRITE_EVERY_S:
+            self._written = time.monotonic()
+            self._file.write(self._roster.report())
+
     def _look(self) -> None:
         """See to everything once; called at every news and every half second."""
         now = time.monotonic()
-        _bury_orphans({child.pid for child in self._children})
+        bury_orphans({child.pid for child in self._children})
         for child in list(self._children):
             if (code := child.exit_code) is not None:
                 self._ended(child, code, now)
@@ -188,9 +181,7 @@ class Supervisor:
         if slot.successor is not None:
             self._rolling.remove(slot)
         slot.child, slot.successor = slot.successor, None
-        lived_s = 0.0 if child.started is None else now - child.started
-        slot.failures = 0 if lived_s >= WELL_S else slot.failures + 1
-        pause_s = min(2.0 ** (slot.failures - 1), LONGEST_PAUSE_S) if slot.failures else 0.0
+        pause_s = slot.pause_s(0.0 if child.started is None else now - child.started)
         self._failed_starts = 0 if child.started is not None else self._failed_starts + 1
         if self._is_hopeless(child, code):
             self._voice.error(f"{child} {how} before it could take jobs; none is running, and the supervisor ends")
@@ -291,7 +282,7 @@ class Supervisor:
                 child.signal(signal.SIGKILL)
 
     def _hung_up(self) -> None:
-        if self._had_terminal and not _has_terminal():
+        if self._had_terminal and not has_terminal():
             self._end()
         elif self._deadline is None:
             self.restart("SIGHUP")
@@ -326,23 +317,3 @@ def main(told: str) -> int:
 def _worst(codes: list[int]) -> int:
     known = [code if code in WORST else 1 for code in codes]
     return max(known, key=WORST.index, default=0)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
-
-
-def _bury_orphans(ours: set[int]) -> None:
-    """What others left to the first process of a container. Our own are left to be asked for their exit codes."""
-    while os.getpid() == 1:
-        try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if ended is None or ended.si_pid in ours:
-            return
-        os.waitpid(ended.si_pid, os.WNOHANG)
