@@ -10,6 +10,7 @@ import pytest
 from queues import queue
 from queues.errors import RateLimitError
 from queues.options import Limiter
+from queues.worker import engine as engine_module
 from tests.eventually import eventually
 from tests.working import Sight, working
 
@@ -201,7 +202,8 @@ def _calls(sight: Sight) -> int:
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "bzpopmin"))
 
 
-async def test_a_worker_that_stops_wakes_another_for_the_place_below_the_global_limit(connection, sight):
+async def test_a_worker_that_stops_wakes_another_for_the_place_below_the_global_limit(connection, sight, monkeypatch):
+    monkeypatch.setattr(engine_module, "POLL_S", 60.0)
     end = asyncio.Event()
 
     async def hold(job):
@@ -221,8 +223,7 @@ async def test_a_worker_that_stops_wakes_another_for_the_place_below_the_global_
             await asyncio.sleep(0.1)
             end.set()
             await sight.until("completed", one.id)
-            # Well before the next poll of an idle worker.
-            await sight.until("completed", two.id, timeout_s=0.8)
+            await sight.until("completed", two.id)
 
 
 async def test_global_concurrency_is_kept_without_waiting_for_polls(connection, sight):
