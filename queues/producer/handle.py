@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 from uuid import uuid4
 
@@ -62,6 +62,7 @@ class QueueHandle(Steering, Scheduling):
         Jobs without a priority run first, oldest first (lifo: newest first), then priority 1 before 2, up to 2097151.
         A job_id that the queue holds already adds nothing.
         """
+        self._check_parent(options)
         job = new_job(name, data, options, queue_defaults(self.name))
         if on_commit and (handle := await deferred(lambda: self._later([job]), using)) is not None:
             return handle[0]
@@ -78,7 +79,7 @@ class QueueHandle(Steering, Scheduling):
         transaction: where Redis fails midway, NotAllAdded says which were.
         """
         checked = []
-        for job in many.new_jobs(self.name, jobs):
+        for job in many.new_jobs(self.name, jobs, self._check_parent):
             checked.append(job)
             if len(checked) % CHECKED_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -102,6 +103,7 @@ class QueueHandle(Steering, Scheduling):
         its `queue` where that is another, and `children` of its own.
         """
         spec: FlowSpec = {**options, "name": name, "data": data, "children": children}  # type: ignore[typeddict-item]
+        self._check_parent(options)
         flow = many.new_flow(self.name, spec)
         if on_commit and (later := await deferred(lambda: self._later_flow(flow), using)) is not None:
             return later
@@ -131,6 +133,11 @@ class QueueHandle(Steering, Scheduling):
         connection of its own; `contextlib.aclosing(…)` around it gives that back as soon as the loop is left.
         """
         return events.events(self.connection, self.name, after)
+
+    def _check_parent(self, options: Mapping[str, Any]) -> None:
+        parent = options.get("parent")
+        if parent is not None and getattr(parent, "connection", self.connection) != self.connection:
+            raise InvalidInput(f"parent: {parent!r} is of another connection than this queue.")
 
     # --- writing, now or later
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -27,12 +27,17 @@ class AddedFlow:
     children: tuple[AddedFlow, ...] = ()
 
 
-def new_jobs(queue: str, specs: Iterable[JobSpec]) -> Iterator[NewJob]:
-    """The checked jobs, one by one. Raises InvalidInput naming the index."""
+def new_jobs(
+    queue: str, specs: Iterable[JobSpec], check: Callable[[Mapping[str, Any]], None] | None = None
+) -> Iterator[NewJob]:
+    """The checked jobs, one by one. Raises InvalidInput naming the index; also what `check` raises it for."""
     defaults = queue_defaults(queue)
     for index, spec in enumerate(specs):
         try:
-            yield _job(spec, defaults)
+            job = _job(spec, defaults)
+            if check is not None and job.parent is not None:
+                check(spec)
+            yield job
         except InvalidInput as error:
             raise InvalidInput(f"jobs[{index}]: {error}") from None
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from queues.errors import InvalidInput
-from queues.producer.checks import flag, scheduler_id, whole
+from queues.producer.checks import CHECKS, flag, scheduler_id, whole
 from queues.producer.making import new_job, queue_defaults
 from queues.protocol import codec
 from queues.protocol.adding import WIRE_NAMES, NewJob
@@ -19,8 +19,10 @@ from queues.protocol.cron import next_ms
 from queues.protocol.scheduling import NewSchedule, Schedule
 
 #: What a template may not say of its jobs: each has its own, or would be the second of its kind.
-_NOT_IN_TEMPLATE = ("job_id", "delay_ms", "timestamp_ms", "parent", "on_failure", "trace")
-_BY_WIRE_NAME = {wire: ours for ours, wire in WIRE_NAMES.items() if ours not in _NOT_IN_TEMPLATE}
+_NOT_IN_TEMPLATE = ("job_id", "delay_ms", "timestamp_ms", "parent", "on_failure")
+_BY_WIRE_NAME = {
+    wire: ours for ours, wire in WIRE_NAMES.items() if ours not in (*_NOT_IN_TEMPLATE, "trace", "deduplication")
+}
 
 
 def new_schedule(
@@ -52,7 +54,7 @@ def new_schedule(
         own,
         every_ms=None if every_ms is None else whole(1)("every_ms", every_ms),
         offset_ms=None if offset_ms is None else whole(0)("offset_ms", offset_ms),
-        pattern=pattern or "",
+        pattern=_pattern(pattern),
         tz=_zone(tz) if pattern else "",
         limit=None if limit is None else whole(1)("limit", limit),
         start_ms=_moment_ms("start", start),
@@ -77,6 +79,12 @@ def _check_rule(rule: NewSchedule, tz: str | None) -> None:
         raise InvalidInput("end must lie in the future, and after start.")
     if rule.pattern:
         next_ms(rule.pattern, now_ms, start_ms=rule.start_ms, tz=rule.tz)
+
+
+def _pattern(pattern: str | None) -> str:
+    if pattern is not None and not isinstance(pattern, str):
+        raise InvalidInput(f"pattern must be text, not {pattern!r}.")
+    return pattern or ""
 
 
 def _zone(tz: str | None) -> str:
@@ -122,9 +130,18 @@ class FoundScheduler:
     def job(self) -> NewJob:
         """A job as it makes them, to be added now; the schedule goes on as it was."""
         ours = {_BY_WIRE_NAME[key]: value for key, value in self.options.items() if key in _BY_WIRE_NAME}
-        ours.pop("deduplication", None)
+        ours = {option: value for option, value in ours.items() if _is_valid(option, value)}
         timestamp_ms = time.time_ns() // 1_000_000
         return NewJob(self.record.name or self.record.id, self.record.data or "{}", timestamp_ms, ours)
+
+
+def _is_valid(option: str, value: Any) -> bool:
+    """Others may have stored anything, and a script would choke on it."""
+    try:
+        CHECKS[option](option, value)
+    except InvalidInput:
+        return False
+    return True
 
 
 _RECORD_FIELDS = frozenset(Schedule.__dataclass_fields__) - {"data", "opts"}

@@ -74,6 +74,16 @@ async def test_options_that_exclude_each_other_are_refused(nothing_written):
         await chat.add("greet", on_failure="fail_parent")
 
 
+async def test_a_parent_of_another_connection_is_refused(nothing_written):
+    chat, parent = queue("chat"), queue("chat", connection="other").job("p")
+    with pytest.raises(InvalidInput, match=r"parent: .* is of another connection"):
+        await chat.add("greet", parent=parent)
+    with pytest.raises(InvalidInput, match=r"jobs\[1\]: parent: .* is of another connection"):
+        await chat.add_bulk([{"name": "a"}, {"name": "b", "parent": parent}])
+    with pytest.raises(InvalidInput, match=r"parent: .* is of another connection"):
+        await chat.add_flow("greet", parent=parent, children=[{"name": "c"}])
+
+
 @pytest.mark.parametrize("name", ["", "a:b", 5, None, "half \udc80", "nul\0", "U+FFFD \ufffd", "x" * 513])
 def test_a_name_no_queue_can_have_is_refused(name: Any):
     with pytest.raises(InvalidInput, match="queue's name"):
@@ -141,6 +151,8 @@ LATER, PAST = datetime(2040, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)
         ({"every_ms": 5, "offset_ms": 5}, "offset_ms"),
         ({"pattern": "* * * * *", "offset_ms": 5}, "offset_ms"),
         ({"pattern": "every day"}, "every day"),
+        ({"pattern": 5}, "pattern must be text"),
+        ({"pattern": ["* * * * *"]}, "pattern must be text"),
         ({"pattern": "61 * * * *"}, "61"),
         ({"pattern": "0 0 30 2 *"}, "0 0 30 2"),
         ({"pattern": "* * * * *", "tz": "Mars/Olympus"}, "tz 'Mars/Olympus'"),

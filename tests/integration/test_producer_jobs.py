@@ -238,6 +238,14 @@ async def test_a_schedulers_job_can_be_run_now_and_its_schedule_goes_on(connecti
         await chat.run_scheduler("none")
 
 
+async def test_an_odd_template_makes_a_job_without_what_is_odd(connection, client_of_redis, keys):
+    await queue("chat").upsert_scheduler("beat", every_ms=3_600_000, name="tick")
+    odd = {"attempts": "3", "priority": 10**30, "backoff": [1], "kl": 4, "de": {"id": "x"}, "tm": "{}"}
+    client_of_redis.hset(keys("repeat:beat"), "opts", json.dumps(odd))
+    job = await (await queue("chat").run_scheduler("beat")).refresh()
+    assert (job.name, job.options) == ("tick", {"attempts": 0, "kl": 4})
+
+
 async def test_a_scheduler_makes_its_jobs_until_its_limit(connection):
     ran = []
 
