@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ class _Stream:
 async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator[Event, None]:
     """From now on, or after an event's id. Raises RedisUnavailable at the start alone: later outages are waited out."""
     under, stream = prefix(connection), Keys(prefix(connection), queue)("events")
-    ear = open_wire(connection, name=f"{under}:events")
+    # As Node's QueueEvents names its connection (PROTOCOL.md §4).
+    ear = open_wire(connection, name=f"{under}:{base64.b64encode(codec.raw(queue)).decode()}:qe")
     try:
         place = await begin(ear, stream, after)
         pause_s = FIRST_PAUSE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -178,7 +179,7 @@ async def adding_works() -> bool:
 
 async def test_leaving_gives_the_connection_back(connection, client_of_redis, prefix):
     async with following(client_of_redis):
-        name = f"{prefix}:events"
+        name = f"{prefix}:{base64.b64encode(b'chat').decode()}:qe"
         await eventually(lambda: name in [client["name"] for client in client_of_redis.client_list()])
     await eventually(lambda: name not in [client["name"] for client in client_of_redis.client_list()])
 
