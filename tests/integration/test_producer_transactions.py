@@ -207,3 +207,13 @@ async def test_a_task_that_outlives_the_plain_code_below_it_adds_at_once(waiting
     await sync_to_async(view)()
     gone.set()
     assert (await tasks[0]).is_written
+
+
+@pytest.mark.django_db(transaction=False)
+def test_a_pytest_test_with_a_database_is_no_transaction_either(waiting, django_capture_on_commit_callbacks):
+    assert queue("chat").sync.add("greet").is_written
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        job = queue("chat").sync.add("greet")
+        assert not job.is_written
+    assert job.is_written
+    assert waiting() == 2
