@@ -86,7 +86,9 @@ async def add(
     connection: str, queue: str, count: int = 1, *, data: str = "{}", name: str = "work", **options: Any
 ) -> list[str]:
     k, now = keys(connection, queue), int(time.time() * 1000)
-    return await wire(connection).run([add_job(k, NewJob(name, data, now, options)) for _ in range(count)])
+    return await wire(connection).run(
+        [add_job(k, NewJob(name, data, now, options, options.get("job_id", ""))) for _ in range(count)]
+    )
 
 
 async def start(connection: str, queue: str, count: int = 1) -> list[bytes]:
