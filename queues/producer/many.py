@@ -17,6 +17,8 @@ from queues.protocol.flows import NewFlow
 
 #: A flow is one transaction, during which Redis does nothing else: some 40 µs per job.
 MOST_IN_FLOW, DEEPEST = 10_000, 100
+#: Whether it is the root → what a flow's spec says beside the job. The root's queue is the handle's.
+_OF_FLOWS = {True: ("children",), False: ("children", "queue")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def _job(
 ) -> NewJob:
     if not isinstance(spec, Mapping) or "name" not in spec:
         raise InvalidInput(f"a job is a dict with at least its name, not {spec!r}.")
-    own = {key: value for key, value in spec.items() if key not in ("name", "data", "queue", "children")}
+    own = {key: value for key, value in spec.items() if key not in ("name", "data")}
     job = new_job(spec["name"], spec.get("data", NO_DATA), own, defaults, parent=parent)
     return job if job.id or not job_id else job._replace(id=job_id)
 
@@ -86,12 +88,16 @@ def _queue_of(spec: Any, parents: str) -> str:
 def _node(queue: str, spec: FlowSpec, parent: Parent | None, depth: int) -> tuple[NewJob, Sequence[FlowSpec]]:
     if depth > DEEPEST:
         raise InvalidInput(f"a flow may be {DEEPEST} jobs deep; or does it contain itself?")
-    job = _job(spec, queue_defaults(queue), parent=parent, job_id=str(uuid4()))
-    children = spec.get("children") or ()
+    children: Any = ()
+    own: Any = spec
+    if isinstance(spec, Mapping):
+        children = spec.get("children") or ()
+        own = {key: value for key, value in spec.items() if key not in _OF_FLOWS[parent is None]}
+    job = _job(own, queue_defaults(queue), parent=parent, job_id=str(uuid4()))
     if not isinstance(children, list | tuple):
         raise InvalidInput("children must be a list of jobs.")
-    if children and "deduplication" in job.options:
-        raise InvalidInput("deduplication cannot be used on a job with children: they must know their parent's id.")
+    if "deduplication" in job.options:
+        raise InvalidInput("deduplication cannot be used in a flow: children must know their parent's id.")
     return job, children
 
 

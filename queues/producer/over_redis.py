@@ -25,8 +25,13 @@ T = TypeVar("T")
 class RedisCarrier:
     """Stateless: connections belong to the running loop, or to the sync door."""
 
-    #: Whether the connection is a Redis Cluster, where a transaction spans one hash slot and no more.
-    is_cluster = staticmethod(lambda connection: False)
+    @staticmethod
+    def is_cluster(connection: str) -> bool:
+        """Whether it leads to a Redis Cluster, where a script or transaction touches one hash slot and no more.
+
+        No connection does so far.
+        """
+        return False
 
     def run_sync(self, make: Callable[[], Awaitable[T]]) -> T:
         return drive(make())

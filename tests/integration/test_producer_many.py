@@ -48,6 +48,8 @@ async def test_no_jobs_at_all_are_added_at_once(connection):
         ({"name": "x", "data": {1}}, r"jobs\[600\]: The job's data"),
         ({"data": 1}, r"jobs\[600\]: a job is a dict"),
         ("x", r"jobs\[600\]: a job is a dict"),
+        ({"name": "x", "queue": "other"}, r"jobs\[600\]: add\(\) has no option 'queue'"),
+        ({"name": "x", "children": []}, r"jobs\[600\]: add\(\) has no option 'children'"),
     ],
 )
 async def test_one_bad_job_among_many_and_none_is_added(connection, client_of_redis, prefix, bad: Any, said: str):
@@ -256,8 +258,14 @@ async def test_one_bad_job_in_a_flow_and_none_is_added(connection, client_of_red
     assert client_of_redis.keys(f"{prefix}*") == []
 
 
+async def test_a_root_is_in_the_queue_of_its_handle(connection):
+    misplaced: Any = {"queue": "other"}
+    with pytest.raises(InvalidInput, match="no option 'queue'"):
+        await queue("chat").add_flow("top", children=[{"name": "a"}], **misplaced)
+
+
 async def test_a_root_that_deduplicates_is_refused(connection):
-    with pytest.raises(InvalidInput, match="deduplication cannot be used on a job with children"):
+    with pytest.raises(InvalidInput, match="deduplication cannot be used in a flow"):
         await queue("chat").add_flow("top", deduplication="d", children=[{"name": "a"}])
 
 
