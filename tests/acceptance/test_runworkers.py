@@ -167,7 +167,7 @@ def test_after_so_many_jobs_it_ends(start, sight, ledger):
 
 def test_grown_too_large_it_ends_when_its_jobs_are_done(start, sight, ledger):
     process = start("--max-rss", "200", CONCURRENCY="2").ready()
-    added = add("sleep", 3) + add("grow", 0.1, mib=200)
+    added = add("sleep", 2) + add("grow", 0.1, mib=200)
     assert process.exit_code(10) == 0
     assert sorted(sight.ids("completed")) == added
     assert "it has grown to" in process.said()
