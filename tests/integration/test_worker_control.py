@@ -319,3 +319,16 @@ async def test_it_listens_again_when_redis_comes_back(own_redis, settings):
         await eventually(takes_it, 20)
         assert worker.is_quiet
     reset_options()
+
+
+async def test_a_worker_process_holds_three_connections_and_one_for_each_queue(connection, client_of_redis, prefix):
+    """As docs/commands.md says (THREATS.md A3.21)."""
+
+    def held(start: str) -> int:
+        return sum(row["name"].startswith(start) for row in client_of_redis.client_list())
+
+    async with operating(lambda job: None, worker_name=prefix):
+        await listed(connection)
+        await acts.quiet(ana, connection)
+        await eventually(lambda: (held(f"toril:{prefix}:"), held(f"{prefix}:")) == (3, 1))
+    await eventually(lambda: held(f"toril:{prefix}:") + held(f"{prefix}:") == 0)
