@@ -29,9 +29,7 @@ def require_one_slot(keys: Iterable[bytes], what: str) -> None:
             f" {{bull}}, and “{untagged[0].decode(errors='replace').rstrip(':')}” has none."
         )
     if len({slot(key) for key in bases}) > 1:
-        raise Refused(
-            f"{what} would span several hash slots: give the queues one hash tag, in prefix or name."
-        )
+        raise Refused(f"{what} would span several hash slots: give the queues one hash tag, in prefix or name.")
 
 
 def _is_tagged(base: bytes) -> bool:
