@@ -33,8 +33,8 @@ async def working(
     before_start: Callable[[Worker], object] | None = None,
     **options: Any,
 ) -> AsyncIterator[Worker]:
-    """A worker that runs `function` for the queue's jobs. Afterwards nothing of it is left: no task, no thread, no child
-    and no connection.
+    """A worker that runs `function` for the queue's jobs. Afterwards nothing of it is left: no task, thread, child or
+    connection.
     """
     registry = registry or Registry()
     if function is not None:

@@ -20,26 +20,31 @@ from queues.worker.aside import Aside
 
 #: A lock is renewed when a third of its time is over, so that two renewals may fail.
 RENEWALS = 3
+#: A lock that was not renewed yet may be older than we know, by this share of its time.
+READ_LATE = 4
 LONGEST_TICK_S = 5.0
 RETRY_S = 0.5
 
 
 class _Lease:
-    __slots__ = ("commands", "dials", "renewed", "retaken", "taken", "token")
+    """`ends`: from then on the lock may have run out for want of a renewal."""
+
+    __slots__ = ("commands", "dials", "ends", "renewed", "retaken", "taken", "token")
 
     def __init__(self, commands: RunningCommands, taken: TakenJob, token: str, dials: int) -> None:
-        self.commands, self.taken, self.token, self.dials = commands, taken, token, dials
-        self.renewed = time.monotonic()
+        self.commands, self.taken, self.token = commands, taken, token
+        self.renew(time.monotonic(), dials)
+        # It was locked when Redis answered the fetch, which this loop may have read a little later.
+        self.ends -= commands.lock_ms / 1000 / READ_LATE
         self.retaken = 0.0
 
     @property
     def due(self) -> float:
         return self.renewed + self.commands.lock_ms / 1000 / RENEWALS
 
-    @property
-    def ends(self) -> float:
-        """From then on it may have run out for want of a renewal."""
-        return self.renewed + self.commands.lock_ms / 1000
+    def renew(self, asked: float, dials: int) -> None:
+        self.renewed, self.dials = asked, dials
+        self.ends = asked + self.commands.lock_ms / 1000
 
 
 class Leases:
@@ -57,9 +62,12 @@ class Leases:
         #: By token: it locks one job at a time, while one job may run twice here (its lock was lost, and it came back).
         self._held: dict[str, _Lease] = {}
         self._turned = self._pinged = time.monotonic()
+        #: When renewing last failed, by the monotonic clock.
+        self.troubled = 0.0
 
     def hold(self, commands: RunningCommands, taken: TakenJob, token: str) -> None:
-        self._held[token] = _Lease(commands, taken, token, self._aside.dials)
+        # The first connection may not be there yet: it will be number one.
+        self._held[token] = _Lease(commands, taken, token, max(1, self._aside.dials))
 
     def drop(self, token: str) -> None:
         self._held.pop(token, None)
@@ -81,7 +89,7 @@ class Leases:
             return False
         if await wire.call(retake(lease.commands, lease.taken, token)):
             return False
-        lease.renewed = now
+        lease.renew(now, lease.dials)
         return True
 
     # --- aside
@@ -91,6 +99,8 @@ class Leases:
         wire = self._aside.wire
         while True:
             went_well = await self._renew_due(wire) and await self._renew_unread(wire, queues, tick_s)
+            if not went_well:
+                self.troubled = time.monotonic()
             await asyncio.sleep(tick_s if went_well else min(tick_s, RETRY_S))
 
     async def _renew_due(self, wire: Wire) -> bool:
@@ -130,7 +140,7 @@ class Leases:
         for lease, answer in zip(ran_out, answers, strict=True):
             if answer == "":
                 lease.retaken = time.monotonic()
-                lease.renewed, lease.dials = now, self._aside.dials
+                lease.renew(now, self._aside.dials)
             elif isinstance(answer, str):
                 self._lose(lease)
         return answers
@@ -168,12 +178,12 @@ class Leases:
         """Note which were renewed; returns the others."""
         for lease in due:
             if lease.taken.raw_id not in gone:
-                lease.renewed, lease.dials = now, self._aside.dials
+                lease.renew(now, self._aside.dials)
         return [lease for lease in due if lease.taken.raw_id in gone]
 
     def _ran_out(self, lease: _Lease) -> bool:
         """Whether it may be gone for want of a renewal: too late, or Redis was left and found again meanwhile."""
-        return lease.ends <= time.monotonic() or 0 < lease.dials != self._aside.dials
+        return lease.ends <= time.monotonic() or lease.dials != max(1, self._aside.dials)
 
     def _lose(self, lease: _Lease) -> None:
         if self._held.get(lease.token) is lease:

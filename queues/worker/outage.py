@@ -39,7 +39,8 @@ class Outage:
         self._since: dict[str, float] = {}
         self._said: dict[str, float] = {}
         self._lines: list[float] = []
-
+        #: When somebody last met trouble, by the monotonic clock.
+        self.last = 0.0
         self.is_closed = False
 
     def patience(self) -> Patience:
@@ -50,7 +51,7 @@ class Outage:
         self.is_closed = True
 
     def began(self, trouble: str, sentence: str) -> None:
-        now = time.monotonic()
+        self.last = now = time.monotonic()
         self._since.setdefault(trouble, now)
         if now - self._said.get(trouble, -SAY_AGAIN_S) >= SAY_AGAIN_S and self._may_say(now):
             self._said[trouble] = now

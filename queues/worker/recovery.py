@@ -22,13 +22,13 @@ log = logging.getLogger("queues.worker")
 MARGIN_S = 0.05
 SWEEP_EVERY_S = 1.0
 #: After an outage, what every living worker, here and elsewhere, gets to take its locks back before we call a job lost.
-GRACE_S = 2.0
+GRACE_S = 3.0
 SETTLE_S = 0.05
 
 
 class Recovery:
-    """1. `check_stalled`: put back what lost its lock, on a timer (two checks: mark, then move; PROTOCOL.md §6); after an
-    outage, not before the living had time to take theirs back.
+    """1. `check_stalled`: put back what lost its lock, on a timer: one check marks, the next moves. After an outage not
+    before the living had time to take theirs back.
     2. `sweep`: when an answer was lost, hand back what was locked with its token and is not running here.
     """
 
@@ -42,7 +42,7 @@ class Recovery:
         is_running: Callable[[str, bytes], bool],
     ) -> None:
         self._wire, self._commands, self._options, self._outage = wire, commands, options, outage
-        self._leases, self._dials = leases, 0
+        self._leases, self._dials, self._redialled = leases, 0, 0.0
         self._is_running = is_running
         self._suspects: dict[str, float] = {}
         self._suspected = asyncio.Event()
@@ -67,14 +67,20 @@ class Recovery:
             await asyncio.sleep(options.stalled_interval_ms / 1000 + MARGIN_S)
 
     async def _living_first(self) -> None:
-        await self._wire.call(command("PING"))
+        await self._prove_writable()
+        now = time.monotonic()
         if self._wire.dials != self._dials:
-            was_away, self._dials = self._dials > 0, self._wire.dials
-            await asyncio.sleep(GRACE_S if was_away else 0)
+            self._redialled, self._dials = now if self._dials else 0.0, self._wire.dials
+        # Not since it answers: since it takes writes, as those need who take their locks back.
+        await asyncio.sleep(max(self._outage.last, self._leases.troubled, self._redialled) + GRACE_S - now)
         while self._leases.any_over(self._commands):  # noqa: ASYNC110
             await asyncio.sleep(SETTLE_S)
         # A Redis that freezes would run the check first thing when it wakes: only one that answers is sent it.
-        await self._wire.call(command("PING"))
+        await self._prove_writable()
+
+    async def _prove_writable(self) -> None:
+        """Changes nothing, for there is no such key, and is refused where writes are."""
+        await self._wire.call(command("SET", self._commands.keys.lock(""), 0, "XX"))
 
     async def sweep(self) -> None:
         """Again and again until the locks in question have expired: a frozen Redis may yet run our old commands."""

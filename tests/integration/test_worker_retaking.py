@@ -177,8 +177,25 @@ def own_sight(server: RedisServer) -> Iterator[Sight]:
         yield Sight(client, "retake")
 
 
+@contextlib.contextmanager
+def read_only(server: RedisServer) -> Iterator[None]:
+    with redis.Redis(port=server.port) as client:
+        client.replicaof("127.0.0.1", "1")
+        yield
+        client.replicaof("NO", "ONE")
+
+
+@contextlib.contextmanager
+def out_of_memory(server: RedisServer) -> Iterator[None]:
+    with redis.Redis(port=server.port) as client:
+        client.config_set("maxmemory", 1)
+        yield
+        client.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize("fault", [frozen, read_only, out_of_memory])
 @pytest.mark.parametrize("ends", ["meanwhile", "afterwards"])
-async def test_a_freeze_longer_than_the_lock_repeats_no_job(server, own_sight, ends):
+async def test_an_outage_longer_than_the_lock_repeats_no_job(server, own_sight, ends, fault):
     runs: Counter[str] = Counter()
     go_on = asyncio.Event()
 
@@ -193,7 +210,7 @@ async def test_a_freeze_longer_than_the_lock_repeats_no_job(server, own_sight, e
         # As a stalled check has just left it: another finds every job without a lock, if it comes before their holders.
         own_sight.client.sadd(own_sight.keys("stalled"), *runs)
         own_sight.client.delete(own_sight.keys("stalled-check"))
-        with frozen(server):
+        with fault(server):
             await asyncio.sleep(1.5)
             if ends == "meanwhile":
                 go_on.set()
