@@ -54,8 +54,8 @@ class _Call:
 class Wire(asyncio.Protocol):
     """`submit` or `call` at any time: it connects, reconnects with a backoff of at most 1 s, and fails fast between.
 
-    `timeout_s` bounds how long the oldest unanswered call may wait before the connection counts as broken and all calls
-    on it fail with RedisUnavailable; None for a connection that carries blocking commands.
+    `timeout_s` bounds how long Redis may say nothing while a call waits, before the connection counts as broken and all
+    calls on it fail with RedisUnavailable; None for a connection that carries blocking commands.
     """
 
     def __init__(self, address: Address, *, name: str = "", timeout_s: float | None = 1.5) -> None:
@@ -72,6 +72,7 @@ class Wire(asyncio.Protocol):
         self._queued: list[_Call] = []
         self._flush_due = False
         self._is_reading = False
+        self._heard_at = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._watch_at = 0.0
         self._failures = 0
@@ -240,6 +241,7 @@ class Wire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
         self._reader.feed(data)
         if not self._is_reading:
             self._read_some()
@@ -297,7 +299,8 @@ class Wire(asyncio.Protocol):
         now = self._loop.time()
         # After a blocked loop the answers may lie in the socket, unread: look again before judging.
         was_blocked = now - self._watch_at > BLOCKED_S
-        if now - oldest.since >= self.timeout_s and not was_blocked:
+        # A long line of calls is no silence: the last of them may wait longer while answers come.
+        if now - max(oldest.since, self._heard_at) >= self.timeout_s and not was_blocked:
             self._break(RedisUnavailable(f"Redis did not answer within {self.timeout_s:g} s."))
         else:
             self._arm(self.timeout_s)

@@ -236,3 +236,25 @@ async def _connects(wire):
     except RedisUnavailable:
         return False
     return True
+
+
+async def test_a_long_line_of_calls_waits_while_answers_come():
+    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The connection's own.
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+        for _ in range(5):
+            await reader.readuntil(b"PING\r\n")
+        for _ in range(5):
+            writer.write(b"+PONG\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.2)
+        writer.close()
+
+    server = await asyncio.start_server(answer_slowly, "127.0.0.1", 0)
+    wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1]), timeout_s=0.5)
+    try:
+        assert await asyncio.gather(*[wire.call(command("PING")) for _ in range(5)]) == ["PONG"] * 5
+    finally:
+        await wire.close()
+        server.close()
