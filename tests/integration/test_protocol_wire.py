@@ -254,7 +254,7 @@ async def test_a_long_line_of_calls_waits_while_answers_come():
     server = await asyncio.start_server(answer_slowly, "127.0.0.1", 0)
     wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1]), timeout_s=0.5)
     try:
-        assert await asyncio.gather(*[wire.call(command("PING")) for _ in range(5)]) == ["PONG"] * 5
+        assert await asyncio.gather(*[wire.call(command("PING")) for _ in range(5)]) == [b"PONG"] * 5
     finally:
         await wire.close()
         server.close()
