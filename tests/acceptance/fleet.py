@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S = 60.0
 LINES_PER_S, CPU = 5.0, 0.2
+LOST_LINE = re.compile(r"(?:lost the lock of|outcome of) work (\S+?)(?:;| “.* was not stored)")
 JOB_LINE = re.compile(r"queues\.worker.*: (started|completed) work")
 
 
@@ -273,8 +274,8 @@ class Fleet:
         sys.stdout.write("\n".join(troubles[-40:]) + "\n")
 
     def lost(self) -> set[str]:
-        """The jobs whose lock some worker said it had lost."""
-        return {line.partition("lost the lock of work ")[2].split(";")[0] for line in self.said().splitlines()}
+        """The jobs whose lock some worker said it had lost, at the latest when its outcome was refused."""
+        return set(LOST_LINE.findall(self.said()))
 
 
 def _hash(name: str, data: Any) -> dict[str, Any]:
