@@ -102,12 +102,15 @@ def time_command() -> Command[int]:
 
 
 def beat_commands(on: FleetKeys, beat: Beat) -> list[Command[Any]]:
-    """Write a heartbeat; the last reply is Redis's clock. What is long gone leaves the list with it."""
+    """Write a heartbeat; the last reply is Redis's clock. What is long gone leaves the list with it, and what claims to
+    be of the future: no moment of Redis's clock is, and enough of it would hide those that work.
+    """
     kept_ms = int(KEPT_S * 1000)
     return [
         command("SET", on.process(beat.id), written(beat), "PX", kept_ms),
         command("ZADD", on.processes, beat.beat_ms, beat.id),
         command("ZREMRANGEBYSCORE", on.processes, "-inf", f"({beat.beat_ms - kept_ms}"),
+        command("ZREMRANGEBYSCORE", on.processes, f"({beat.beat_ms + kept_ms}", "+inf"),
         command("PEXPIRE", on.processes, 2 * kept_ms),
         time_command(),
     ]

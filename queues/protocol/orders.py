@@ -14,9 +14,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
+from queues.errors import RedisRefused
 from queues.protocol import codec
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import prefix, wire
+from queues.protocol.events import server_now
 from queues.protocol.fleet import is_process_id, short, time_command
 from queues.protocol.keys import FleetKeys
 from queues.protocol.wire import Wire
@@ -74,7 +76,10 @@ class Answer:
 
 
 async def give(connection: str, order: Order) -> Order:
-    """Put an order into the stream; as it was given, with its request id and deadline."""
+    """Put an order into the stream; as it was given, with its request id and deadline.
+
+    Raises RedisRefused, which names the key: something else may stand in its place.
+    """
     on, k = wire(connection), FleetKeys(prefix(connection))
     now_ms = await on.call(time_command())
     fields = {
@@ -89,12 +94,11 @@ async def give(connection: str, order: Order) -> Order:
         "retry": int(order.retry),
     }
     flat = [part for pair in fields.items() for part in pair]
-    await on.run(
-        [
-            command("XADD", k.control, "MAXLEN", "~", MOST_ORDERS, "*", *flat),
-            command("PEXPIRE", k.control, KEPT_S * 1000),
-        ]
-    )
+    add = command("XADD", k.control, "MAXLEN", "~", MOST_ORDERS, "*", *flat)
+    try:
+        await on.run([add, command("PEXPIRE", k.control, KEPT_S * 1000)])
+    except RedisRefused as error:
+        raise RedisRefused(f"Nothing can be asked for by {k.control}: {error}") from None
     return _given(order, fields)
 
 
@@ -117,6 +121,32 @@ async def orders(on: Wire, k: FleetKeys, after: str, block_ms: int) -> list[tupl
     asked = command("XREAD", "COUNT", 20, "BLOCK", block_ms, "STREAMS", k.control, after)
     reply = await on.call(asked, block_ms / 1000 + MARGIN_S)
     return [(entry_id.decode(), read(codec.pairs(flat))) for _, entries in reply or () for entry_id, flat in entries]
+
+
+def earlier(one: str, other: str) -> str:
+    """Of two positions the one that comes first."""
+    return min(one, other, key=_place)
+
+
+async def still(on: Wire, k: FleetKeys, after: str) -> str:
+    """Where to listen on, nothing having come after this position: there, unless it lies ahead of Redis's clock and
+    what stood there is gone. Orders would come before it then: its id was forged, or that clock was set back.
+    """
+    now = await server_now(on)
+    if earlier(after, now) == after:
+        return after
+    asked = command("XREAD", "COUNT", 1, "STREAMS", k.control, _before(after))
+    return after if await on.call(asked) else now
+
+
+def _place(position: str) -> tuple[int, int]:
+    ms, _, count = position.partition("-")
+    return int(ms), int(count)
+
+
+def _before(position: str) -> str:
+    ms, count = _place(position)
+    return f"{ms}-{count - 1}" if count else f"{ms - 1}-{2**64 - 1}"
 
 
 def read(fields: Mapping[bytes, bytes]) -> Order | None:

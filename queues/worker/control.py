@@ -85,10 +85,13 @@ class Control:
             if not wire.is_connected:
                 # Another server may be behind, and would then not be heard for as long.
                 now = await server_now(wire)
-                self._after = min(self._after or now, now, key=_place)
-            for position, order in await orders.orders(wire, self._keys, self._after, BLOCK_MS):
+                self._after = orders.earlier(self._after or now, now)
+            heard = await orders.orders(wire, self._keys, self._after, BLOCK_MS)
+            for position, order in heard:
                 self._after = position
                 await self._hear(order)
+            if not heard:
+                self._after = await orders.still(wire, self._keys, self._after)
             self._is_said = False
         except RedisUnavailable:
             # The worker says so already.
@@ -186,10 +189,6 @@ class Control:
     async def _answer(self, order: Order, stage: Stage, message: str = "") -> None:
         answer = Answer(self._worker.id, stage, message)
         await self._aside.wire.run(orders.answer_commands(self._keys, order.request, answer))
-
-
-def _place(position: str) -> tuple[int, ...]:
-    return tuple(map(int, position.split("-")))
 
 
 def operate(worker: Any, on_stop: Callable[[], None]) -> Heartbeat:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
+from functools import partial
 
 import pytest
 
@@ -13,7 +14,7 @@ from queues import queue
 from queues.actions import workers as acts
 from queues.actions.actor import Actor
 from queues.actions.workers import NoAnswer, NotRunning
-from queues.errors import InvalidInput, JobNotFound, NotFound, Refused
+from queues.errors import InvalidInput, JobNotFound, NotFound, RedisRefused, Refused
 from queues.lookups.workers import processes
 from queues.models import AuditEntry, Outcome
 from queues.protocol import orders
@@ -277,6 +278,53 @@ async def test_strangers_entries_are_ignored_with_one_line_and_orders_after_them
         assert worker.is_quiet
     assert caplog.text.count("is no order; ignored") == 1
     assert "\x1b" not in caplog.text
+
+
+async def test_it_hears_again_when_an_entry_with_a_forged_id_is_gone(connection, client_of_redis, prefix, monkeypatch):
+    monkeypatch.setattr(control, "BLOCK_MS", 200)
+    stream = FleetKeys(prefix).control
+    async with operating(lambda job: None) as worker:
+        await listed(connection)
+        client_of_redis.xadd(stream, {"x": "y"}, id=f"{int(time.time() * 1000) + 10**9}-0")
+        await acts.quiet(ana, connection)
+        assert worker.is_quiet
+        client_of_redis.delete(stream)
+
+        async def hears_it() -> bool:
+            try:
+                return bool(await acts.resume(ana, connection))
+            except NoAnswer:
+                return False
+
+        await eventually(hears_it, 20)
+        assert not worker.is_quiet
+
+
+async def test_an_order_with_a_forged_id_is_carried_out_once(connection, client_of_redis, prefix, monkeypatch, caplog):
+    monkeypatch.setattr(control, "BLOCK_MS", 100)
+    looks = []
+    monkeypatch.setattr(orders, "still", partial(_counted, looks, orders.still))
+    fields = {"verb": "quiet", "process": "*", "request": str(uuid.uuid4()), "until_ms": 10**15, "by": "eve"}
+    async with operating(lambda job: None):
+        await listed(connection)
+        client_of_redis.xadd(FleetKeys(prefix).control, fields, id=f"{int(time.time() * 1000) + 10**9}-0")
+        await eventually(lambda: "eve asks: quiet" in caplog.text)
+        looks.clear()
+        await eventually(lambda: len(looks) > 3)
+    assert caplog.text.count("eve asks: quiet") == 1
+
+
+async def _counted(calls, function, *arguments):
+    calls.append(arguments)
+    return await function(*arguments)
+
+
+async def test_what_stands_in_the_stream_s_place_is_named(connection, client_of_redis, prefix):
+    async with operating(lambda job: None):
+        await listed(connection)
+        client_of_redis.set(FleetKeys(prefix).control, "x")
+        with pytest.raises(RedisRefused, match=f"{prefix}::toril:control.*WRONGTYPE"):
+            await acts.quiet(ana, connection)
 
 
 async def test_answers_tell_who_took_it_and_what_came_of_it(connection):

@@ -219,6 +219,14 @@ async def test_odd_entries_do_not_hide_the_others(connection, client_of_redis, p
     assert [process.name for process in (await processes(connection)).own] == ["fine"]
 
 
+async def test_entries_of_the_future_do_not_hide_those_that_work_for_long(connection, client_of_redis, prefix):
+    keys = FleetKeys(prefix)
+    client_of_redis.zadd(keys.processes, {f"forged-{number}": 10**15 + number for number in range(2_000)})
+    async with operating(lambda job: None, worker_name="anna"):
+        assert (await one(connection)).name == "anna"
+        await eventually(lambda: client_of_redis.zcard(keys.processes) == 1)
+
+
 async def test_where_client_list_is_forbidden_the_own_workers_are_shown_and_that_is_said(
     connection, client_of_redis, prefix, settings
 ):
