@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from queues.processors import processor
     from queues.producer import queue
-    from queues.worker.job import Job, PlainJob
+    from queues.runs.job import Job, PlainJob
 
 __all__ = ["Job", "PlainJob", "processor", "queue"]
 _ROOMS = {"processor": "processors", "queue": "producer", "Job": "worker.job", "PlainJob": "worker.job"}

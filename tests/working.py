@@ -76,7 +76,7 @@ def _children() -> set[str]:
         for pid in children.read_text().split():
             with suppress(OSError):
                 found.add(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return {line for line in found if "queues.worker" in line}
+    return {line for line in found if "queues.runs" in line}
 
 
 def _connections_of(worker: Worker) -> list[str]:

@@ -15,9 +15,9 @@ from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.options import QueueOptions
 from queues.protocol.codec import to_json
 from queues.protocol.taken import TakenJob, keep_jobs
-from queues.worker import backoff, journal, telling
-from queues.worker.execution import Execution
-from queues.worker.outcome import (
+from queues.runs import backoff, journal, telling
+from queues.runs.execution import Execution
+from queues.runs.outcome import (
     MAX_REASON,
     Completed,
     Delayed,

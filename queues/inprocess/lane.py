@@ -12,11 +12,11 @@ from queues.inprocess.ledger import Run
 from queues.inprocess.reporter import SqlReporter
 from queues.mirror.thread import DatabaseThread
 from queues.options import Limiter
-from queues.worker import journal
+from queues.runs import journal
+from queues.runs.execution import Execution
+from queues.runs.executors import Executors
+from queues.runs.outcome import Outcome, RateLimited
 from queues.worker.engine import QueuePlan
-from queues.worker.execution import Execution
-from queues.worker.executors import Executors
-from queues.worker.outcome import Outcome, RateLimited
 
 log = logging.getLogger("queues.inprocess")
 

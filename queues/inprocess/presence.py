@@ -21,8 +21,8 @@ from queues.options import get_options
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import to_json
 from queues.protocol.running import now_ms
+from queues.runs.outcome import stack
 from queues.states import State
-from queues.worker.outcome import stack
 
 log = logging.getLogger("queues.inprocess")
 

@@ -18,7 +18,7 @@ from queues.models import local
 from queues.options import get_options
 from queues.processors import Registry
 from queues.protocol.running import now_ms
-from queues.worker.executors import Executors
+from queues.runs.executors import Executors
 from queues.worker.plans import make_plans
 
 log = logging.getLogger("queues.inprocess")

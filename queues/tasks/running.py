@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from queues.errors import DelayedError, RateLimitError, UnrecoverableError, WaitingChildrenError
+from queues.runs.outcome import is_unrecoverable
 from queues.tasks import story
 from queues.tasks.addressing import moment, result_id
 from queues.tasks.api import (
@@ -23,7 +24,6 @@ from queues.tasks.api import (
 )
 from queues.tasks.results import read_arguments
 from queues.tasks.telling import atell, tell
-from queues.worker.outcome import is_unrecoverable
 
 #: By which a task moves its job: no failure, and no end.
 _MOVES = (DelayedError, RateLimitError, WaitingChildrenError)

@@ -17,8 +17,8 @@ from inspect import isclass
 from django.conf import settings
 from django.utils import timezone
 
+from queues.runs.outcome import trace_of
 from queues.tasks.api import TaskError
-from queues.worker.outcome import trace_of
 
 #: The class of an error of which only the reason is known: the job stalled too often, nobody knows its task, …
 UNKNOWN_KIND = "queues.errors.TorilError"

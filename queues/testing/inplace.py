@@ -14,14 +14,14 @@ from queues import processors
 from queues.processors import Processor
 from queues.protocol import codec
 from queues.protocol.taken import TakenJob
+from queues.runs import backoff
+from queues.runs.calling import call_async, call_plain
+from queues.runs.ending import End, Running
+from queues.runs.execution import Execution
+from queues.runs.job import Job, JobFacts, PlainJob, Reporter, read_json
+from queues.runs.outcome import Completed, Delayed, Failed, Outcome, Unfinished, WaitsForChildren, stack
 from queues.states import State
 from queues.testing.shelf import CapturedJob, Shelf
-from queues.worker import backoff
-from queues.worker.calling import call_async, call_plain
-from queues.worker.ending import End, Running
-from queues.worker.execution import Execution
-from queues.worker.job import Job, JobFacts, PlainJob, Reporter, read_json
-from queues.worker.outcome import Completed, Delayed, Failed, Outcome, Unfinished, WaitsForChildren, stack
 
 #: The job that runs in this context; what it adds runs after it.
 running: contextvars.ContextVar[CapturedJob | None] = contextvars.ContextVar("running", default=None)

@@ -14,11 +14,9 @@ from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import UNKNOWN, ChildrenPending, Fetched, JobRemoved, NoChildPending, TakenJob, keep_jobs
 from queues.protocol.wire import Wire
-from queues.worker import backoff, journal, telling
-from queues.worker.execution import Execution
-from queues.worker.leases import Leases
-from queues.worker.outage import Outage, Patience, will_pass
-from queues.worker.outcome import (
+from queues.runs import backoff, journal, telling
+from queues.runs.execution import Execution
+from queues.runs.outcome import (
     MAX_REASON,
     Completed,
     Delayed,
@@ -31,6 +29,8 @@ from queues.worker.outcome import (
     safe,
     stack,
 )
+from queues.worker.leases import Leases
+from queues.worker.outage import Outage, Patience, will_pass
 
 #: How often a commit that Redis refuses for a reason that stays is tried again.
 PATIENT_TRIES = 30

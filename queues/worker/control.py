@@ -17,9 +17,9 @@ from queues.protocol.fleet import time_command
 from queues.protocol.keys import FleetKeys
 from queues.protocol.orders import Answer, Order, Stage, Verb
 from queues.protocol.wire import Wire
+from queues.runs.journal import line
 from queues.worker.aside import Aside
 from queues.worker.heartbeat import Heartbeat
-from queues.worker.journal import line
 from queues.worker.marker import wire_name
 
 log = logging.getLogger("queues.worker")

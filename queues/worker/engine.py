@@ -16,12 +16,13 @@ from queues.protocol.commands import Command
 from queues.protocol.connections import keys
 from queues.protocol.running import RunningCommands, now_ms
 from queues.protocol.taken import UNKNOWN, Fetched, TakenJob
-from queues.worker import journal, schedulers
+from queues.runs import journal
+from queues.runs.execution import Execution
+from queues.runs.outcome import RateLimited, Unfinished, refusal_of
+from queues.worker import schedulers
 from queues.worker.commit import Committer
-from queues.worker.execution import Execution
 from queues.worker.marker import Marker
 from queues.worker.means import Means
-from queues.worker.outcome import RateLimited, Unfinished, refusal_of
 from queues.worker.ratelimit import RateLimit
 from queues.worker.recovery import Recovery
 from queues.worker.reporter import RedisReporter

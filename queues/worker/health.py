@@ -15,8 +15,8 @@ from types import FrameType
 
 from queues.errors import TorilError
 from queues.protocol.commands import command
+from queues.runs.journal import line
 from queues.worker.engine import Engine
-from queues.worker.journal import line
 from queues.worker.probes import Report, Verdict
 from queues.worker.worker import Worker
 

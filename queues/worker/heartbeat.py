@@ -19,10 +19,10 @@ from queues.protocol import fleet
 from queues.protocol.connections import prefix
 from queues.protocol.fleet import BEAT_EVERY_S, Beat, RunningJob, Share
 from queues.protocol.keys import FleetKeys
+from queues.runs.execution import Execution
 from queues.version import VERSION
 from queues.worker.aside import Aside
 from queues.worker.engine import Engine
-from queues.worker.execution import Execution
 from queues.worker.health import rss_mib
 
 log = logging.getLogger("queues.worker")

@@ -17,9 +17,9 @@ from types import FrameType
 from typing import Any
 
 from queues.errors import TorilError
+from queues.runs.journal import line
 from queues.worker.engine import Engine
 from queues.worker.health import Health, say_beside
-from queues.worker.journal import line
 from queues.worker.link import HURRY, LOST, RECYCLE
 from queues.worker.worker import Worker
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from queues.protocol.wire import Wire
-from queues.worker.executors import Executors
+from queues.runs.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage
 

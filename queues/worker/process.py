@@ -19,12 +19,12 @@ from typing import Any
 
 from queues.options import get_options
 from queues.protocol.connections import close_wires
+from queues.runs.journal import line
 from queues.worker import probes
 from queues.worker.control import operate
 from queues.worker.engine import QueuePlan
 from queues.worker.health import Health
 from queues.worker.interrupts import Interrupts
-from queues.worker.journal import line
 from queues.worker.limits import Quota, until_drained, until_grown
 from queues.worker.link import DONE, READY, RECYCLING, STARTED, Link
 from queues.worker.probes import HealthFile, Report, Verdict

@@ -12,7 +12,7 @@ from queues.options import QueueOptions
 from queues.protocol.commands import command
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
-from queues.worker.journal import line
+from queues.runs.journal import line
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage
 

@@ -12,7 +12,7 @@ from queues.protocol import codec, cron
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands, now_ms
 from queues.protocol.taken import TakenJob
-from queues.worker import journal
+from queues.runs import journal
 from queues.worker.reporter import Send
 
 log = logging.getLogger("queues.worker")

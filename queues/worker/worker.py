@@ -18,12 +18,12 @@ from django.db import connections
 from queues.errors import RedisRefused, RedisUnavailable
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.runs.execution import Execution
+from queues.runs.executors import Executors
 from queues.signals import worker_started, worker_stopped
 from queues.worker.aside import Aside
 from queues.worker.duties import Duties
 from queues.worker.engine import Engine, QueuePlan
-from queues.worker.execution import Execution
-from queues.worker.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.marker import wire_name
 from queues.worker.means import Means

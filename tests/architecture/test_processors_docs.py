@@ -9,7 +9,7 @@ import pytest
 
 from queues import signals
 from queues.processors import QueueSettings, Registry
-from queues.worker.job import Job, JobFacts, PlainJob
+from queues.runs.job import Job, JobFacts, PlainJob
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "processors.md").read_text()
 

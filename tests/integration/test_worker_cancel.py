@@ -11,8 +11,8 @@ import pytest
 
 from queues import queue
 from queues.processors import Registry
-from queues.worker.execution import Execution
-from queues.worker.threads import MAX_STUCK
+from queues.runs.execution import Execution
+from queues.runs.threads import MAX_STUCK
 from queues.worker.worker import Worker
 from tests.eventually import eventually
 from tests.working import Sight, working

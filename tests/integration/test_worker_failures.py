@@ -136,7 +136,7 @@ async def test_the_stack_begins_with_the_processor_not_with_the_worker(connectio
         added = await queue("chat").add("x")
         await sight.until("failed", added.id)
     (trace,) = json.loads(sight.job(added.id)["stacktrace"])
-    assert "queues/worker" not in trace
+    assert "queues/runs" not in trace
     assert trace.startswith("Traceback (most recent call last):\n")
     assert trace.index("in fail") < trace.index("in _recurse")
     assert trace.endswith("ValueError: deep\n")

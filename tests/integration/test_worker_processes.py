@@ -113,7 +113,7 @@ async def test_an_exception_comes_back_with_its_traceback_and_a_bad_result_with_
     assert sight.job(odd.id)["failedReason"] == "a\\ud800\\x00 word"
     trace = sight.job(odd.id)["stacktrace"]
     assert "in deeper" in trace
-    assert "queues/worker" not in trace
+    assert "queues/runs" not in trace
     assert "JSON" in sight.job(unwritable.id)["failedReason"]
 
 
@@ -185,7 +185,7 @@ async def test_a_job_that_is_retried_after_its_child_died_completes(connection, 
 
 
 async def test_a_child_that_does_not_come_to_its_job_fails_it(connection, sight, monkeypatch):
-    monkeypatch.setattr("queues.worker.processes.START_S", 0.01)
+    monkeypatch.setattr("queues.runs.processes.START_S", 0.01)
     async with working(registry=registered(heavy.square)) as worker:
         added = await queue("chat").add("x", {"n": 1})
         await sight.until("failed", added.id)
@@ -245,7 +245,7 @@ async def test_the_child_sees_that_its_job_was_cancelled(connection, sight, tmp_
 async def test_one_that_does_not_look_is_killed_a_while_after_it_was_cancelled(
     connection, sight, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("queues.worker.processes.CANCEL_S", 0.2)
+    monkeypatch.setattr("queues.runs.processes.CANCEL_S", 0.2)
     async with working(registry=registered(heavy.for_ever)) as worker:
         added = await queue("chat").add("x", {"file": str(tmp_path / "pid")})
         await written(tmp_path / "pid")

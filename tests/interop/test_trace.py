@@ -10,7 +10,7 @@ from queues import queue, tracing
 from queues.errors import ConfigurationError
 from queues.options import reset_options
 from queues.protocol.taken import TakenJob
-from queues.worker.job import NOBODY, JobFacts
+from queues.runs.job import NOBODY, JobFacts
 from tests.interop.nodes import Node
 from tests.working import Sight, working
 

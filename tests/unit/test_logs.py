@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard import logs
-from queues.worker import journal
+from queues.runs import journal
 
 EVIL = [
     "a\nb",

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from queues.processors import Registry
+from queues.runs.outcome import trace_of
 from queues.tasks import TorilBackend, story
 from queues.tasks.known import KnownTasks
-from queues.worker.outcome import trace_of
 from tests.tasked import tasks
 
 STARTED = datetime(2026, 11, 23, 6, 20, 14, 123_000, UTC)

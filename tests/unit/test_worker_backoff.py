@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from queues.worker import backoff
-from queues.worker.backoff import NoBackoff, delay_ms, next_delay_ms
-from queues.worker.outcome import YEAR_MS
+from queues.runs import backoff
+from queues.runs.backoff import NoBackoff, delay_ms, next_delay_ms
+from queues.runs.outcome import YEAR_MS
 
 ERROR = ValueError("boom")
 

@@ -8,8 +8,8 @@ import bullmq.custom_errors as bullmq
 import pytest
 
 from queues.errors import DelayedError, RateLimitError, WaitingChildrenError
-from queues.worker import outcome
-from queues.worker.outcome import Completed, Delayed, Failed, RateLimited, WaitsForChildren
+from queues.runs import outcome
+from queues.runs.outcome import Completed, Delayed, Failed, RateLimited, WaitsForChildren
 
 
 def test_a_result_becomes_nodes_json():

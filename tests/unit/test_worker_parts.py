@@ -13,7 +13,7 @@ from queues.processors import Registry, autodiscover
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import KEEP_ALL, TakenJob, job_options, keep_jobs, read_fetched, read_moved
-from queues.worker import journal
+from queues.runs import journal
 from queues.worker.marker import client_name
 from queues.worker.plans import make_plans
 from queues.worker.schedulers import CannotSchedule, next_iteration

@@ -9,13 +9,13 @@ from typing import Any
 
 from queues.processors import Processor
 from queues.protocol.taken import TakenJob
-from queues.worker import database
-from queues.worker.calling import call_async
-from queues.worker.ending import End, Running
-from queues.worker.job import Job, PlainJob, Reporter, read_json
-from queues.worker.outcome import Failed, Outcome
-from queues.worker.processes import Processes
-from queues.worker.threads import Threads
+from queues.runs import database
+from queues.runs.calling import call_async
+from queues.runs.ending import End, Running
+from queues.runs.job import Job, PlainJob, Reporter, read_json
+from queues.runs.outcome import Failed, Outcome
+from queues.runs.processes import Processes
+from queues.runs.threads import Threads
 
 
 class LoopRun:

@@ -10,10 +10,10 @@ from typing import Any
 
 from queues.processors import Processor
 from queues.protocol.taken import TakenJob
-from queues.worker.ending import End, Running
-from queues.worker.executors import Executors
-from queues.worker.job import NOBODY, JobFacts, Reporter
-from queues.worker.outcome import Completed, Failed, Outcome, Unfinished, refusal, safe
+from queues.runs.ending import End, Running
+from queues.runs.executors import Executors
+from queues.runs.job import NOBODY, JobFacts, Reporter
+from queues.runs.outcome import Completed, Failed, Outcome, Unfinished, refusal, safe
 
 MAX_REASON = 1_000
 

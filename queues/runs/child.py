@@ -25,10 +25,10 @@ import django
 from queues import typed
 from queues.errors import JobNotFound, TorilError
 from queues.protocol.taken import TakenJob
-from queues.worker import frames
-from queues.worker.job import JobFacts, PlainJob, read_json
-from queues.worker.outcome import Failed, Outcome, of_error, refusal
-from queues.worker.threads import in_thread
+from queues.runs import frames
+from queues.runs.job import JobFacts, PlainJob, read_json
+from queues.runs.outcome import Failed, Outcome, of_error, refusal
+from queues.runs.threads import in_thread
 
 _PR_SET_PDEATHSIG = 1
 

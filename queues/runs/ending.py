@@ -6,8 +6,8 @@ import asyncio
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from queues.worker.job import JobFacts
-from queues.worker.outcome import Outcome
+from queues.runs.job import JobFacts
+from queues.runs.outcome import Outcome
 
 
 class End(Enum):

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from queues.worker.outcome import YEAR_MS, reason_of
+from queues.runs.outcome import YEAR_MS, reason_of
 
 #: `function(attempts_made, error, job)` → milliseconds, or -1 for no further attempt; sync or async.
 Custom = Callable[[int, BaseException, Any], Any]

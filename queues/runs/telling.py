@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from queues.runs.execution import Execution
 from queues.signals import job_completed, job_failed, job_retried
-from queues.worker.execution import Execution
 
 
 def completed(run: Execution, queue: str, result_json: str) -> None:

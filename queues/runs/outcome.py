@@ -184,7 +184,7 @@ def _words(error: BaseException) -> str:
 
 def _own_frames(error: BaseException) -> TracebackType | None:
     """Without the worker's own frames, and those of a task's runner, which come first."""
-    frames, own = error.__traceback__, ("queues.worker.", "queues.tasks.")
+    frames, own = error.__traceback__, ("queues.runs.", "queues.worker.", "queues.tasks.")
     while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(own):
         frames = frames.tb_next
     return frames or error.__traceback__

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 from queues.errors import JobNotFound
 from queues.processors import Processor
 from queues.protocol.taken import TakenJob
-from queues.worker import frames, journal
-from queues.worker.child import Order
-from queues.worker.ending import End
-from queues.worker.job import PlainJob
-from queues.worker.outcome import Failed, Outcome
+from queues.runs import frames, journal
+from queues.runs.child import Order
+from queues.runs.ending import End
+from queues.runs.job import PlainJob
+from queues.runs.outcome import Failed, Outcome
 
 log = logging.getLogger("queues.worker")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ STOP_S = 0.5
 START_S = 60.0
 #: How long a process whose socket ended may take to be gone, and one that was told to end.
 GONE_S = 1.0
-_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from queues.worker.child import main; main({}, {})"
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from queues.runs.child import main; main({}, {})"
 
 
 class ChildDied(Exception):

@@ -13,11 +13,11 @@ from typing import Any
 
 from django.db import connections
 
-from queues.worker import database
-from queues.worker.calling import call_plain
-from queues.worker.ending import End
-from queues.worker.job import PlainJob
-from queues.worker.outcome import Outcome
+from queues.runs import database
+from queues.runs.calling import call_plain
+from queues.runs.ending import End
+from queues.runs.job import PlainJob
+from queues.runs.outcome import Outcome
 
 log = logging.getLogger("queues.worker")
 #: How many threads may hang in processors whose time was over, before the process has to be replaced.

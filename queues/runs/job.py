@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from queues.errors import TorilError
 from queues.protocol import codec
 from queues.protocol.taken import TakenJob
-from queues.worker import journal
+from queues.runs import journal
 
 MAX_LOG_LINE = 64_000
 #: What `job.data` is: the model that the processor declares, or what JSON says.

@@ -8,9 +8,9 @@ from typing import Any
 
 from structlog.contextvars import bind_contextvars
 
+from queues.runs.job import JobFacts
+from queues.runs.outcome import Failed, Outcome, of_error, of_result
 from queues.signals import job_finished, job_started
-from queues.worker.job import JobFacts
-from queues.worker.outcome import Failed, Outcome, of_error, of_result
 
 Function = Callable[[Any], Any]
 
