@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 
 from queues.models import Job, Queue
-from queues.models.local import first_rank, id_from_key, jobs, news, next_rank, work
+from queues.models.local import first_rank, id_from_key, jobs, news, next_rank, work, writing
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.adding import NewJob, wire_options
 from queues.protocol.codec import text, to_json
@@ -27,7 +27,7 @@ def add(holder: str, queue: str, new: Sequence[NewJob]) -> list[str]:
     """Write the jobs; their ids in order. One whose id or deduplication id another job has gives that one's id."""
     for tries_left in reversed(range(TRIES)):
         try:
-            with transaction.atomic():
+            with writing():
                 ids = _add(holder, queue, new)
                 news.ring()
                 work.ring()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models.functions import Cast
 
 from queues.models.job import Job
@@ -36,6 +37,19 @@ def jobs(queue: str, *states: State) -> models.QuerySet[Job]:
 
 def queues() -> models.QuerySet[Queue]:
     return Queue.objects.filter(connection=LOCAL_CONNECTION, removed_at__isnull=True).order_by("name")
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A transaction that reads and then writes, on a database as Django sets it up by itself.
+
+    SQLite refuses it at once ("database is locked") where another has written in between, whatever its timeout. One
+    that begins by writing waits for its turn; under `transaction_mode: IMMEDIATE` every one does.
+    """
+    with transaction.atomic():
+        if connection.vendor == "sqlite":
+            Queue.objects.filter(pk=0).update(is_paused=False)
+        yield
 
 
 def ready_state() -> models.Case:

@@ -45,7 +45,7 @@ def promote(queue: str, job_ids: Sequence[str]) -> int:
 
 def remove(found: models.QuerySet[Job]) -> int:
     """Close these rows and forget their logs; how many there were. A job that runs must not be among them."""
-    with transaction.atomic():
+    with local.writing():
         keys = list(found.filter(state__in=[state.value for state in AT_REST]).values_list("pk", flat=True))
         closed = _close(keys)
     return _rung(closed)
@@ -71,7 +71,7 @@ def clean(queue: str, state: State, before_ms: int, limit: int) -> list[str]:
     """Remove jobs that ended, or were added, by then, oldest first, at most `limit` (0: all); their ids."""
     since = "finished_on_ms" if state.is_finished else "timestamp_ms"
     found = local.jobs(queue, state).exclude(state=State.ACTIVE.value).filter(**{f"{since}__lte": before_ms})
-    with transaction.atomic():
+    with local.writing():
         removed = dict(found.order_by(since, "pk").values_list("pk", "job_id")[: limit or None])
         _close(list(removed))
     _rung(len(removed))
