@@ -67,6 +67,15 @@ def job_id(option: str, value: Any) -> str:
     return str(value)
 
 
+def known_id(value: Any) -> str:
+    """The id of a job that may be there, whoever made it. A key of the queue's own is none: to remove it ruins the queue."""
+    if not isinstance(value, str) or not value:
+        raise InvalidInput(f"A job's id must be text, not {value!r}.")
+    if value in RESERVED_IDS:
+        raise InvalidInput(f"No job has the id {value!r}: it is the name of a key of the queue's own.")
+    return value
+
+
 def scheduler_id(value: Any) -> str:
     """No id whose record would be the job of another scheduler, or that Node takes for an old repeatable job's key."""
     found = text("A scheduler's id", value, MAX_SCHEDULER_ID)
@@ -103,6 +112,12 @@ def whole(least: int, most: int = MAX_INTEGER) -> Check:
     return check
 
 
+def seconds(value: Any) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise InvalidInput(f"timeout_s must be a number of seconds, not {value!r}.")
+    return value
+
+
 def flag(option: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidInput(f"{option} must be True or False, not {value!r}.")
@@ -112,9 +127,13 @@ def flag(option: str, value: Any) -> bool:
 def backoff(option: str, value: Any) -> dict[str, Any]:
     if isinstance(value, Backoff):
         value = {"type": value.type, "delay": value.delay_ms} | ({"jitter": value.jitter} if value.jitter else {})
-    if not isinstance(value, Mapping):
+    if isinstance(value, int):
         return {"type": "fixed", "delay": whole(0)(option, value)}
-    if not isinstance(value.get("type"), str) or not set(value) <= {"type", "delay", "jitter"}:
+    if (
+        not isinstance(value, Mapping)
+        or not isinstance(value.get("type"), str)
+        or not set(value) <= {"type", "delay", "jitter"}
+    ):
         raise InvalidInput(f"{option} must be milliseconds or {{'type', 'delay', 'jitter'}}, not {value!r}.")
     jitter = value.get("jitter", 0)
     if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:
@@ -164,7 +183,7 @@ def on_failure(option: str, value: Any) -> str:
 def parent(option: str, value: Any) -> Parent:
     if not isinstance(value, JobAddress):
         raise InvalidInput(f"{option} must be a job's handle, not {value!r}.")
-    return Parent(value.queue, value.id)
+    return Parent(value.queue, known_id(value.id))
 
 
 #: Every option of a job → its check.

@@ -10,7 +10,7 @@ from uuid import uuid4
 from queues.errors import InvalidInput
 from queues.producer import events, many
 from queues.producer.carrier import carrier
-from queues.producer.checks import queue_name, whole
+from queues.producer.checks import known_id, queue_name, whole
 from queues.producer.commit import Later, deferred
 from queues.producer.door import SyncDoor
 from queues.producer.job import FoundJob, JobHandle
@@ -112,12 +112,12 @@ class QueueHandle(Steering, Scheduling):
         return added
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on the job of that id, without looking whether there is one."""
-        return JobHandle(self.connection, self.name, job_id)
+        """A handle on the job of that id, without looking whether there is one. Raises InvalidInput for what no job's id can be."""
+        return JobHandle(self.connection, self.name, known_id(job_id))
 
     async def get_job(self, job_id: str) -> FoundJob | None:
-        """The whole job as it is now; None where there is none."""
-        found = await carrier().job(self.connection, self.name, job_id)
+        """The whole job as it is now; None where there is none. Raises InvalidInput for what no job's id can be."""
+        found = await carrier().job(self.connection, self.name, known_id(job_id))
         return None if found is None else FoundJob(self.connection, self.name, found)
 
     async def jobs(self, state: State | str, start: int = 0, count: int = 50) -> list[FoundJob]:

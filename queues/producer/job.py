@@ -7,7 +7,7 @@ from typing import Any
 
 from queues.errors import JobFailed, JobNotFound, JobStateChanged, NotCommitted, ResultTimeout
 from queues.producer.carrier import carrier
-from queues.producer.checks import MAX_PRIORITY, data_json, whole
+from queues.producer.checks import MAX_PRIORITY, data_json, seconds, whole
 from queues.producer.door import SyncDoor
 from queues.protocol import codec
 from queues.protocol.codec import JobRecord
@@ -49,7 +49,7 @@ class JobHandle:
 
         A job that is removed as soon as it ends (remove_on_complete) is heard of while its event is kept.
         """
-        ending = await carrier().ending(*self._address(), timeout_s)
+        ending = await carrier().ending(*self._address(), seconds(timeout_s))
         if ending is None:
             raise ResultTimeout(self.queue, self.id, timeout_s or 0)
         if ending.is_failed:

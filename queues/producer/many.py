@@ -74,15 +74,18 @@ def _flow(
         raise InvalidInput(f"{place}: {error}" if place else str(error)) from None
     me, under = Parent(queue, job.id), f"{place}." if place else ""
     built = [
-        _flow(_queue_of(child, queue), child, me, f"{under}children[{index}]", depth + 1, seen)
-        for index, child in enumerate(children)
+        _flow(_queue_of(child, queue, at), child, me, at, depth + 1, seen)
+        for at, child in ((f"{under}children[{index}]", child) for index, child in enumerate(children))
     ]
     return NewFlow(queue, job, tuple(built))
 
 
-def _queue_of(spec: Any, parents: str) -> str:
+def _queue_of(spec: Any, parents: str, place: str) -> str:
     given = spec.get("queue") if isinstance(spec, Mapping) else None
-    return parents if given is None else queue_name(given)
+    try:
+        return parents if given is None else queue_name(given)
+    except InvalidInput as error:
+        raise InvalidInput(f"{place}: {error}") from None
 
 
 def _node(queue: str, spec: FlowSpec, parent: Parent | None, depth: int) -> tuple[NewJob, Sequence[FlowSpec]]:

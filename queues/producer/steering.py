@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queues.errors import InvalidInput
 from queues.options import Limiter
 from queues.producer.carrier import carrier
-from queues.producer.checks import whole
+from queues.producer.checks import known_id, whole
 from queues.states import BULK_ACTIONS, LISTED, State, parse_state
 
 
@@ -69,7 +69,7 @@ class Steering:
 
     async def remove(self, job_id: str, *, remove_children: bool = True) -> None:
         """Remove a job. Raises JobNotFound, JobLocked while it runs, or Refused for a scheduler's next run."""
-        await carrier().remove(self.connection, self.name, job_id, remove_children)
+        await carrier().remove(self.connection, self.name, known_id(job_id), remove_children)
 
     # --- limits for all workers of the queue together
 

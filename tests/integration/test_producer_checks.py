@@ -84,6 +84,44 @@ async def test_a_parent_of_another_connection_is_refused(nothing_written):
         await chat.add_flow("greet", parent=parent, children=[{"name": "c"}])
 
 
+@pytest.mark.parametrize("job_id", [*sorted(RESERVED_IDS), "", 5, None])
+async def test_what_is_no_jobs_id_leads_to_no_job_so_the_queues_own_keys_stay(
+    connection, client_of_redis, prefix, job_id: Any
+):
+    chat = queue("chat")
+    await chat.add("greet")
+    await chat.pause()
+    before = {key: client_of_redis.dump(key) for key in client_of_redis.keys(f"{prefix}*")}
+    with pytest.raises(InvalidInput, match="id"):
+        chat.job(job_id)
+    with pytest.raises(InvalidInput, match="id"):
+        await chat.get_job(job_id)
+    with pytest.raises(InvalidInput, match="id"):
+        await chat.remove(job_id)
+    parent = chat.job("p")
+    parent.id = job_id
+    with pytest.raises(InvalidInput, match="id"):
+        await chat.add("greet", parent=parent)
+    assert {key: client_of_redis.dump(key) for key in client_of_redis.keys(f"{prefix}*")} == before
+
+
+@pytest.mark.parametrize("timeout_s", ["5", True, timedelta(seconds=5)])
+async def test_a_time_that_is_no_number_of_seconds_is_refused(connection, timeout_s: Any):
+    with pytest.raises(InvalidInput, match="timeout_s must be a number of seconds"):
+        await queue("chat").job("a").result(timeout_s)
+
+
+async def test_a_flow_says_which_child_names_a_queue_that_cannot_be(nothing_written):
+    with pytest.raises(InvalidInput, match=r"children\[0\]\.children\[1\]: A queue's name"):
+        grandchildren = [{"name": "g"}, {"name": "g", "queue": "a:b"}]
+        await queue("chat").add_flow("p", children=[{"name": "c", "children": grandchildren}])
+
+
+async def test_a_backoff_that_is_no_number_is_told_both_ways_to_say_it(nothing_written):
+    with pytest.raises(InvalidInput, match=r"milliseconds or \{'type', 'delay', 'jitter'\}, not 'exponential'"):
+        await queue("chat").add("greet", backoff="exponential")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["", "a:b", 5, None, "half \udc80", "nul\0", "U+FFFD \ufffd", "x" * 513])
 def test_a_name_no_queue_can_have_is_refused(name: Any):
     with pytest.raises(InvalidInput, match="queue's name"):
