@@ -68,7 +68,7 @@ def job_id(option: str, value: Any) -> str:
 
 
 def known_id(value: Any) -> str:
-    """The id of a job that may be there, whoever made it. A key of the queue's own is none: to remove it ruins the queue."""
+    """The id of a job that may be there, whoever made it; no key of the queue's own, which must not be removed."""
     if not isinstance(value, str) or not value:
         raise InvalidInput(f"A job's id must be text, not {value!r}.")
     if value in RESERVED_IDS:
@@ -129,11 +129,8 @@ def backoff(option: str, value: Any) -> dict[str, Any]:
         value = {"type": value.type, "delay": value.delay_ms} | ({"jitter": value.jitter} if value.jitter else {})
     if isinstance(value, int):
         return {"type": "fixed", "delay": whole(0)(option, value)}
-    if (
-        not isinstance(value, Mapping)
-        or not isinstance(value.get("type"), str)
-        or not set(value) <= {"type", "delay", "jitter"}
-    ):
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    if not isinstance(kind, str) or not set(value) <= {"type", "delay", "jitter"}:
         raise InvalidInput(f"{option} must be milliseconds or {{'type', 'delay', 'jitter'}}, not {value!r}.")
     jitter = value.get("jitter", 0)
     if isinstance(jitter, bool) or not isinstance(jitter, int | float) or not 0 <= jitter <= 1:

@@ -112,11 +112,11 @@ class QueueHandle(Steering, Scheduling):
         return added
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on the job of that id, without looking whether there is one. Raises InvalidInput for what no job's id can be."""
+        """A handle on the job of that id, without looking whether there is one. Raises InvalidInput where none can be."""
         return JobHandle(self.connection, self.name, known_id(job_id))
 
     async def get_job(self, job_id: str) -> FoundJob | None:
-        """The whole job as it is now; None where there is none. Raises InvalidInput for what no job's id can be."""
+        """The whole job as it is now; None where there is none. Raises InvalidInput where none can be."""
         found = await carrier().job(self.connection, self.name, known_id(job_id))
         return None if found is None else FoundJob(self.connection, self.name, found)
 

@@ -112,8 +112,8 @@ async def test_a_time_that_is_no_number_of_seconds_is_refused(connection, timeou
 
 
 async def test_a_flow_says_which_child_names_a_queue_that_cannot_be(nothing_written):
+    grandchildren = [{"name": "g"}, {"name": "g", "queue": "a:b"}]
     with pytest.raises(InvalidInput, match=r"children\[0\]\.children\[1\]: A queue's name"):
-        grandchildren = [{"name": "g"}, {"name": "g", "queue": "a:b"}]
         await queue("chat").add_flow("p", children=[{"name": "c", "children": grandchildren}])
 
 
