@@ -112,7 +112,7 @@ class QueueHandle(Steering, Scheduling):
         return added
 
     def job(self, job_id: str) -> JobHandle:
-        """A handle on the job of that id, without looking whether there is one. Raises InvalidInput where none can be."""
+        """A handle on the job of that id, without looking for it. Raises InvalidInput where none can be."""
         return JobHandle(self.connection, self.name, known_id(job_id))
 
     async def get_job(self, job_id: str) -> FoundJob | None:
