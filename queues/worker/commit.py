@@ -77,7 +77,7 @@ class Committer:
     async def commit(self, run: Execution, outcome: Outcome, may_fetch: Callable[[], bool]) -> Fetched:
         """Read as the slot's next job, where `may_fetch` then says so. Raises RedisRefused after many tries."""
         run.is_committing = True
-        patience = self._outage.patience()
+        patience = self._outage.patience(self._queue)
         ending: Ending = await self._failure(run, outcome) if isinstance(outcome, Failed) else outcome
         while True:
             fetch_next = may_fetch()

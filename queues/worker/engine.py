@@ -115,16 +115,19 @@ class Engine:
 
     async def feed(self) -> None:
         """Until it is cancelled; after `quiet` it waits for `resume`."""
-        patience = self._means.outage.patience()
+        patience = self._means.outage.patience(self.name)
         try:
             while True:
                 while self.is_quiet:
                     self._is_fed.set()
                     await self._resumed.wait()
                 self._is_fed.clear()
+                answered = self.last_answer
                 try:
                     await self._feed_once()
-                    patience.over()
+                    # To have slept until there may be work is no answer: a broken queue refuses that work again.
+                    if self.last_answer != answered:
+                        patience.over()
                 except (RedisUnavailable, RedisRefused) as error:
                     await patience.wait(error)
         finally:

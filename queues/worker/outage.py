@@ -8,6 +8,7 @@ import random
 import time
 
 from queues.errors import RedisUnavailable, TorilError
+from queues.runs.journal import line
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,9 @@ class Outage:
         self.last = 0.0
         self.is_closed = False
 
-    def patience(self) -> Patience:
-        return Patience(self)
+    def patience(self, queue: str = "") -> Patience:
+        """`queue`: the one whose refusals are said by its name; what will pass is nobody's in particular."""
+        return Patience(self, f"{line(queue)}: " if queue else "")
 
     def close(self) -> None:
         """The worker has stopped: whoever still waits gets the error."""
@@ -57,10 +59,10 @@ class Outage:
             self._said[trouble] = now
             log.warning("%s Trying again.", sentence)
 
-    def over(self, trouble: str) -> None:
+    def over(self, trouble: str, whose: str = "") -> None:
         since = self._since.pop(trouble, None)
         if since is not None and self._said.pop(trouble, None) is not None:
-            what = "Redis answers again" if trouble == "away" else "Redis accepts again what it refused"
+            what = "Redis answers again" if trouble == "away" else f"{whose}Redis accepts again what it refused"
             log.warning("%s, after %.1f s.", what, time.monotonic() - since)
 
     def _may_say(self, now: float) -> bool:
@@ -72,10 +74,11 @@ class Outage:
 class Patience:
     """One caller's retries: `wait` after each failure, `over` after each success."""
 
-    __slots__ = ("_outage", "_trouble", "tries")
+    __slots__ = ("_of", "_outage", "_trouble", "_whose", "tries")
 
-    def __init__(self, outage: Outage) -> None:
-        self._outage, self.tries, self._trouble = outage, 0, ""
+    def __init__(self, outage: Outage, of: str = "") -> None:
+        self._outage, self.tries, self._of = outage, 0, of
+        self._trouble = self._whose = ""
 
     async def wait(self, error: TorilError) -> None:
         """Sleep 50 ms, then longer, at most a second, give or take: fifty callers should not come back as one.
@@ -84,8 +87,9 @@ class Patience:
         """
         if self._outage.is_closed:
             raise error
-        self._trouble = _kind(error)
-        self._outage.began(self._trouble, str(error))
+        self._whose = "" if will_pass(error) else self._of
+        self._trouble = self._whose + _kind(error)
+        self._outage.began(self._trouble, f"{self._whose}{error}")
         pause_s = min(0.05 * 2**self.tries, LONGEST_PAUSE_S)
         self.tries += 1
         await asyncio.sleep(pause_s * random.uniform(0.7, 1.0))  # noqa: S311
@@ -93,4 +97,4 @@ class Patience:
     def over(self) -> None:
         if self.tries:
             self.tries = 0
-            self._outage.over(self._trouble)
+            self._outage.over(self._trouble, self._whose)

@@ -53,7 +53,7 @@ class Recovery:
         self._suspected.set()
 
     async def check_stalled(self) -> None:
-        options, patience = self._options, self._outage.patience()
+        options, patience = self._options, self._outage.patience(self._commands.keys.queue)
         while True:
             check = self._commands.recover_stalled(options.max_stalled_count, options.stalled_interval_ms)
             try:

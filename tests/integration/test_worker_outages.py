@@ -241,6 +241,25 @@ async def test_a_broken_queue_does_not_trouble_the_others(server, sight, caplog)
     assert len([r for r in caplog.records if "WRONGTYPE" in r.getMessage()]) <= 2
 
 
+async def test_a_queue_that_stays_broken_is_named_once_and_not_said_to_be_well_again(
+    server, sight, caplog, monkeypatch
+):
+    monkeypatch.setattr("queues.worker.engine.POLL_S", 0.1)
+    sight.client.hset(sight.keys("wait"), "a", "1")
+
+    def refused_fetches() -> int:
+        return int(sight.client.info("commandstats").get("cmdstat_rpoplpush", {}).get("failed_calls", 0))
+
+    async with working(lambda job: None):
+        await eventually(lambda: refused_fetches() > 5, 20)
+        said = [r.getMessage() for r in caplog.records if "WRONGTYPE" in r.getMessage()]
+        assert 1 <= len(said) <= 2
+        assert all(sentence.startswith("chat: ") for sentence in said)
+        assert "accepts again" not in caplog.text
+        sight.client.delete(sight.keys("wait"))
+        await eventually(lambda: "chat: Redis accepts again what it refused" in caplog.text)
+
+
 class Proxy:
     """A TCP proxy that can cut its connections while their sockets stay open: nothing arrives, nobody is told."""
 
