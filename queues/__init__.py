@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from queues.runs.job import Job, PlainJob
 
 __all__ = ["Job", "PlainJob", "processor", "queue"]
-_ROOMS = {"processor": "processors", "queue": "producer", "Job": "worker.job", "PlainJob": "worker.job"}
+_ROOMS = {"processor": "processors", "queue": "producer", "Job": "runs.job", "PlainJob": "runs.job"}
 
 
 def __getattr__(name: str) -> Any:
