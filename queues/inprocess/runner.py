@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 
 from queues.inprocess import ledger
@@ -48,6 +49,8 @@ class Runner:
         self._was_called = True
         self._looked_at = 0.0
         self._next_due_ms: int | None = None
+        #: Queues that had less to run than there were slots for, since then: to ask each again costs every job 1 ms.
+        self._dry: set[str] = set()
         self._grace_s = GRACE_S
 
     @property
@@ -69,7 +72,7 @@ class Runner:
             return
         plans = make_plans(self._registry, get_options()) if self._registry.queues() else []
         self._database = DatabaseThread("in-process-database")
-        self._executors = Executors(sum(plan.options.concurrency for plan in plans) or 1)
+        self._executors = Executors(sum(plan.options.concurrency for plan in plans) or 1, name=self.name)
         for plan in plans:
             self._lanes[plan.name] = Lane(plan, self._database, self._executors, self._ring)
         self._thread = threading.Thread(target=self._serve, name="in-process jobs", daemon=True)
@@ -162,10 +165,14 @@ class Runner:
         """Start what there are slots for."""
         if self._may_be_due():
             self._was_called, self._looked_at = False, time.monotonic()
+            self._dry.clear()
             self._next_due_ms = await self._database.call(ledger.awaken, self.id, list(self._lanes))
-        if free := {name: lane.free for name, lane in self._lanes.items() if lane.free}:
+        if free := {name: lane.free for name, lane in self._lanes.items() if name not in self._dry and lane.free}:
+            found = Counter[str]()
             for run in await self._database.call(ledger.feed, self.id, self.name, free):
                 self._lanes[run.queue].open(run)
+                found[run.queue] += 1
+            self._dry.update(name for name, count in free.items() if found[name] < count)
 
     async def _leave(self) -> None:
         slots = {slot for lane in self._lanes.values() for slot in lane.slots}

@@ -10,7 +10,7 @@ import pytest
 
 from queues import queue
 from queues.errors import DelayedError, RateLimitError, UnrecoverableError
-from queues.inprocess import process, runner
+from queues.inprocess import ledger, process, runner
 from queues.models import LogLine
 from queues.options import reset_options
 from queues.processors import Registry
@@ -49,6 +49,36 @@ async def test_a_plain_function_runs_in_a_thread_of_this_process():
         added = await queue("chat").add("hello")
         await until(added.id, "completed")
     assert names != [threading.current_thread().name]
+
+
+async def test_the_job_knows_who_runs_it():
+    async with running(lambda job: job.worker) as here:
+        added = await queue("chat").add("hello")
+        job = await until(added.id, "completed")
+    assert json.loads(job.return_value) == job.processed_by == here.name
+
+
+async def test_a_job_that_ends_does_not_have_every_other_queue_looked_through(monkeypatch):
+    asked = []
+
+    def feed(holder, name, free):
+        asked.append(set(free))
+        return real(holder, name, free)
+
+    real = ledger.feed
+    monkeypatch.setattr(ledger, "feed", feed)
+    others = [f"other-{number}" for number in range(5)]
+    registry = Registry()
+    for name in ("chat", *others):
+        registry.processor(name)(lambda job: None)
+    async with running(registry=registry):
+        jobs = await queue("chat").add_bulk({"name": "hello"} for _ in range(20))
+        await until(jobs[-1].id, "completed")
+        late = await queue("other-3").add("hello")
+        await until(late.id, "completed", "other-3")
+    assert {"chat"} in asked
+    # What is asked of all is asked at the start, when something was added, and once a second.
+    assert sum(bool(free & set(others)) for free in asked) < 10
 
 
 async def paused_then_run(function, *adds):
