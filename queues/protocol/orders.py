@@ -98,7 +98,7 @@ async def give(connection: str, order: Order) -> Order:
     try:
         await on.run([add, command("PEXPIRE", k.control, KEPT_S * 1000)])
     except RedisRefused as error:
-        raise RedisRefused(f"Nothing can be asked for by {k.control}: {error}") from None
+        raise RedisRefused(f"Nothing can be asked for by {codec.text(k.control)}: {error}") from None
     return _given(order, fields)
 
 

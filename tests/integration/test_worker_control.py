@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import uuid
@@ -280,6 +281,39 @@ async def test_strangers_entries_are_ignored_with_one_line_and_orders_after_them
     assert "\x1b" not in caplog.text
 
 
+class _Unread(logging.Handler):
+    """As a terminal or a pipe that nobody reads, for the lines that hold these words."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.read = threading.Event()
+        self.addFilter(lambda record: words in record.getMessage())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.read.wait()
+
+
+async def test_where_nobody_reads_its_log_it_hears_and_keeps_its_locks(connection, sight):
+    unread = _Unread("asks:")
+    logging.getLogger("queues.worker").addHandler(unread)
+    try:
+        async with operating(forever, lock_duration_ms=1_000) as worker:
+            (process,) = await listed(connection)
+            await queue("chat").add("x")
+            await eventually(lambda: worker.running)
+            try:
+                await acts.quiet(ana, connection, process.id)
+                await acts.resume(ana, connection, process.id)
+                lock = sight.keys.lock("1")
+                for _ in range(3):
+                    left = sight.client.pttl(lock)
+                    await eventually(lambda left=left: sight.client.pttl(lock) > left)
+            finally:
+                unread.read.set()
+    finally:
+        logging.getLogger("queues.worker").removeHandler(unread)
+
+
 async def test_it_hears_again_when_an_entry_with_a_forged_id_is_gone(connection, client_of_redis, prefix, monkeypatch):
     monkeypatch.setattr(control, "BLOCK_MS", 200)
     stream = FleetKeys(prefix).control
@@ -323,7 +357,7 @@ async def test_what_stands_in_the_stream_s_place_is_named(connection, client_of_
     async with operating(lambda job: None):
         await listed(connection)
         client_of_redis.set(FleetKeys(prefix).control, "x")
-        with pytest.raises(RedisRefused, match=f"{prefix}::toril:control.*WRONGTYPE"):
+        with pytest.raises(RedisRefused, match=f"by {prefix}::toril:control: .*WRONGTYPE"):
             await acts.quiet(ana, connection)
 
 
