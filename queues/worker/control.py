@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
@@ -19,6 +20,7 @@ from queues.protocol.orders import Answer, Order, Stage, Verb
 from queues.protocol.wire import Wire
 from queues.runs.journal import line
 from queues.worker.aside import Aside
+from queues.worker.health import say_beside
 from queues.worker.heartbeat import Heartbeat
 from queues.worker.marker import wire_name
 
@@ -99,7 +101,7 @@ class Control:
         except RedisRefused as error:
             if not self._is_said:
                 self._is_said = True
-                log.warning("This worker cannot be controlled from elsewhere. %s", error)
+                say_beside(log.warning, "This worker cannot be controlled from elsewhere. %s", error)
             await asyncio.sleep(FORBIDDEN_RETRY_S)
 
     async def _hear(self, order: Order | None) -> None:
@@ -117,23 +119,25 @@ class Control:
         now = time.monotonic()
         if now - self._odd_at >= SAY_AGAIN_S:
             self._odd_at = now
-            log.warning(sentence)
+            say_beside(log.warning, sentence)
 
     # --- doing it
 
     async def _carry_out(self, order: Order) -> None:
         what = f" {line(order.queue)} {line(order.job_id)}" if order.verb is Verb.CANCEL else ""
-        log.info("%s asks: %s%s", line(order.by), order.verb.value, what)
+        say_beside(log.info, "%s asks: %s%s", line(order.by), order.verb.value, what)
         try:
             await self._answer(order, Stage.TAKEN)
             await self._answer(order, *await self._done(order))
         except TorilError as error:
-            log.warning("Who asked for %s%s was not answered: %s", order.verb.value, what, line(str(error)))
+            why = line(str(error))
+            say_beside(log.warning, "Who asked for %s%s was not answered: %s", order.verb.value, what, why)
         except TimeoutError:
             # The loop stands still, or the job does not end: "taken" is all that can be said.
             return
-        except Exception:
-            log.exception("What %s asked for could not be done.", line(order.by))
+        except Exception as error:
+            say = partial(log.error, exc_info=error)
+            say_beside(say, "What %s asked for could not be done.", line(order.by))
 
     async def _done(self, order: Order) -> tuple[Stage, str]:
         if order.verb is Verb.CANCEL:

@@ -23,7 +23,7 @@ from queues.runs.execution import Execution
 from queues.version import VERSION
 from queues.worker.aside import Aside
 from queues.worker.engine import Engine
-from queues.worker.health import rss_mib
+from queues.worker.health import rss_mib, say_beside
 
 log = logging.getLogger("queues.worker")
 
@@ -125,7 +125,7 @@ class Heartbeat:
     def _say(self, sentence: str) -> None:
         if sentence != self._said:
             self._said = sentence
-            log.warning("%s", sentence)
+            say_beside(log.warning, "%s", sentence)
 
     # --- what it tells
 
@@ -190,7 +190,8 @@ class Heartbeat:
         if abs(off_ms) > CLOCK_OFF_MS and not self._is_clock_said:
             self._is_clock_said = True
             way = "ahead of" if off_ms > 0 else "behind"
-            log.warning("This host's clock is %.0f s %s Redis's: delayed jobs run so far off.", abs(off_ms) / 1000, way)
+            sentence = "This host's clock is %.0f s %s Redis's: delayed jobs run so far off."
+            say_beside(log.warning, sentence, abs(off_ms) / 1000, way)
 
 
 class Lag:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import socket
 from collections.abc import Callable, Iterable
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from queues.errors import ConfigurationError
-
-log = logging.getLogger("queues.worker")
 
 LONGEST_HEAD = 8_192
 ASKED_WITHIN_S = 5.0
@@ -106,10 +103,13 @@ def _response(request: list[bytes], report: Callable[[], Report]) -> bytes:
 
 
 class HealthFile:
-    """Holds the report while the process is live, and is gone otherwise; a frozen process lets it grow old."""
+    """Holds the report while the process is live, and is gone otherwise; a frozen process lets it grow old.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._has_complained = path, False
+    `complain` is told, once, where it cannot be written; it must not wait.
+    """
+
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
+        self._path, self._complain, self._has_complained = path, complain, False
 
     def write(self, report: Report) -> None:
         """Never raises: a read-only disk stops no job."""
@@ -124,7 +124,7 @@ class HealthFile:
             self._has_complained = False
         except OSError as error:
             if not self._has_complained:
-                log.warning("--health-file %s cannot be written: %s", self._path, error.strerror)
+                self._complain(f"--health-file {self._path} cannot be written: {error.strerror}")
             self._has_complained = True
 
     def remove(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from queues.runs.journal import line
 from queues.worker import probes
 from queues.worker.control import operate
 from queues.worker.engine import QueuePlan
-from queues.worker.health import Health
+from queues.worker.health import Health, say_beside
 from queues.worker.interrupts import Interrupts
 from queues.worker.limits import Quota, until_drained, until_grown
 from queues.worker.link import DONE, READY, RECYCLING, STARTED, Link
@@ -96,7 +97,8 @@ def leave(code: Exit, stopped: Stopped) -> None:
 class _Serving:
     def __init__(self, plans: Sequence[QueuePlan], manner: Manner, listening: socket.socket | None) -> None:
         self._plans, self._manner, self._listening = plans, manner, listening
-        self._file = HealthFile(manner.health_file) if manner.health_file is not None else None
+        complain = partial(say_beside, log.warning, "%s")
+        self._file = HealthFile(manner.health_file, complain) if manner.health_file is not None else None
         listeners = [self._file and self._file.write, manner.link and manner.link.beat]
         self._listeners = [listener for listener in listeners if listener]
 

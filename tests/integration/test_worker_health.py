@@ -211,7 +211,7 @@ async def test_a_place_that_is_taken_is_one_sentence(port):
 
 def test_a_file_stands_while_the_worker_lives(tmp_path):
     path = tmp_path / "health"
-    file = HealthFile(path)
+    file = HealthFile(path, pytest.fail)
     file.write(report(True, False))
     told = json.loads(path.read_text())
     assert (told["live"], told["ready"], told["reasons"]) == (True, False, ["ready no more"])
@@ -223,11 +223,12 @@ def test_a_file_stands_while_the_worker_lives(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_is_said_once(caplog):
-    file = HealthFile(Path("/proc/no/such"))
+def test_a_file_that_cannot_be_written_is_said_once():
+    said = []
+    file = HealthFile(Path("/proc/no/such"), said.append)
     file.write(report())
     file.write(report())
-    assert caplog.text.count("cannot be written") == 1
+    assert said == ["--health-file /proc/no/such cannot be written: No such file or directory"]
 
 
 @pytest.mark.parametrize(

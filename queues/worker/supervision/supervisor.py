@@ -47,7 +47,7 @@ class Supervisor:
         self._slots = [Slot() for _ in range(fleet.processes)]
         self._children: list[Offspring] = []
         self._roster = Roster(self._children)
-        self._file = probes.HealthFile(Path(fleet.health_file)) if fleet.health_file else None
+        self._file = probes.HealthFile(Path(fleet.health_file), voice.warning) if fleet.health_file else None
         self._written = float("-inf")
         self._spawned = self._failed_starts = 0
         self._has_started = False
