@@ -45,10 +45,6 @@ class Execution:
         """What its processor runs in, while it runs: of an async one the task."""
         return self._running.future if self._running is not None else None
 
-    @property
-    def is_cancelled(self) -> bool:
-        return self._ending is not None
-
     def facts(self, queue: str) -> JobFacts[Any]:
         """Its job as its processor saw it; without data where it was refused before."""
         return self.job or JobFacts(self.taken, queue, None, NOBODY)
@@ -78,8 +74,6 @@ class Execution:
         self, queue: str, processors: Mapping[str | None, Processor], executors: Executors, reporter: Reporter
     ) -> Outcome:
         taken = self.taken
-        if taken.deferred_failure:
-            return refusal(taken.deferred_failure)
         if taken.options.is_corrupt:
             return refusal("The job's options in Redis are not a JSON object.")
         processor = processors.get(taken.name) or processors.get(None)

@@ -104,11 +104,10 @@ class ChildProcess:
     async def end(self) -> None:
         """Let it end by itself, if it is idle; else kill it. Callable twice."""
         self._writer.close()
-        try:
-            await asyncio.wait_for(asyncio.shield(self.gone), GONE_S)
-        except TimeoutError:
-            self.kill()
-            await self.gone
+        # Not wait_for, here and below: where both ends come together, Python 3.11's loses a cancellation.
+        await asyncio.wait({self.gone}, timeout=GONE_S)
+        self.kill()
+        await self.gone
 
     def _say(self, *words: Any) -> None:
         if not self._writer.is_closing():
@@ -129,11 +128,10 @@ class ChildProcess:
         raise EOFError
 
     async def _epitaph(self) -> str:
-        try:
-            code = await asyncio.wait_for(asyncio.shield(self.gone), GONE_S)
-        except TimeoutError:
+        await asyncio.wait({self.gone}, timeout=GONE_S)
+        if not self.gone.done():
             return "The job's process closed its socket and was given up"
-        if code >= 0:
+        if (code := self.gone.result()) >= 0:
             return f"The job's process ended with exit code {code} before the job was done"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         hint = "; perhaps it ran out of memory" if name == "SIGKILL" else ""
