@@ -95,13 +95,16 @@ def of_error(error: BaseException) -> Outcome:
 
 
 def _of_request(error: BaseException) -> Outcome | None:
-    """What an error by which a processor moves its own job asks for; None for any other."""
+    """What an error by which a processor moves its own job asks for; None for any other, and for one that says no time:
+    to run the job again at once would be for ever.
+    """
     name = type(error).__name__ if _is_bullmqs(error) else ""
     if isinstance(error, DelayedError) or name == "DelayedError":
-        return Delayed(_milliseconds(getattr(error, "delay_ms", 0)))
+        asked = getattr(error, "delay_ms", 0)
+        return Delayed(_milliseconds(asked)) if _is_number(asked) else None
     if isinstance(error, WaitingChildrenError) or name == "WaitingChildrenError":
         return WaitsForChildren()
-    if isinstance(error, RateLimitError):
+    if isinstance(error, RateLimitError) and _is_number(error.duration_ms):
         return RateLimited(max(1, _milliseconds(error.duration_ms)))
     return None
 
@@ -111,11 +114,13 @@ def _is_bullmqs(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] == "bullmq"
 
 
-def _milliseconds(value: Any) -> int:
+def _milliseconds(value: float) -> int:
     """A processor's number as a script can take it: whole, not negative, a year at most."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        return 0
-    return round(min(value, YEAR_MS))
+    return round(min(value, YEAR_MS)) if value > 0 else 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def refusal(sentence: str) -> Failed:

@@ -77,7 +77,6 @@ def test_an_unrecoverable_error_is_known_by_its_class_or_its_name():
         (DelayedError(-5), Delayed(0)),
         (DelayedError(float("nan")), Delayed(0)),
         (DelayedError(1e300), Delayed(outcome.YEAR_MS)),
-        (DelayedError("soon"), Delayed(0)),  # type: ignore[arg-type]
         (WaitingChildrenError(), WaitsForChildren()),
         (RateLimitError(500.4), RateLimited(500)),
         (RateLimitError(0), RateLimited(1)),
@@ -87,6 +86,16 @@ def test_an_unrecoverable_error_is_known_by_its_class_or_its_name():
 )
 def test_an_error_may_be_a_request(error, expected):
     assert outcome.of_error(error) == expected
+
+
+@pytest.mark.parametrize(
+    "error", [DelayedError("soon"), DelayedError(None), RateLimitError("429"), RateLimitError(True)]
+)  # type: ignore[arg-type]
+def test_a_request_that_says_no_time_is_an_error_and_does_not_run_the_job_for_ever(error):
+    failed = outcome.of_error(error)
+    assert isinstance(failed, Failed)
+    assert failed.reason == str(error)
+    assert failed.may_retry
 
 
 def test_namesakes_of_those_errors_are_errors():
