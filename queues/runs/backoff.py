@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from queues.runs.outcome import YEAR_MS, reason_of
 
 #: `function(attempts_made, error, job)` → milliseconds, or -1 for no further attempt; sync or async.
@@ -67,8 +69,19 @@ async def _ask(custom: Custom, attempts_made: int, error: BaseException, job: An
 
 async def _answer(custom: Custom, attempts_made: int, error: BaseException, job: Any) -> Any:
     try:
-        answer = custom(attempts_made, error, job)
+        if inspect.iscoroutinefunction(custom):
+            return await custom(attempts_made, error, job)
+        # It may block, and look something up: where the async ORM works, so that the loop goes on.
+        answer = await sync_to_async(_plain)(custom, attempts_made, error, job)
         return await answer if inspect.isawaitable(answer) else answer
+    except BaseException as raised:
+        return raised
+
+
+def _plain(custom: Custom, *facts: Any) -> Any:
+    # What it raises is brought back as a value: a CancelledError would pass for one of the slot's.
+    try:
+        return custom(*facts)
     except BaseException as raised:
         return raised
 

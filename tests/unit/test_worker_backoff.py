@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -106,6 +107,23 @@ async def test_a_function_that_does_not_say_how_long_is_no_backoff(monkeypatch, 
     monkeypatch.setattr(backoff, "CUSTOM_S", 0.05)
     with pytest.raises(NoBackoff, match=words):
         await next_delay_ms({"type": "mine"}, 1, ERROR, None, function)
+
+
+async def test_a_plain_function_may_block_and_the_loop_goes_on_without_it(monkeypatch):
+    monkeypatch.setattr(backoff, "CUSTOM_S", 0.05)
+    enough = threading.Event()
+
+    def blocks(*_: Any) -> int:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        enough.wait(10)
+        return 5
+
+    try:
+        with pytest.raises(NoBackoff, match="did not answer"):
+            await next_delay_ms(None, 1, ERROR, None, blocks)
+    finally:
+        enough.set()
 
 
 async def test_a_slot_that_is_ended_while_it_asks_leaves_nothing_behind():
