@@ -97,6 +97,7 @@ def leave(code: Exit, stopped: Stopped) -> None:
 class _Serving:
     def __init__(self, plans: Sequence[QueuePlan], manner: Manner, listening: socket.socket | None) -> None:
         self._plans, self._manner, self._listening = plans, manner, listening
+        self._has_failed = False
         complain = partial(say_beside, log.warning, "%s")
         self._file = HealthFile(manner.health_file, complain) if manner.health_file is not None else None
         listeners = [self._file and self._file.write, manner.link and manner.link.beat]
@@ -128,7 +129,8 @@ class _Serving:
             await close_wires()
         if self._file is not None:
             self._file.remove()
-        code = Exit.DIED if worker.died.done() else Exit.HANDED_BACK if stopped.unfinished else Exit.DRAINED
+        has_died = worker.died.done() or self._has_failed
+        code = Exit.DIED if has_died else Exit.HANDED_BACK if stopped.unfinished else Exit.DRAINED
         log.info("worker %s stopped (exit code %d)", worker.name, code)
         return code, stopped
 
@@ -176,7 +178,10 @@ class _Serving:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for task in (announcing, stopping, done):
             task.cancel()
-        await asyncio.gather(announcing, stopping, done, return_exceptions=True)
+        for ended in await asyncio.gather(announcing, stopping, done, return_exceptions=True):
+            if isinstance(ended, Exception):
+                self._has_failed = True
+                log.error("worker %s stops: it failed itself", worker.name, exc_info=ended)
         self._health.ending = "it stops"
         if worker.died.done():
             log.error("worker %s stops: %s", worker.name, worker.died.result())

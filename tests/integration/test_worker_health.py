@@ -15,8 +15,10 @@ import pytest
 from queues import queue
 from queues.errors import ConfigurationError
 from queues.options import reset_options
+from queues.processors import Registry
 from queues.worker import health as bounds
-from queues.worker import probes
+from queues.worker import probes, process
+from queues.worker.engine import QueuePlan
 from queues.worker.health import Health
 from queues.worker.probes import HealthFile, Report, Verdict
 from tests.eventually import eventually
@@ -248,3 +250,16 @@ def test_places(text, where):
 def test_no_places(text):
     with pytest.raises(ValueError):
         probes.place(text)
+
+
+def test_a_process_that_fails_itself_says_so_and_is_no_success(connection, monkeypatch, caplog):
+    async def fails(most_mib):
+        raise OSError("no such place")
+
+    registry = Registry()
+    registry.processor("chat")(lambda job: None)
+    monkeypatch.setattr(process, "until_grown", fails)
+    code, _ = process.serve([QueuePlan("chat", registry.of("chat"))], process.Manner(max_rss_mib=1))
+    assert code is process.Exit.DIED
+    assert "it failed itself" in caplog.text
+    assert "no such place" in caplog.text
