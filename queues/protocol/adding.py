@@ -77,7 +77,7 @@ def wire_options(options: Mapping[str, Any], prefix: str, parent: Parent | None 
         else:
             found["de"] = _deduplication(value)
     if parent is not None:
-        found["parent"] = {"id": parent.id, "queue": f"{prefix}:{parent.queue}"}
+        found["parent"] = {"id": parent.id, "queue": Keys(prefix, parent.queue).name}
     return found
 
 
@@ -125,7 +125,7 @@ def _arguments(keys: Keys, job: NewJob) -> bytes:
     if job.parent is not None:
         base = Keys(keys.prefix, job.parent.queue)
         parent_key, dependencies = base.job(job.parent.id), base.dependencies(job.parent.id)
-        parent = {"id": job.parent.id, "queueKey": f"{keys.prefix}:{job.parent.queue}"}
+        parent = {"id": job.parent.id, "queueKey": base.name}
         if (policy := job.options.get("on_failure")) is not None:
             parent[FAILURE_FLAGS[policy]] = True  # type: ignore[assignment]
     arguments = (keys.base, job.id, job.name, job.timestamp_ms, parent_key, dependencies, parent)

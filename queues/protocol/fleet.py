@@ -6,6 +6,7 @@ All moments are milliseconds of Redis's own clock, so that hosts whose clocks di
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -85,6 +86,11 @@ class Beat:
 
 def is_process_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
+
+
+def client_name(prefix: str, queue: str, part: str) -> str:
+    """As BullMQ names a queue's connections in CLIENT LIST: `<prefix>:<base64 of the queue>:<part>` (PROTOCOL.md §4)."""
+    return f"{prefix}:{base64.b64encode(codec.raw(queue)).decode()}:{part}"
 
 
 def shown_name(worker: str) -> str:

@@ -37,6 +37,11 @@ class Keys:
     def base(self) -> bytes:
         return raw(self.prefix) + b":" + raw(self.queue) + b":"
 
+    @property
+    def name(self) -> str:
+        """What BullMQ calls the queue where it names another's: `bull:chat`."""
+        return f"{self.prefix}:{self.queue}"
+
     def __call__(self, suffix: str) -> bytes:
         """`Keys("bull", "chat")("wait")` → `b"bull:chat:wait"`."""
         return self.base + suffix.encode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from queues.protocol import codec
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire, prefix
 from queues.protocol.events import Event, changed
+from queues.protocol.fleet import client_name
 from queues.protocol.keys import Keys
 from queues.protocol.refusals import refusal
 from queues.protocol.wire import Wire
@@ -51,7 +51,7 @@ async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator
     """From now on, or after an event's id. Raises RedisUnavailable at the start alone: later outages are waited out."""
     under, stream = prefix(connection), Keys(prefix(connection), queue)("events")
     # As Node's QueueEvents names its connection (PROTOCOL.md §4).
-    ear = open_wire(connection, name=f"{under}:{base64.b64encode(codec.raw(queue)).decode()}:qe")
+    ear = open_wire(connection, name=client_name(under, queue, "qe"))
     try:
         place = await begin(ear, stream, after)
         pause_s = FIRST_PAUSE_S

@@ -10,7 +10,8 @@ from typing import Any
 from queues.options import get_options
 from queues.protocol import codec
 from queues.protocol.adding import NewJob, wire_options
-from queues.protocol.codec import JobRecord
+from queues.protocol.codec import JobRecord, text
+from queues.protocol.keys import Keys
 from queues.protocol.taken import TakenJob
 from queues.states import State
 
@@ -64,7 +65,7 @@ class CapturedJob:
 
     @property
     def key(self) -> str:
-        return f"{self._prefix}:{self.queue}:{self.id}"
+        return text(Keys(self._prefix, self.queue).job(self.id))
 
     @property
     def _prefix(self) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Callable
 
 from queues.errors import RedisRefused, RedisUnavailable
 from queues.options import get_options
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
-from queues.protocol.fleet import shown_name
+from queues.protocol.fleet import client_name, shown_name
 from queues.protocol.running import RunningCommands
 from queues.protocol.wire import Wire
 from queues.worker.outage import Outage
@@ -19,12 +18,6 @@ BLOCK_S = 2.0
 #: An answer later than this after its block means that nobody is at the other end.
 MARGIN_S = 2.0
 KEEPALIVE_S = 5.0
-
-
-def client_name(prefix: str, queue: str, worker: str) -> str:
-    """`<prefix>:<base64 of the queue>:w:<worker>`, without what Redis refuses in a client's name (PROTOCOL.md §4)."""
-    encoded = base64.b64encode(queue.encode("utf-8", "surrogatepass")).decode()
-    return f"{prefix}:{encoded}:w:{shown_name(worker)}"
 
 
 def wire_name(worker: str, worker_id: str) -> str:
@@ -52,7 +45,7 @@ class Marker:
 
     async def run(self) -> None:
         prefix = get_options().connection(self._connection).prefix
-        name = client_name(prefix, self._commands.keys.queue, self._commands.name)
+        name = client_name(prefix, self._commands.keys.queue, f"w:{shown_name(self._commands.name)}")
         wire = open_wire(self._connection, name=name, timeout_s=None)
         patience = self._outage.patience()
         try:

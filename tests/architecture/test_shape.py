@@ -6,10 +6,13 @@ import ast
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+
+from queues.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -50,6 +53,10 @@ def test_no_module_has_a_name_that_says_nothing(module):
 @pytest.mark.django_db
 def test_the_tables_match_their_migrations():
     call_command("makemigrations", "toril", "toril_dashboard", check=True, dry_run=True, verbosity=0)
+
+
+def test_workers_tell_the_version_of_the_package():
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
 def test_a_worker_loads_no_web_server():

@@ -10,11 +10,12 @@ import pytest
 from queues.errors import ConfigurationError, JobNotFound, LockLost, Refused
 from queues.options import Keep, Options, QueueOptions, load
 from queues.processors import Registry, autodiscover
+from queues.protocol import codec
+from queues.protocol.fleet import client_name, shown_name
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import KEEP_ALL, TakenJob, job_options, keep_jobs, read_fetched, read_moved
 from queues.runs import journal
-from queues.worker.marker import client_name
 from queues.worker.plans import make_plans
 from queues.worker.schedulers import CannotSchedule, next_iteration
 
@@ -84,8 +85,9 @@ def test_a_report_on_a_job_that_is_gone_says_so():
 
 
 def test_a_workers_name_in_client_list():
-    assert client_name("bull", "chat", "host-1") == "bull:Y2hhdA==:w:host-1"
-    assert client_name("bull", "ü", "a b\nc é") == "bull:w7w=:w:a_b_c__"
+    assert client_name("bull", "chat", "w:host-1") == "bull:Y2hhdA==:w:host-1"
+    assert client_name("bull", codec.text(b"\xff"), "qe") == "bull:/w==:qe"
+    assert shown_name("a b\nc é") == "a_b_c__"
 
 
 def test_a_log_line_is_one_line():
