@@ -89,7 +89,7 @@ def is_process_id(text: str) -> bool:
 
 
 def client_name(prefix: str, queue: str, part: str) -> str:
-    """As BullMQ names a queue's connections in CLIENT LIST: `<prefix>:<base64 of the queue>:<part>` (PROTOCOL.md §4)."""
+    """A queue's connections as CLIENT LIST has them: `<prefix>:<base64 of the queue>:<part>` (PROTOCOL.md §4)."""
     return f"{prefix}:{base64.b64encode(codec.raw(queue)).decode()}:{part}"
 
 
