@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ from typing import Any
 from queues.console import bulk, job, listing, steering, tail, workers
 from queues.console.exits import Exit
 from queues.console.session import Session
+from queues.protocol import codec
 from queues.states import BULK_ACTIONS, State
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+#: How Python holds bytes of the command line that are no UTF-8.
+_BYTES = re.compile("[\udc80-\udcff]")
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
@@ -39,6 +43,11 @@ def json_value(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"{text!r} is not JSON") from None
 
 
+def name(typed: str) -> str:
+    """A queue's name or a job's id, as Toril writes it where its bytes are no UTF-8."""
+    return codec.text(os.fsencode(typed)) if _BYTES.search(typed) else typed
+
+
 def states(action: str) -> list[str]:
     return sorted(state.value for state in BULK_ACTIONS[action])
 
@@ -58,16 +67,16 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def _queue(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("queue", metavar="QUEUE")
+    parser.add_argument("queue", metavar="QUEUE", type=name)
 
 
 def _queues(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("queues", metavar="QUEUE", nargs="+")
+    parser.add_argument("queues", metavar="QUEUE", nargs="+", type=name)
 
 
 def _job(parser: argparse.ArgumentParser) -> None:
     _queue(parser)
-    parser.add_argument("job", metavar="JOB", help="the job's id")
+    parser.add_argument("job", metavar="JOB", type=name, help="the job's id")
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +85,8 @@ def _show(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    _queue(parser)
+    # What is new is text, and refused where it is none.
+    parser.add_argument("queue", metavar="QUEUE")
     parser.add_argument("name", metavar="NAME", help="the job's name")
     parser.add_argument("data", metavar="DATA", nargs="?", help="JSON, @file, or - for standard input ({})")
     parser.add_argument("--job-id", help="an id of your own; where it exists already nothing is added")
@@ -99,7 +109,7 @@ def _promote(parser: argparse.ArgumentParser) -> None:
 
 def _chosen(parser: argparse.ArgumentParser, everything: str) -> None:
     _queue(parser)
-    parser.add_argument("jobs", metavar="JOB", nargs="*", help="ids of jobs")
+    parser.add_argument("jobs", metavar="JOB", nargs="*", type=name, help="ids of jobs")
     parser.add_argument("--all", action="store_true", help=everything)
 
 

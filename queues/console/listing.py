@@ -35,18 +35,20 @@ def list_queues(session: Session, _options: Namespace) -> Exit:
 def counts(session: Session, options: Namespace) -> Exit:
     """The counts of the named queues, a state per line."""
     found = session.run(_look(session.connection))
-    codes, queues = [], []
+    codes, queues, missing = [], [], []
     for name in options.queues:
         queue = found.queue(name)
         if queue is None:
             error = QueueNotFound(name)
             session.screen.note(str(error))
             codes.append(exit_of(error))
+            missing.append({"queue": name, "error": {"code": error.code, "message": str(error)}})
             continue
         codes.append(Exit.DONE)
         queues.append(queue)
         session.screen.lines(_one(queue))
-    session.screen.give({"connection": found.connection, "queues": [facts(queue) for queue in queues]})
+    wrong = {"results": missing} if missing else {}
+    session.screen.give({"connection": found.connection, "queues": [facts(queue) for queue in queues], **wrong})
     return together(codes)
 
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from unicodedata import combining, east_asian_width
+
+from queues.errors import TorilError
 
 CELL = 40
 
@@ -97,6 +100,12 @@ class Stream(Protocol):
     def flush(self) -> None: ...
 
 
+class Unwritable(TorilError):
+    """The output takes nothing more (a full disk); what was done is done."""
+
+    code = "unwritable"
+
+
 class Screen:
     """Where a verb says what it did: lines for people, or with `--json` one object per line for programs."""
 
@@ -120,10 +129,17 @@ class Screen:
             self._write(self._out, json.dumps(value, ensure_ascii=True, default=str))
 
     def note(self, sentence: str) -> None:
-        """To whoever watches: progress and warnings, beside the output."""
-        self._write(self._err, printable(sentence))
+        """To whoever watches: progress and warnings, beside the output. Nothing stops where they cannot be written."""
+        with suppress(BrokenPipeError, Unwritable):
+            self._write(self._err, printable(sentence))
 
     def _write(self, stream: Stream, line: str) -> None:
+        """Raises BrokenPipeError where the reader has left, Unwritable for any other trouble."""
         encoding = getattr(stream, "encoding", None) or "utf-8"
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
+        try:
+            stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Unwritable(f"The output cannot be written: {error.strerror}.") from None

@@ -85,7 +85,8 @@ def _steer(session: Session, options: Namespace, act: Act) -> Exit:
         said = "; ".join(f"worker “{name}” would {_WOULD[options.verb]}" for name in names)
         return session.would(f"{said}.", processes=[process.id for process in targets])
     if options.all:
-        session.confirm(f"{options.verb}: {len(targets)} worker processes ({', '.join(names)}).")
+        many = "1 worker process" if len(targets) == 1 else f"{len(targets)} worker processes"
+        session.confirm(f"{options.verb}: {many} ({', '.join(names)}).")
     asked: list[str | None] = [None] if options.all else [process.id for process in targets]
     outcomes = session.run(_all(session, asked, act))
     return told(session, [({"process": one or "all"}, came) for one, came in zip(asked, outcomes, strict=True)])

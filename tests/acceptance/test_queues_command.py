@@ -208,3 +208,15 @@ def test_codes_a_pipe_that_closes_and_a_terminal(shell, sight):
     assert b"Remove 1 waiting and prioritized job" in said
     assert b"\x1b" not in said
     assert sight.ids("wait") == []
+
+
+def test_an_output_that_takes_nothing_is_one_sentence_and_a_closed_one_nothing(shell):
+    with open("/dev/full", "wb") as full:
+        unwritten, unheard = shell.start("list", stdout=full), shell.start("job", "nope", "1", stderr=full)
+    closed = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec "$0" manage.py queues list >&- 2>&-', sys.executable], cwd=ROOT, env=shell.stand.environ
+    )
+    err = unwritten.communicate(timeout=PATIENCE_S)[1]
+    assert (unwritten.returncode, err) == (1, "The output cannot be written: No space left on device.\n")
+    assert (unheard.communicate(timeout=PATIENCE_S)[0], unheard.returncode) == ("", 3)
+    assert closed.wait(PATIENCE_S) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import pytest
 
@@ -85,9 +86,21 @@ def test_what_is_not_there_is_code_three_and_half_of_it_code_one(connection):
     both = queues("counts", "chat", "nope")
     assert both.code == Exit.REFUSED
     assert "waiting" in both.out
+    told = queues("counts", "chat", "nope", "--json").json
+    assert [one["name"] for one in told["queues"]] == ["chat"]
+    assert [(one["queue"], one["error"]["code"]) for one in told["results"]] == [("nope", "queue_not_found")]
     gone = queues("job", "chat", "77", "--json")
     assert gone.code == Exit.NOT_FOUND
     assert gone.json["error"]["code"] == "job_not_found"
+
+
+def test_what_is_no_utf_8_is_found_by_its_bytes(connection, client_of_redis, prefix):
+    typed = os.fsdecode(b"\xff\xfe")
+    assert [queues(*words).code for words in (("job", "chat", typed), ("counts", typed))] == [Exit.NOT_FOUND] * 2
+    client_of_redis.hset(f"{prefix}:chat:".encode() + b"\xff\xfe", mapping={"name": "x", "data": "{}", "timestamp": 1})
+    client_of_redis.rpush(f"{prefix}:chat:wait", b"\xff\xfe")
+    assert "“x”: waiting" in queues("job", "chat", typed).out
+    assert queues("add", "chat", "x", "--job-id", typed).code == Exit.USAGE
 
 
 def test_a_redis_that_is_away_is_code_four(own_redis, settings):

@@ -8,11 +8,11 @@ import signal
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from queues.console.arguments import VERBS, add_verbs
 from queues.console.exits import Exit, exit_of
-from queues.console.screen import Screen, printable
+from queues.console.screen import Screen, Unwritable, printable
 from queues.console.session import Session
 from queues.errors import TorilError
 from queues.options import get_options
@@ -41,20 +41,24 @@ class Command(BaseCommand):
         if getattr(self, "_called_from_command_line", False):
             # As Ctrl-C: what is under way ends between two steps, and its record is closed.
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+            self._open_what_is_closed()
         # Django writes errors in red at a terminal, and questions and progress are none.
         self.stderr.style_func = None
         screen = Screen(self.stdout, self.stderr, is_json=options["json"])
         try:
             code, sentence = self.run(screen, options), ""
+        except Unwritable as error:
+            code, sentence = Exit.REFUSED, str(error)
+            _write_nowhere()
         except TorilError as error:
             code, sentence = exit_of(error), str(error)
             screen.give({"error": {"code": error.code, "message": sentence}})
         except KeyboardInterrupt:
             code, sentence = Exit.INTERRUPTED, "Interrupted; what was done until then is recorded."
         except BrokenPipeError:
-            # Whoever read along has left, as `head` does; nothing may be written on the way out either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read along has left, as `head` does.
             code, sentence = Exit.DONE, ""
+            _write_nowhere()
         if code is Exit.DONE:
             return
         if not getattr(self, "_called_from_command_line", False):
@@ -63,7 +67,19 @@ class Command(BaseCommand):
             screen.note(sentence)
         sys.exit(code)
 
+    def _open_what_is_closed(self) -> None:
+        """`>&-` means that nobody wants to read it, and Python has no stream then."""
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+                setattr(self, name, OutputWrapper(getattr(sys, name)))
+
     def run(self, screen: Screen, options: dict[str, Any]) -> Exit:
         get_options().connection(options["connection"])
         session = Session(screen, options["connection"], options["dry_run"], options.get("yes", False))
         return VERBS[options["verb"]].run(session, argparse.Namespace(**options))
+
+
+def _write_nowhere() -> None:
+    """What is still in the buffer would raise once more on the way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
