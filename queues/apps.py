@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.signals import setting_changed
 
 
 class QueuesConfig(AppConfig):
@@ -19,8 +20,17 @@ class QueuesConfig(AppConfig):
 
         if _discover_tasks not in processors.other_discoveries:
             processors.other_discoveries.append(_discover_tasks)
+        setting_changed.connect(_forget_options, dispatch_uid="toril.options")
         _install_carrier()
         _discover_processors()
+
+
+def _forget_options(*, setting: str, **_: object) -> None:
+    """A test that changes settings.TORIL gets what it says, and not the queues of the program."""
+    if setting == "TORIL":
+        from queues.options import reset_options
+
+        reset_options()
 
 
 def _discover_processors() -> None:

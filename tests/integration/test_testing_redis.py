@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import redis
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import override_settings
 
 from queues import processors, queue
 from queues.protocol.blocking import close_blocking
@@ -122,3 +124,17 @@ def test_plain_processors_find_what_the_test_committed(processor: Processor, run
     User.objects.create_user("ana")
     queue("mails").sync.add("welcome", "ana")
     assert [job.result for job in run_until_empty().completed] == [1]
+
+
+def test_a_test_that_changes_the_setting_has_queues_of_its_own_and_the_next_one_the_programs(
+    connection: str, client_of_redis: redis.Redis, prefix: str
+) -> None:
+    queue("mails").sync.add("welcome")
+    own = dict(settings.TORIL["CONNECTIONS"]["default"]) | {"PREFIX": f"{prefix}-own"}
+    with override_settings(TORIL={"CONNECTIONS": {"default": own}}):
+        assert queue("mails").sync.counts()[State.WAITING] == 0
+        queue("mails").sync.add("welcome")
+        assert client_of_redis.llen(f"{prefix}-own:mails:wait") == 1
+        queue("mails").sync.obliterate()
+    assert queue("mails").sync.counts()[State.WAITING] == 1
+    close_blocking()
