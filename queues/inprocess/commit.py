@@ -7,25 +7,22 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from queues.errors import TorilError
 from queues.inprocess import endings, ledger
 from queues.inprocess.adding import stored
 from queues.inprocess.ledger import Run
 from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.options import QueueOptions
 from queues.protocol.codec import to_json
-from queues.protocol.taken import TakenJob, keep_jobs
+from queues.protocol.taken import keep_jobs
 from queues.runs import backoff, journal, telling
 from queues.runs.execution import Execution
 from queues.runs.outcome import (
-    MAX_REASON,
     Completed,
     Delayed,
     Failed,
     Outcome,
     Unfinished,
     WaitsForChildren,
-    safe,
     stack,
 )
 
@@ -79,27 +76,14 @@ class Committer:
         return partial(ledger.put_back, run, delay_ms), partial(journal.put_off, self._queue, taken, took_ms, wish)
 
     async def _failure(self, run: Run, execution: Execution, outcome: Failed) -> tuple[Write, Say]:
-        taken, reason, delay_ms = run.taken, outcome.reason, None
-        if outcome.may_retry and self._may_start_again(taken):
-            try:
-                delay_ms = await self._delay_ms(execution, outcome)
-            except backoff.NoBackoff as problem:
-                reason = safe(f"{reason} (not tried again: {problem})", MAX_REASON)
+        taken = run.taken
+        reason, delay_ms = await backoff.next_attempt(execution, outcome, self._max_starts)
         stacks = stored(to_json(stack(taken.traces(), outcome.trace, taken.options.stack_trace_limit)))
         say = partial(self._failed, run, execution, reason, outcome.trace, delay_ms)
         if delay_ms is None:
             keep = taken.options.keep_failed or self._keep_failed
             return partial(ledger.fail, run, stored(reason), stacks, keep), say
         return partial(ledger.retry, run, stored(reason), stacks, delay_ms), say
-
-    def _may_start_again(self, taken: TakenJob) -> bool:
-        is_last = self._max_starts is not None and taken.attempts_started >= self._max_starts
-        return taken.attempts_made + 1 < taken.attempts and not is_last
-
-    async def _delay_ms(self, execution: Execution, outcome: Failed) -> int | None:
-        taken, error = execution.taken, outcome.error or TorilError(outcome.reason)
-        own = execution.processor.backoff if execution.processor is not None else None
-        return await backoff.next_delay_ms(taken.options.backoff, taken.attempts_made + 1, error, execution.job, own)
 
     # --- once it is written
 

@@ -1,4 +1,6 @@
-"""How long a failed attempt waits before the next: as BullMQ reckons it, or as the processor's own function says."""
+"""Whether a failed run is followed by another attempt, and when: as BullMQ reckons it, or as the processor's own
+function says.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from queues.runs.outcome import YEAR_MS, reason_of
+from queues.errors import TorilError
+from queues.runs.execution import Execution
+from queues.runs.outcome import MAX_REASON, YEAR_MS, Failed, reason_of, safe
 
 #: `function(attempts_made, error, job)` → milliseconds, or -1 for no further attempt; sync or async.
 Custom = Callable[[int, BaseException, Any], Any]
@@ -21,6 +25,23 @@ CUSTOM_S = 5.0
 
 class NoBackoff(Exception):
     """The job is not tried again; the message says why."""
+
+
+async def next_attempt(run: Execution, failed: Failed, max_starts: int | None = None) -> tuple[str, int | None]:
+    """The reason to store, and in how many milliseconds the next attempt is due: at once (0), or never (None).
+
+    To be asked once: a backoff may be random, or take its time.
+    """
+    taken, reason = run.taken, failed.reason
+    is_last = taken.attempts_made + 1 >= taken.attempts
+    if not failed.may_retry or is_last or (max_starts is not None and taken.attempts_started >= max_starts):
+        return reason, None
+    error = failed.error or TorilError(reason)
+    custom = run.processor.backoff if run.processor is not None else None
+    try:
+        return reason, await next_delay_ms(taken.options.backoff, taken.attempts_made + 1, error, run.job, custom)
+    except NoBackoff as problem:
+        return safe(f"{reason} (not tried again: {problem})", MAX_REASON), None
 
 
 async def next_delay_ms(

@@ -55,8 +55,6 @@ class _Run:
 class _Reports:
     """Where a job's reports go: into the job itself."""
 
-    worker = "test"
-
     def __init__(self, job: CapturedJob) -> None:
         self._job = job
 
@@ -107,18 +105,10 @@ async def _settle(shelf: Shelf, job: CapturedJob, execution: Execution, outcome:
 
 
 async def _fail(shelf: Shelf, job: CapturedJob, execution: Execution, failed: Failed) -> None:
-    taken, delay_ms = execution.taken, None
     job.attempts_made += 1
-    job.error, job.failed_reason = failed.error, failed.reason
-    job.traces = stack(job.traces, failed.trace, taken.options.stack_trace_limit)
-    if failed.may_retry and job.attempts_made < taken.attempts:
-        own = execution.processor.backoff if execution.processor else None
-        error = failed.error or RuntimeError(failed.reason)
-        try:
-            made = job.attempts_made
-            delay_ms = await backoff.next_delay_ms(taken.options.backoff, made, error, execution.job, own)
-        except backoff.NoBackoff as problem:
-            job.failed_reason += f" (not tried again: {problem})"
+    job.error = failed.error
+    job.traces = stack(job.traces, failed.trace, execution.taken.options.stack_trace_limit)
+    job.failed_reason, delay_ms = await backoff.next_attempt(execution, failed)
     if delay_ms is None:
         _finish(job, State.FAILED)
     else:

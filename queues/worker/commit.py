@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused, TorilError
+from queues.errors import LockLost, RedisRefused, RedisUnavailable, Refused
 from queues.options import QueueOptions
 from queues.protocol import codec
 from queues.protocol.commands import Command
 from queues.protocol.running import RunningCommands
-from queues.protocol.taken import UNKNOWN, ChildrenPending, Fetched, JobRemoved, NoChildPending, TakenJob, keep_jobs
+from queues.protocol.taken import UNKNOWN, ChildrenPending, Fetched, JobRemoved, NoChildPending, keep_jobs
 from queues.protocol.wire import Wire
 from queues.runs import backoff, journal, telling
 from queues.runs.execution import Execution
 from queues.runs.outcome import (
-    MAX_REASON,
     Completed,
     Delayed,
     Failed,
@@ -26,7 +25,6 @@ from queues.runs.outcome import (
     Unfinished,
     WaitsForChildren,
     refusal,
-    safe,
     stack,
 )
 from queues.worker.leases import Leases
@@ -186,18 +184,5 @@ class Committer:
         telling.failed(run, self._queue, failure.reason, failure.trace, failure.delay_ms)
 
     async def _failure(self, run: Execution, failed: Failed) -> _Failure:
-        """Decided once: a backoff may be random, or take its time."""
-        taken, reason, delay_ms = run.taken, failed.reason, None
-        if failed.may_retry and self._may_start_again(taken):
-            error = failed.error or TorilError(reason)
-            custom = run.processor.backoff if run.processor is not None else None
-            made = taken.attempts_made + 1
-            try:
-                delay_ms = await backoff.next_delay_ms(taken.options.backoff, made, error, run.job, custom)
-            except backoff.NoBackoff as problem:
-                reason = safe(f"{reason} (not tried again: {problem})", MAX_REASON)
+        reason, delay_ms = await backoff.next_attempt(run, failed, self._max_starts)
         return _Failure(reason, failed.trace, delay_ms)
-
-    def _may_start_again(self, taken: TakenJob) -> bool:
-        is_last = self._max_starts is not None and taken.attempts_started >= self._max_starts
-        return taken.attempts_made + 1 < taken.attempts and not is_last

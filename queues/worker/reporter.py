@@ -22,10 +22,6 @@ class RedisReporter:
         #: What was last reported, as JSON; the heartbeat tells it.
         self.last_progress = ""
 
-    @property
-    def worker(self) -> str:
-        return self._commands.name
-
     async def log(self, text: str) -> None:
         await self._send(self._commands.log(self._taken, text))
 
