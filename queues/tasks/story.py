@@ -22,6 +22,8 @@ from queues.tasks.api import TaskError
 
 #: The class of an error of which only the reason is known: the job stalled too often, nobody knows its task, …
 UNKNOWN_KIND = "queues.errors.TorilError"
+#: How many attempts' workers a result names, the last ones: a job's own count may be any number.
+MOST_WORKERS = 1_000
 _LINE = re.compile(r"\n?^[ |]*\(attempt (\d+) on (.*) from (\S+): (\S+)\)$", re.MULTILINE)
 
 
@@ -59,8 +61,9 @@ class Told:
         return self.by_attempt.get(1, ("", None))[1]
 
     def workers(self, count: int) -> list[str]:
-        """One for each of the first `count` attempts, empty where it is not known."""
-        return [self.by_attempt.get(attempt, ("", None))[0] for attempt in range(1, count + 1)]
+        """One for each of the first `count` attempts, empty where it is not known; of very many the last."""
+        first = max(0, count - MOST_WORKERS) + 1
+        return [self.by_attempt.get(attempt, ("", None))[0] for attempt in range(first, count + 1)]
 
 
 def path_of(kind: type[BaseException]) -> str:

@@ -80,6 +80,13 @@ def test_attempts_that_left_nothing_have_no_worker() -> None:
     assert story.told([]).started_at is None
 
 
+@pytest.mark.parametrize("count", [1_001, 2**53])
+def test_of_very_many_attempts_the_last_have_workers(count: int) -> None:
+    assert told_of(raised(Odd()), count).workers(count) == [""] * (story.MOST_WORKERS - 1) + [
+        "web-1" if count < 10**9 else ""
+    ]
+
+
 def test_an_error_that_takes_no_notes_is_an_error_all_the_same() -> None:
     class Sealed(Exception):
         def __setattr__(self, name: str, value: Any) -> None:
