@@ -174,7 +174,7 @@ def _schedule(raw_id: bytes, stored: Any, score: bytes) -> Schedule:
     return Schedule(
         codec.text(raw_id),
         words(b"name"),
-        int(float(score)),
+        codec.integer("", score)[0],
         number(b"every"),
         number(b"offset"),
         words(b"pattern"),

@@ -210,7 +210,8 @@ class Engine:
             self._limit.told(found.limited_ms)
         self._has_nothing = found.is_known and found.job is None
         if self._has_nothing:
-            self._due_ms = found.due_ms
+            # A score that is no time, below nought or infinite, never falls due: that would be to ask without pause.
+            self._due_ms = max(found.due_ms, 0)
 
     # --- running
 

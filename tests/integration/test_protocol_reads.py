@@ -7,6 +7,7 @@ import base64
 import pytest
 import redis
 
+from queues import queue
 from queues.errors import RedisUnavailable
 from queues.protocol import events, reads, writes
 from queues.protocol.connections import open_wire, wire
@@ -49,6 +50,16 @@ async def test_delayed_jobs_say_when_they_are_due(connection):
     row = (await reads.job_page(connection, "chat", State.DELAYED, 0, 25)).rows[0]
     assert row.record.id == job_id
     assert row.due_ms == row.record.timestamp_ms + 60_000
+
+
+async def test_a_score_that_is_no_time_says_nothing_of_when_a_job_is_due(connection, client_of_redis, prefix):
+    scores = {"never": float("-inf"), "ever": float("inf"), "far": 1e300}
+    client_of_redis.zadd(f"{prefix}:chat:delayed", scores)
+    rows = (await reads.job_page(connection, "chat", State.DELAYED, 0, 25)).rows
+    assert [(row.record.id, row.due_ms) for row in rows] == [("never", None), ("far", None), ("ever", None)]
+    assert await reads.job_states(connection, "chat", list(scores)) == [State.DELAYED] * 3
+    client_of_redis.zadd(f"{prefix}:chat:repeat", {"daily": float("inf")})
+    assert [schedule.id for schedule in await queue("chat").schedulers()] == ["daily"]
 
 
 async def test_jobs_an_older_bullmq_parked_in_paused_count_as_waiting(connection, client_of_redis, prefix):

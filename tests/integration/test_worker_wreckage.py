@@ -11,6 +11,7 @@ import pytest
 from queues import queue
 from queues.errors import DelayedError, RateLimitError, RedisRefused, RedisUnavailable, WaitingChildrenError
 from queues.worker import worker as worker_module
+from queues.worker.engine import Engine
 from tests.eventually import eventually
 from tests.working import Sight, working
 
@@ -54,6 +55,26 @@ async def test_an_id_whose_job_is_gone_is_passed_and_cleared_away(connection, si
 
 def _ids(sight: Sight) -> list[str]:
     return [job_id for place in PLACES for job_id in sight.ids(place)]
+
+
+async def test_a_delayed_job_that_never_falls_due_is_not_asked_for_without_pause(connection, sight, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Engine, "_fetch", _counted(Engine._fetch, asked))
+    sight.client.zadd(sight.keys("delayed"), {"never": float("-inf"), "ever": float("inf")})
+    async with working(lambda job: None):
+        await eventually(lambda: asked)
+        await asyncio.sleep(1)
+        assert len(asked) < 10
+        added = await queue("chat").add("x")
+        await sight.until("completed", added.id, timeout_s=4)
+
+
+def _counted(function, calls):
+    async def call(*arguments):
+        calls.append(arguments)
+        return await function(*arguments)
+
+    return call
 
 
 async def test_ghosts_of_jobs_that_stalled_too_often_are_cleared_away_too(connection, sight):

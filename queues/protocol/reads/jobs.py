@@ -110,7 +110,7 @@ async def _ids(
     )
     pairs = zip(flat[::2], flat[1::2], strict=True)
     is_delayed = state is State.DELAYED
-    return total, [(text(job_id), int(float(score)) // DELAY_BITS if is_delayed else None) for job_id, score in pairs]
+    return total, [(text(job_id), _due_ms(score) if is_delayed else None) for job_id, score in pairs]
 
 
 async def _waiting_ids(connection: str, queue: str, start: int, count: int) -> tuple[int, list[tuple[str, int | None]]]:
@@ -218,10 +218,16 @@ def _state_commands(k: Keys, job_id: str) -> list[Command[Any]]:
     ]
 
 
+def _due_ms(score: bytes) -> int | None:
+    """None for what is no time: anybody may have written it, and infinity too."""
+    number, problem = codec.integer("score", score)
+    return None if problem else number // DELAY_BITS
+
+
 def _state(replies: list[Any]) -> tuple[State, int | None]:
     for state, score in zip(_SETS, replies, strict=False):
         if isinstance(score, bytes):
-            return state, int(float(score)) // DELAY_BITS if state is State.DELAYED else None
+            return state, _due_ms(score) if state is State.DELAYED else None
     for state, position in zip((State.ACTIVE, State.WAITING, State.WAITING), replies[len(_SETS) :], strict=True):
         if isinstance(position, int):
             return state, None
