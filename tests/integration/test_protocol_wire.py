@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -186,6 +188,28 @@ def test_a_loop_that_was_blocked_does_not_take_unread_answers_for_lost(own_redis
         assert runner.run(block_between_asking_and_reading()) == b"PONG"
 
 
+@asynccontextmanager
+async def speaking(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[Address]:
+    """A server that says to whoever dials it what `talk` does, and then hangs up."""
+    ended = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+            ended.set()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+        await eventually(ended.is_set)
+    finally:
+        server.close()
+
+
 async def test_what_redis_answered_before_it_hung_up_is_heard_and_what_it_did_not_answer_fails():
     async def answer_and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"PING\r\n")
@@ -193,19 +217,32 @@ async def test_what_redis_answered_before_it_hung_up_is_heard_and_what_it_did_no
         await reader.readuntil(b"last\r\n")
         writer.write(b"".join(b":%d\r\n" % number for number in range(100)))
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer_and_hang_up, "127.0.0.1", 0)
-    wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1]))
-    try:
+    async with speaking(answer_and_hang_up) as address:
+        wire = Wire(address)
         calls = [wire.submit(command("ECHO", number)) for number in range(100)]
         calls.append(wire.submit(command("ECHO", "last")))
         answers = await asyncio.gather(*calls, return_exceptions=True)
-    finally:
         await wire.close()
-        server.close()
     assert answers[:-1] == list(range(100))
     assert isinstance(answers[-1], RedisUnavailable)
+
+
+async def test_a_long_line_of_calls_waits_while_answers_come():
+    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The connection's own.
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+        for _ in range(5):
+            await reader.readuntil(b"PING\r\n")
+        for _ in range(5):
+            await asyncio.sleep(0.2)
+            writer.write(b"+PONG\r\n")
+
+    async with speaking(answer_slowly) as address:
+        wire = Wire(address, timeout_s=0.5)
+        assert await asyncio.gather(*[wire.call(command("PING")) for _ in range(5)]) == [b"PONG"] * 5
+        await wire.close()
 
 
 async def test_a_server_that_takes_no_more_connections_is_away_and_says_why(own_redis, caplog):
@@ -236,25 +273,3 @@ async def _connects(wire):
     except RedisUnavailable:
         return False
     return True
-
-
-async def test_a_long_line_of_calls_waits_while_answers_come():
-    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The connection's own.
-        await reader.readuntil(b"PING\r\n")
-        writer.write(b"+PONG\r\n")
-        for _ in range(5):
-            await reader.readuntil(b"PING\r\n")
-        for _ in range(5):
-            writer.write(b"+PONG\r\n")
-            await writer.drain()
-            await asyncio.sleep(0.2)
-        writer.close()
-
-    server = await asyncio.start_server(answer_slowly, "127.0.0.1", 0)
-    wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1]), timeout_s=0.5)
-    try:
-        assert await asyncio.gather(*[wire.call(command("PING")) for _ in range(5)]) == [b"PONG"] * 5
-    finally:
-        await wire.close()
-        server.close()

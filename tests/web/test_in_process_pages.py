@@ -37,12 +37,18 @@ def fails(job):
     return {"echo": job.data}
 
 
+@pytest.fixture(autouse=True)
+def own(monkeypatch):
+    """No processor but a test's own: another test of this process may have loaded the sample's."""
+    found = Registry()
+    monkeypatch.setattr(registry, "_queues", found._queues)
+    return found
+
+
 @pytest.fixture
-async def worked(monkeypatch):
+async def worked(own):
     """This process's runner, which does what a job's data says."""
-    own = Registry()
     own.processor("chat")(fails)
-    monkeypatch.setattr(registry, "_queues", own._queues)
     async with running(registry=own) as runner:
         yield runner
 
