@@ -78,13 +78,15 @@ async def answer(listening: socket.socket, report: Callable[[], Report]) -> None
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, report: Callable[[], Report]) -> None:
-    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        async with asyncio.timeout(ASKED_WITHIN_S):
-            head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_response(head[:LONGEST_HEAD].split(b" ", 2), report))
-            await writer.drain()
-    with contextlib.suppress(OSError):
+    try:
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(ASKED_WITHIN_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_response(head[:LONGEST_HEAD].split(b" ", 2), report))
+                await writer.drain()
+    finally:
         writer.close()
+    with contextlib.suppress(OSError):
         await writer.wait_closed()
 
 

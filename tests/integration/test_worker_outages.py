@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from queues.options import reset_options
 from queues.protocol.connections import close_wires
 from tests.conftest import RedisServer
 from tests.eventually import eventually
+from tests.faults import Proxy, frozen
 from tests.working import Sight, working
 
 PREFIX = "outage"
@@ -51,16 +51,6 @@ async def gone(server: RedisServer, sight: Sight, seconds: float) -> AsyncIterat
         await asyncio.sleep(seconds)
     finally:
         await asyncio.to_thread(server.start)
-
-
-@contextlib.contextmanager
-def frozen(server: RedisServer) -> Iterator[None]:
-    assert server.process is not None
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
 
 async def test_jobs_that_finish_while_redis_is_gone_are_stored_when_it_is_back(server, sight, caplog):
@@ -258,46 +248,6 @@ async def test_a_queue_that_stays_broken_is_named_once_and_not_said_to_be_well_a
         assert "accepts again" not in caplog.text
         sight.client.delete(sight.keys("wait"))
         await eventually(lambda: "chat: Redis accepts again what it refused" in caplog.text)
-
-
-class Proxy:
-    """A TCP proxy that can cut its connections while their sockets stay open: nothing arrives, nobody is told."""
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self._pumps: set[asyncio.Task[None]] = set()
-        self._dead: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._pumps:
-            task.cancel()
-        await asyncio.gather(*self._pumps, return_exceptions=True)
-
-    def cut(self) -> None:
-        """Those that are open are dead from now on; new ones work."""
-        self._dead = set(self._pumps)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        for source, sink in ((reader, there_writer), (there_reader, writer)):
-            self._pumps.add(asyncio.create_task(self._pump(source, sink), name="proxy"))
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65_536):
-                if asyncio.current_task() not in self._dead:
-                    sink.write(data)
-                    await sink.drain()
-        except ConnectionError:
-            pass
-        finally:
-            sink.close()
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])
