@@ -8,12 +8,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
 from queues.options import reset_options
 from tests import services
+
+if TYPE_CHECKING:
+    from tests.working import Sight
 
 #: Toril's own fixtures, as a project would load them.
 pytest_plugins = ["queues.testing"]
@@ -150,6 +154,14 @@ def client_of_redis(redis_server: RedisServer) -> Iterator[redis.Redis]:
     """A plain redis-py client, to look behind the scenes and to plant odd data."""
     with redis.Redis(port=redis_server.port) as client:
         yield client
+
+
+@pytest.fixture
+def sight(client_of_redis: redis.Redis, prefix: str) -> Sight:
+    """What lies under this test's prefix."""
+    from tests.working import Sight
+
+    return Sight(client_of_redis, prefix)
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+
+from queues.protocol.connections import close_wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,18 @@ class Ran:
         """The one object that was written."""
         (line,) = self.lines
         return json.loads(line)
+
+
+def plant(planting: Awaitable[Any]) -> Any:
+    """Put something into Redis, in a loop that ends before the verb makes its own."""
+
+    async def work() -> Any:
+        try:
+            return await planting
+        finally:
+            await close_wires()
+
+    return asyncio.run(work())
 
 
 def queues(*arguments: str, stdin: str | None = None) -> Ran:

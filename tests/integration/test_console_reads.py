@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 
@@ -11,32 +10,15 @@ import pytest
 from queues.console.exits import Exit
 from queues.lookups.following import Follower, Gap
 from queues.protocol import fleet
-from queues.protocol.connections import close_wires
 from queues.protocol.fleet import Beat, RunningJob, Share
 from queues.protocol.keys import FleetKeys
 from queues.version import VERSION
-from tests.console import queues
+from tests.console import plant, queues
 from tests.planting import plant_delayed, plant_failed, plant_waiting
-from tests.working import Sight
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202eevil\x9b31m\rfake"
-
-
-def plant(planting):
-    async def work():
-        try:
-            return await planting
-        finally:
-            await close_wires()
-
-    return asyncio.run(work())
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 def assert_clean(text: str) -> None:

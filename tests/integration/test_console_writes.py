@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import json
 import socket
@@ -13,27 +12,11 @@ import pytest
 from queues.console import bulk, session
 from queues.console.exits import Exit
 from queues.models import AuditEntry
-from queues.protocol.connections import close_wires
-from tests.console import queues
+from tests.console import plant, queues
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.working import Sight
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def plant(planting):
-    async def work():
-        try:
-            return await planting
-        finally:
-            await close_wires()
-
-    return asyncio.run(work())
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 def dump(sight: Sight) -> dict[bytes, bytes]:

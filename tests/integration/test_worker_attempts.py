@@ -13,12 +13,7 @@ from queues.errors import UnrecoverableError
 from queues.options import Keep
 from queues.processors import Registry
 from tests.eventually import eventually
-from tests.working import Sight, now_ms, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import now_ms, working
 
 
 class Poisoned(UnrecoverableError):

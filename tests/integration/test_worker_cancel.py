@@ -15,12 +15,7 @@ from queues.runs.execution import Execution
 from queues.runs.threads import MAX_STUCK
 from queues.worker.worker import Worker
 from tests.eventually import eventually
-from tests.working import Sight, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import working
 
 
 async def run_of(worker: Worker, job_id: str) -> Execution:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import io
 import threading
 import time
 import uuid
@@ -15,10 +16,15 @@ from queues import queue
 from queues.actions import workers as acts
 from queues.actions.actor import Actor
 from queues.actions.workers import NoAnswer, NotRunning
+from queues.console.exits import Exit
+from queues.console.screen import Screen
+from queues.console.session import Session
+from queues.console.steering import told
 from queues.errors import InvalidInput, JobNotFound, NotFound, RedisRefused, Refused
 from queues.lookups.workers import processes
 from queues.models import AuditEntry, Outcome
-from queues.protocol import orders
+from queues.protocol import fleet, orders
+from queues.protocol.fleet import Beat
 from queues.protocol.keys import FleetKeys
 from queues.protocol.orders import ALL, Order, Stage, Verb
 from queues.states import State
@@ -38,11 +44,6 @@ async def listed(connection: str, count: int = 1):
         return own if len(own) == count else None
 
     return await eventually(all_there)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 async def forever(job):
@@ -76,6 +77,20 @@ async def test_one_process_is_spoken_to_or_all_of_them(connection):
         done = await acts.quiet(ana, connection)
         assert (done.message, done.affected) == ("2 workers take no new jobs.", 2)
         assert ben.is_quiet
+
+
+async def test_where_one_of_two_does_not_answer_not_all_is_done(connection, client_of_redis, prefix, monkeypatch):
+    monkeypatch.setattr(acts, "WAIT_S", 2.0)
+    keys, now_ms = FleetKeys(prefix), int(client_of_redis.time()[0]) * 1000
+    async with operating(lambda job: None, worker_name="anna"):
+        await listed(connection)
+        client_of_redis.set(keys.process("ben"), fleet.written(Beat("ben", name="ben", beat_ms=now_ms)))
+        client_of_redis.zadd(keys.processes, {"ben": now_ms})
+        done = await acts.quiet(ana, connection)
+    assert done.message == "Worker “anna” takes no new jobs; worker “ben” did not answer."
+    assert (done.affected, done.missed) == (1, 1)
+    screen = Screen(io.StringIO(), io.StringIO(), is_json=False)
+    assert told(Session(screen), [({"process": "all"}, done)]) is Exit.REFUSED
 
 
 async def test_stop_is_as_sigterm(connection):

@@ -15,14 +15,9 @@ from django.db.backends.signals import connection_created
 
 from queues import queue
 from tests.eventually import eventually
-from tests.working import Sight, working
+from tests.working import working
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 @pytest.fixture

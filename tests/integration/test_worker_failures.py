@@ -13,12 +13,7 @@ import pytest
 from queues import queue
 from queues.processors import Registry
 from tests.eventually import eventually
-from tests.working import Sight, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import working
 
 
 class Unspeakable(Exception):

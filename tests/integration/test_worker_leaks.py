@@ -11,16 +11,11 @@ import pytest
 from queues import queue
 from queues.processors import Registry
 from tests.eventually import eventually
-from tests.working import Sight, working
+from tests.working import working
 
 
 class Treasure:
     pass
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 @pytest.mark.parametrize("kind", ["async", "plain"])

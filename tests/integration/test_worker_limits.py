@@ -15,11 +15,6 @@ from tests.eventually import eventually
 from tests.working import Sight, working
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 async def add_many(count: int, **options) -> None:
     await asyncio.gather(*(queue("chat").add("x", **options) for _ in range(count)))
 

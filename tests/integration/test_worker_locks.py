@@ -28,11 +28,6 @@ from tests.working import Sight, working
 QUICK = {"lock_duration_ms": 1_000, "stalled_interval_ms": 400}
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 @contextlib.contextmanager
 def rival(function, after_s: float = 0.0, **options) -> Iterator[None]:
     """A second worker in a thread and loop of its own, so that it goes on when the test's loop is blocked."""

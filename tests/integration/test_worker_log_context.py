@@ -12,12 +12,7 @@ from dashboard.logs import django_logging
 from queues import queue
 from queues.processors import Registry
 from tests import heavy
-from tests.working import Sight, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import working
 
 
 async def on_loop(job):

@@ -15,7 +15,7 @@ from queues import queue
 from queues.processors import Registry
 from tests.eventually import eventually
 from tests.postgresql import PostgresServer
-from tests.working import Sight, working
+from tests.working import working
 
 THREADS = 4
 
@@ -25,11 +25,6 @@ def server() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.close()
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from tests.eventually import eventually
 from tests.working import Sight, working
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 def registered(function, **options) -> Registry:
     registry = Registry()
     registry.processor("chat", executor="process", **options)(function)

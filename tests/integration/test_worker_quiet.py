@@ -5,16 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 
-import pytest
-
 from queues import queue
 from tests.eventually import eventually
-from tests.working import Sight, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import working
 
 
 async def test_a_quiet_engine_takes_nothing_until_it_is_resumed(connection, sight):

@@ -26,11 +26,6 @@ from tests.working import Sight, working
 QUICK = {"lock_duration_ms": 1_000, "stalled_interval_ms": 400}
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 class Holder:
     """A worker's hands: it took one job, and then its lock ran out."""
 

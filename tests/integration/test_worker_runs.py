@@ -18,11 +18,6 @@ from tests.eventually import eventually
 from tests.working import Sight, working
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 async def test_a_job_is_run_and_its_result_stored(connection, sight):
     async def double(job):
         return {"twice": job.data["n"] * 2}

@@ -14,12 +14,7 @@ from queues.protocol.commands import call_script, pack
 from queues.protocol.connections import keys, wire
 from queues.protocol.running import now_ms
 from tests.eventually import eventually
-from tests.working import Sight, working
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
+from tests.working import working
 
 
 async def upsert(connection: str, scheduler: str, repeat: dict[str, Any], next_ms: int | None = None) -> str:

@@ -15,15 +15,10 @@ from queues.errors import DelayedError
 from queues.processors import Registry
 from queues.worker.worker import Worker
 from tests.eventually import eventually
-from tests.working import Sight, working
+from tests.working import working
 
 OF_JOBS = ["job_started", "job_finished", "job_completed", "job_failed", "job_retried"]
 trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="none")
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 @pytest.fixture

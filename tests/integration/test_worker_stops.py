@@ -18,11 +18,6 @@ from tests.eventually import eventually
 from tests.working import Sight, working
 
 
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 def make_worker(function, **options) -> Worker:
     registry = Registry()
     registry.processor("chat")(function)

@@ -10,7 +10,7 @@ import pytest
 
 from queues import Job, PlainJob, queue
 from queues.processors import Registry
-from tests.working import Sight, working
+from tests.working import working
 
 
 @dataclass
@@ -28,11 +28,6 @@ class Order:
 class Mail(pydantic.BaseModel):
     to: str
     copies: list[str] = []
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 @pytest.fixture

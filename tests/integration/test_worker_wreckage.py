@@ -15,12 +15,6 @@ from queues.worker.engine import Engine
 from tests.eventually import eventually
 from tests.working import Sight, working
 
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
-
-
 # --- a job's hash is gone, its id is left (THREATS.md A3.17)
 
 PLACES = ["wait", "prioritized", "delayed", "active", "completed", "failed"]

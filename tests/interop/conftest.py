@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from tests.interop.nodes import Shell
+from tests.interop.nodes import Ask, Shell
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,9 @@ def shell(redis_server) -> Iterator[Shell]:
     opened = Shell(redis_server.port)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def node(shell: Shell, prefix: str) -> Ask:
+    """What that Node is asked, with this test's prefix."""
+    return partial(shell.call, prefix)

@@ -6,11 +6,14 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.services import INTEROP, require_node
+
+#: Asks a Shell on behalf of one test: what it is to do, and with what.
+Ask = Callable[[str, Any], Awaitable[Any]]
 
 
 class Node:

@@ -13,7 +13,7 @@ import pytest
 from queues import queue
 from tests.eventually import eventually
 from tests.interop.nodes import Node
-from tests.working import Sight, working
+from tests.working import working
 
 pytestmark = pytest.mark.node
 
@@ -37,11 +37,6 @@ PAYLOADS: dict[str, Any] = {
 @pytest.fixture
 def node(redis_server, prefix) -> Node:
     return Node(redis_server.port, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 async def test_what_node_adds_we_run_and_node_reads_the_result(connection, node, sight):

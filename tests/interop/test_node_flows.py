@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,20 +11,9 @@ import pytest
 from queues.errors import DelayedError, WaitingChildrenError
 from queues.worker import engine as engine_module
 from tests.eventually import eventually
-from tests.working import Sight, working
+from tests.working import working
 
 pytestmark = pytest.mark.node
-Ask = Callable[[str, Any], Awaitable[Any]]
-
-
-@pytest.fixture
-def node(shell, prefix) -> Ask:
-    return partial(shell.call, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 async def nothing(job):

@@ -7,8 +7,6 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -17,20 +15,9 @@ from queues.errors import DelayedError, UnrecoverableError
 from queues.options import Keep
 from queues.processors import Registry
 from tests.eventually import eventually
-from tests.working import Sight, working
+from tests.working import working
 
 pytestmark = pytest.mark.node
-Ask = Callable[[str, Any], Awaitable[Any]]
-
-
-@pytest.fixture
-def node(shell, prefix) -> Ask:
-    return partial(shell.call, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 async def fail(job):

@@ -16,7 +16,7 @@ from queues.errors import JobFailed
 from queues.options import Limiter
 from queues.producer import Deduplication
 from tests.interop.nodes import Node
-from tests.working import Sight, working
+from tests.working import working
 
 pytestmark = pytest.mark.node
 
@@ -68,11 +68,6 @@ DATA = {
 @pytest.fixture
 def node(redis_server, prefix) -> Node:
     return Node(redis_server.port, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 def everything(client: redis.Redis, prefix: str) -> dict[str, Any]:

@@ -6,9 +6,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,22 +14,10 @@ import pytest
 from queues.errors import InvalidInput
 from queues.protocol import cron
 from tests.eventually import eventually
-from tests.interop.nodes import Node
-from tests.working import Sight, working
+from tests.interop.nodes import Ask, Node
+from tests.working import working
 
 pytestmark = pytest.mark.node
-
-Ask = Callable[[str, Any], Awaitable[Any]]
-
-
-@pytest.fixture
-def node(shell, prefix) -> Ask:
-    return partial(shell.call, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 async def nothing(job):

@@ -12,7 +12,7 @@ from queues.options import reset_options
 from queues.protocol.taken import TakenJob
 from queues.runs.job import NOBODY, JobFacts
 from tests.interop.nodes import Node
-from tests.working import Sight, working
+from tests.working import working
 
 OURS = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"}
 #: BullMQ's SpanKind.
@@ -22,11 +22,6 @@ PRODUCER, CONSUMER = 3, 4
 @pytest.fixture
 def node(redis_server, prefix) -> Node:
     return Node(redis_server.port, prefix)
-
-
-@pytest.fixture
-def sight(client_of_redis, prefix) -> Sight:
-    return Sight(client_of_redis, prefix)
 
 
 def our_trace() -> dict[str, str]:
