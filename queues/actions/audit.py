@@ -36,11 +36,14 @@ class AuditUnavailable(TorilError):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an action did, for the person who asked; `state` is where the job is now."""
+    """What an action did, for the person who asked; `state` is where the job is now. `missed` of what was asked did not
+    follow: they refused, or did not answer.
+    """
 
     message: str
     state: State | None = None
     affected: int = 1
+    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,9 @@ def _outcome(verb: Verb, asked: Sequence[Beat], answers: dict[str, Answer]) -> D
         said.append(f"{len(refused)} refused ({refused[0].rstrip('.')})")
     if silent := [beat for beat in asked if beat.id not in stages]:
         said.append(f"{_who(silent)} did not answer")
-    return Done("; ".join(said) + ".", affected=len(done) + len(taken))
+    # Each part begins as a sentence does, and only the first is one.
+    told = "; ".join([said[0], *(f"{part[0].lower()}{part[1:]}" for part in said[1:])])
+    return Done(f"{told}.", affected=len(done) + len(taken), missed=len(refused) + len(silent))
 
 
 def _who(beats: Sequence[Beat]) -> str:

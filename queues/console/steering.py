@@ -65,6 +65,13 @@ def told(session: Session, outcomes: Sequence[tuple[dict[str, Any], Outcome]]) -
             results.append({**target, "error": {"code": came.code, "message": str(came)}})
         else:
             session.screen.say(came.message)
-            results.append({**target, "message": came.message, "affected": came.affected})
+            missed = {"missed": came.missed} if came.missed else {}
+            results.append({**target, "message": came.message, "affected": came.affected, **missed})
     session.screen.give({"results": results})
-    return together([exit_of(came) if isinstance(came, TorilError) else Exit.DONE for _, came in outcomes])
+    return together([_code(came) for _, came in outcomes])
+
+
+def _code(came: Outcome) -> Exit:
+    if isinstance(came, TorilError):
+        return exit_of(came)
+    return Exit.REFUSED if came.missed else Exit.DONE

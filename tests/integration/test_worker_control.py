@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import io
+import logging
 import threading
 import time
 import uuid
