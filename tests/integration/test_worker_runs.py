@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from django.utils import timezone, translation
 
 from queues import queue
 from queues.errors import JobNotFound
@@ -172,24 +173,25 @@ async def test_a_job_removed_while_it_runs_leaves_nothing_behind(connection, sig
     assert sight.job("1") == {}
 
 
-async def test_context_variables_do_not_pass_from_job_to_job(connection, sight):
+async def test_context_variables_language_and_time_zone_do_not_pass_from_job_to_job(connection, sight):
     user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
     seen = []
 
-    async def look(job):
-        seen.append(user.get())
-        user.set(job.id)
-
     def look_in_thread(job):
-        seen.append(user.get())
+        seen.append((user.get(), translation.get_language(), timezone.get_current_timezone_name()))
         user.set(job.id)
+        translation.activate("de")
+        timezone.activate("Asia/Tokyo")
+
+    async def look(job):
+        look_in_thread(job)
 
     for function in (look, look_in_thread):
         async with working(function):
             await asyncio.gather(*(queue("chat").add("x") for _ in range(5)))
             await sight.until_count("completed", 5)
         sight.client.delete(sight.keys("completed"))
-    assert set(seen) == {"nobody"}
+    assert set(seen) == {("nobody", translation.get_language(), timezone.get_default_timezone_name())}
     assert len(seen) == 10
 
 
