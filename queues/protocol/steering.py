@@ -11,14 +11,13 @@ from queues.protocol import codec, writes
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS, Keys
+from queues.protocol.running import BY_HAND
 from queues.states import State
 
 #: Jobs that one call may remove: about 4 ms of Redis.
 CHUNK = 250
 #: Later than every job: scripts compare times as text, so it has as many digits.
 _EVER_MS = 9_999_999_999_999
-#: BullMQ's sign for a rate limit by hand.
-_HELD = 2**53 - 1
 #: What the obliterating script answers.
 _NOT_PAUSED, _HAS_ACTIVE = -1, -2
 _NO_LIMIT: dict[str, int | None] = {"max": None, "duration": None}
@@ -125,7 +124,7 @@ async def _set(connection: str, queue: str, told: dict[str, int | None]) -> None
 async def hold(connection: str, queue: str, duration_ms: int) -> None:
     """Let no worker start a job for so long; 0 ends it."""
     k = keys(connection, queue)
-    asked = command("SET", k("limiter"), _HELD, "PX", duration_ms) if duration_ms else command("DEL", k("limiter"))
+    asked = command("SET", k("limiter"), BY_HAND, "PX", duration_ms) if duration_ms else command("DEL", k("limiter"))
     await wire(connection).run([asked, command("ZADD", k("marker"), 0, "0")] if not duration_ms else [asked])
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -16,6 +17,7 @@ from queues.protocol.commands import call_script, command
 from queues.protocol.keys import Keys
 from queues.protocol.wire import Wire
 from tests.eventually import eventually
+from tests.faults import Proxy
 
 
 @pytest.fixture
@@ -45,6 +47,30 @@ async def test_a_caller_that_gives_up_does_not_shift_the_answers(wire):
         calls[n].cancel()
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [int(a) for n, a in enumerate(answers) if n % 3] == [n for n in range(50) if n % 3]
+
+
+async def test_callers_that_give_up_at_any_moment_get_no_others_answer(own_redis, wire):
+    """THREATS.md A2.5: through a network that takes its time."""
+    dice, right, wrong = random.Random(7), [], []
+    await wire.run([command("SET", f"k{n}", n) for n in range(100)])
+    async with Proxy(own_redis.port) as proxy:
+        proxy.delay_s = 0.001
+        slow = Wire(Address("127.0.0.1", proxy.port))
+
+        async def ask(n: int) -> None:
+            (right if await slow.call(command("GET", f"k{n}")) == b"%d" % n else wrong).append(n)
+
+        async def ask_often() -> None:
+            for _ in range(100):
+                asking = asyncio.create_task(ask(dice.randrange(100)))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(dice.choice((0, 0.001, 0.003, 5))):
+                        await asking
+
+        await asyncio.gather(*(ask_often() for _ in range(50)))
+        await slow.close()
+    assert wrong == []
+    assert 500 < len(right) < 4_500
 
 
 @pytest.mark.parametrize("odd", ["\ud800", None, True])
