@@ -9,7 +9,8 @@ TRANSIENT = ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UN
 
 
 def refusal(words: str) -> RedisUnavailable | RedisRefused:
-    """The error for the words with which Redis answered."""
+    """The error for the words with which Redis answered; some of them end with a full stop, some do not."""
+    words = words.rstrip(".")
     if words.startswith("READONLY"):
         return RedisReadOnly(f"Redis is not ready: {words}.")
     if words.startswith(TRANSIENT):

@@ -16,6 +16,7 @@ from queues.protocol.codec import raw, text
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS
+from queues.protocol.refusals import refusal
 from queues.states import State
 
 #: A key that exists only inside one transaction of `sweep_list`.
@@ -170,7 +171,7 @@ async def _sweep_list(connection: str, queue: str, suffix: str, before_ms: int, 
     outcome = replies[-1]
     for reply in outcome:
         if isinstance(reply, hiredis.ReplyError):
-            raise RedisRefused(f"Redis refused: {reply}.")
+            raise refusal(str(reply))
     return [text(job_id) for job_id in outcome[window]]
 
 
@@ -190,7 +191,7 @@ async def remove_placed(connection: str, queue: str, suffix: str, job_ids: Seque
     reasons = {job_id: REASONS.get(answer) for job_id, answer in zip(job_ids, answers, strict=True)}
     for job_id, answer in zip(job_ids, answers, strict=True):
         if isinstance(answer, hiredis.ReplyError):
-            reasons[job_id] = f"Redis refused: {answer}."
+            reasons[job_id] = str(refusal(str(answer)))
     return before - after, {job_id: reason for job_id, reason in reasons.items() if reason}
 
 

@@ -24,6 +24,7 @@ from queues.version import VERSION
 from queues.worker.aside import Aside
 from queues.worker.engine import Engine
 from queues.worker.health import rss_mib, say_beside
+from queues.worker.outage import will_pass
 
 log = logging.getLogger("queues.worker")
 
@@ -100,6 +101,8 @@ class Heartbeat:
             # The worker says so already.
             return AWAY_RETRY_S
         except RedisRefused as error:
+            if will_pass(error):
+                return AWAY_RETRY_S
             self._say(f"This worker is not listed, for its heartbeat is refused. {error}")
             return RETRY_S
         except Exception as error:

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import redis
 
 from queues import queue
 from queues.lookups.workers import WorkerProcess, processes
@@ -176,6 +177,30 @@ async def test_one_that_may_not_write_says_so_once_and_works_on(
         assert caplog.text.count("cannot be controlled") == 1
     finally:
         client_of_redis.execute_command("ACL", "DELUSER", user)
+
+
+async def test_one_that_redis_has_no_room_for_is_listed_again_at_once_when_there_is(
+    own_redis, settings, monkeypatch, caplog
+):
+    from queues.options import reset_options
+
+    monkeypatch.setattr(module, "BEAT_EVERY_S", 0.1)
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "full"}}}
+    reset_options()
+    with redis.Redis.from_url(own_redis.url) as client:
+
+        def refused() -> int:
+            return int(client.info("commandstats")["cmdstat_set"]["rejected_calls"])
+
+        async with operating(lambda job: None):
+            process = await one("default")
+            client.config_set("maxmemory", 1)
+            await eventually(refused)
+            client.delete(FleetKeys("full").process(process.id))
+            client.config_set("maxmemory", 0)
+            assert await one("default")
+            assert "its heartbeat is refused" not in caplog.text
+    reset_options()
 
 
 def test_a_heartbeat_is_never_larger_than_its_bound():
