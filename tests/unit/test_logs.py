@@ -6,15 +6,18 @@ import json
 import logging
 import logging.config
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 
 import pytest
 import structlog
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard import logs
 from queues.runs import journal
+from queues.worker import logs as worker_logs
 
 EVIL = [
     "a\nb",
@@ -86,31 +89,50 @@ def test_nothing_that_is_logged_breaks_the_log(event, fields):
         assert "\n" not in str(line)
 
 
-def test_a_jobs_line_names_it_in_words_and_as_json_in_fields_too():
-    class Taken:
-        id, name, attempts_made, attempts = "12", "welcome\n", 1, 3
+class Taken:
+    id, name, attempts_made, attempts = "12", "welcome\n", 1, 3
 
+
+@contextmanager
+def journalled() -> Iterator[logging.StreamHandler[StringIO]]:
+    """A handler of the workers' lines, and of no others."""
+    handler, level = logging.StreamHandler(StringIO()), journal.log.level
+    journal.log.addHandler(handler)
+    journal.log.setLevel("INFO")
+    try:
+        yield handler
+    finally:
+        journal.log.removeHandler(handler)
+        journal.log.setLevel(level)
+
+
+def completed(handler: logging.StreamHandler[StringIO]) -> str:
+    journal.completed("chat", Taken, 5)  # type: ignore[arg-type]
+    return handler.stream.getvalue()
+
+
+JOB = {"queue": "chat", "job_id": "12", "job_name": "welcome\n", "attempt": 2, "duration_ms": 5, "level": "info"}
+
+
+def test_a_jobs_line_names_it_in_words_and_as_json_in_fields_too():
     shown = {}
     for form in ("text", "json"):
-        stream = StringIO()
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(logs.LineFormatter(form))
-        logger, level = journal.log, journal.log.level
-        logger.addHandler(handler)
-        logger.setLevel("INFO")
-        try:
-            journal.completed("chat", Taken, 5)  # type: ignore[arg-type]
-        finally:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
-        shown[form] = stream.getvalue()
+        with journalled() as handler:
+            handler.setFormatter(logs.LineFormatter(form))
+            shown[form] = completed(handler)
     assert shown["text"].endswith("Z info    queues.worker: completed chat 12 “welcome” (attempt 2 of 3) in 5 ms\n")
-    fields = json.loads(shown["json"])
-    assert {key: fields[key] for key in ("queue", "job_id", "job_name", "attempt", "duration_ms", "level")} == {
-        "queue": "chat",
-        "job_id": "12",
-        "job_name": "welcome\n",
-        "attempt": 2,
-        "duration_ms": 5,
-        "level": "info",
-    }
+    assert JOB.items() <= json.loads(shown["json"]).items()
+
+
+def test_where_the_settings_have_no_such_format_workers_have_their_own(monkeypatch):
+    with override_settings(LOGGING={}), journalled() as handler:
+        monkeypatch.setattr(worker_logs, "_handlers", lambda: [handler])
+        worker_logs.configure("json")
+        fields = json.loads(completed(handler))
+        assert worker_logs.is_json()
+        handler.setFormatter(logs.LineFormatter("json"))
+        handler.stream.truncate(handler.stream.seek(0))
+        assert fields.keys() == json.loads(completed(handler)).keys()
+        worker_logs.configure("text")
+        assert completed(handler).endswith(" INFO completed chat 12 “welcome” (attempt 2 of 3) in 5 ms\n")
+    assert JOB.items() <= fields.items()
