@@ -204,6 +204,25 @@ async def test_refusals_cost_no_job_and_few_lines(server, sight, caplog):
     assert set(runs.values()) == {1}
 
 
+async def test_a_permission_that_is_missing_is_named_and_waited_for(server, sight, caplog):
+    """THREATS.md A3.20; CONFIG and INFO may be missing for good."""
+
+    async def nothing(job):
+        return None
+
+    added = await queue("chat").add("x")
+    sight.client.execute_command("ACL", "SETUSER", "default", "-eval", "-evalsha", "-config", "-info")
+    async with working(nothing) as worker:
+        await worker.connected()
+        await eventually(lambda: "evalsha" in caplog.text)
+        await asyncio.sleep(1)
+        said = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert len(said) <= 3, [record.getMessage() for record in said]
+        sight.client.execute_command("ACL", "SETUSER", "default", "+eval", "+evalsha")
+        await sight.until("completed", added.id, timeout_s=4)
+    sight.client.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
 async def test_a_demoted_server_is_waited_for(server, sight):
     async def nothing(job):
         return None
