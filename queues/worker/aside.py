@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -95,8 +96,10 @@ class Aside:
             if not self._is_stopping:
                 await self._stopped.wait()
         finally:
-            async with asyncio.timeout(LEAVE_S):
-                await duties.stop()
+            # Who is slower is cancelled once more, by the end of the loop; that is no death.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await duties.stop()
             await self._wire.close()
 
 

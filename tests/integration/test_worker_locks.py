@@ -249,3 +249,25 @@ def test_the_thread_beside_the_loop_ends_with_its_worker(connection, redis_serve
     with rival(nothing):
         eventually_sync(lambda: [thread for thread in threading.enumerate() if thread.name == "aside"])
     eventually_sync(lambda: not [thread for thread in threading.enumerate() if thread.name == "aside"])
+
+
+async def test_a_duty_that_is_slow_to_leave_is_no_death(connection, monkeypatch):
+    monkeypatch.setattr("queues.worker.aside.LEAVE_S", 0.1)
+    deaths, has_begun = [], threading.Event()
+
+    async def slow() -> None:
+        has_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(1)
+
+    beside = Aside(connection, deaths.append)
+    beside.add("slow", slow)
+    beside.start()
+    await eventually(has_begun.is_set)
+    await beside.stop()
+    await beside.stop()
+    # What it told is heard in the loop's next turn.
+    await asyncio.sleep(0)
+    assert deaths == []
