@@ -6,6 +6,7 @@ name's resolution, connecting, logging in and answering: redis-py bounds each of
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import socket
@@ -254,3 +255,7 @@ def close_blocking() -> None:
     for resting in [lines for (pid, _), lines in list(_idle.items()) if pid == os.getpid()]:
         while resting:
             resting.pop().close()
+
+
+# A program that takes unclosed sockets for errors would end with one.
+atexit.register(close_blocking)

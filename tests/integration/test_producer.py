@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import time
 
@@ -19,6 +21,7 @@ from queues.protocol.keys import Keys
 from queues.signals import job_added
 from tests.conftest import RedisServer
 from tests.eventually import eventually, eventually_sync
+from tests.stand import ROOT
 
 
 @pytest.fixture
@@ -246,3 +249,14 @@ def test_what_a_listener_raises_harms_no_job(connection):
         assert queue("chat").sync.add("greet").id == "1"
     finally:
         job_added.disconnect(listen)
+
+
+def test_a_script_that_used_the_sync_door_ends_without_a_warning(redis_server):
+    program = f"""
+from django.conf import settings
+settings.configure(TORIL={{"CONNECTIONS": {{"default": {{"URL": {redis_server.url!r}}}}}}})
+from queues import queue
+queue("chat").sync.counts()
+"""
+    ended = subprocess.run([sys.executable, "-X", "dev", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
