@@ -4,10 +4,11 @@ import argparse
 import re
 from pathlib import Path
 
+import pytest
 from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
 
-from queues.management.commands.runworkers import FROZEN_AFTER_S
+from queues.management.commands.runworkers import FROZEN_AFTER_S, LEAST_FROZEN_S
 from queues.worker.health import BLOCKED_S, LATE_S
 from queues.worker.probes import PATHS
 from queues.worker.process import DRAIN_TIMEOUT_S, Exit
@@ -35,7 +36,7 @@ def test_the_flags_are_all_there():
 
 def test_defaults_and_bounds_are_those_of_the_code():
     assert f"({DRAIN_TIMEOUT_S:g})" in row("--drain-timeout")
-    assert f"({FROZEN_AFTER_S:g})" in row("--frozen-after")
+    assert f"({FROZEN_AFTER_S:g}); at least {LEAST_FROZEN_S:g}." in row("--frozen-after")
     assert f"{LATE_S:g} s" in row("/livez")
     assert f"{BLOCKED_S / 60:g} minutes" in row("/livez")
     assert f"{LATE_S:g} s" in row("/readyz")
@@ -43,6 +44,15 @@ def test_defaults_and_bounds_are_those_of_the_code():
     assert f"… {LONGEST_PAUSE_S:g} s" in PAGE
     assert HOPELESS == 5
     assert "tried five times" in PAGE
+
+
+def test_no_flag_makes_a_child_that_is_well_look_frozen():
+    parser = load_command_class("queues", "runworkers").create_parser("manage.py", "runworkers")
+    for given in ("0", "1.9", "nan", "soon"):
+        with pytest.raises(SystemExit) as ended:
+            parser.parse_args(["--frozen-after", given])
+        assert ended.value.code == 2
+    assert parser.parse_args(["--frozen-after", "2"]).frozen_after == LEAST_FROZEN_S
 
 
 def test_the_paths_of_probes_are_all_there():

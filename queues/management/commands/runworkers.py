@@ -24,6 +24,8 @@ from queues.worker.supervision.fleet import Fleet
 from queues.worker.worker import Stopped
 
 FROZEN_AFTER_S = 30.0
+#: Sooner, a child that is well would be taken for frozen, again and again.
+LEAST_FROZEN_S = 2.0
 EPILOG = """\
 SIGTERM or SIGINT: no new jobs, running ones finish; after --drain-timeout the rest goes back to the head of its queue.
 A second signal hands back at once, a third ends the process. SIGTSTP: no new jobs; SIGCONT takes that back. With
@@ -48,6 +50,13 @@ def seconds(text: str) -> float:
     number = float(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError("must be a number of seconds, 0 or more")
+    return number
+
+
+def patience(text: str) -> float:
+    number = seconds(text)
+    if number < LEAST_FROZEN_S:
+        raise argparse.ArgumentTypeError(f"must be at least {LEAST_FROZEN_S:g}, for a sign is given every second")
     return number
 
 
@@ -149,7 +158,7 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--frozen-after",
-        type=seconds,
+        type=patience,
         default=FROZEN_AFTER_S,
         metavar="SECONDS",
         help="replace a process that gives no sign for so long (%(default)g)",
