@@ -7,7 +7,11 @@ import os
 import threading
 
 from queues import processors
+from queues.errors import ConfigurationError
 from queues.inprocess.runner import GRACE_S, Runner
+
+#: So long whoever adds a job waits for processors that another thread imports.
+IMPORT_S = 60.0
 
 _lock = threading.Lock()
 _runner: Runner | None = None
@@ -17,7 +21,10 @@ _is_at_exit = False
 def runner() -> Runner:
     """The running one, started if it is not. Raises ConfigurationError for a `jobs.py` that cannot be imported."""
     global _runner
-    with _lock:
+    if not _lock.acquire(timeout=IMPORT_S):
+        why = "does a jobs.py add jobs while it is imported?"
+        raise ConfigurationError(f"The processors were not imported within {IMPORT_S:g} s; {why}")
+    try:
         if _runner is None or not _runner.is_alive:
             processors.autodiscover()
             _stop_at_exit()
@@ -25,6 +32,8 @@ def runner() -> Runner:
             started.start()
             _runner = started
         return _runner
+    finally:
+        _lock.release()
 
 
 def cancel_job(queue: str, job_id: str, reason: str, retry: bool = False) -> bool:

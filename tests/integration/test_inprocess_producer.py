@@ -21,7 +21,7 @@ from queues.errors import (
     Refused,
     ResultTimeout,
 )
-from queues.inprocess import endings
+from queues.inprocess import endings, process
 from queues.inprocess.presence import Presence
 from queues.models import Job, Lease
 from queues.producer import carrier, install
@@ -291,3 +291,10 @@ async def test_a_stopped_runner_hands_back_what_it_ran_and_leaves_no_lease():
     assert await Lease.objects.acount() == 0
     async with running(echo):
         assert (await until(added.id, "completed")).attempts_started == 2
+
+
+def test_a_jobs_py_that_adds_jobs_while_it_is_imported_is_told_instead_of_hanging(monkeypatch):
+    monkeypatch.setattr(process, "IMPORT_S", 0.2)
+    monkeypatch.setattr(process.processors, "autodiscover", lambda: queue("chat").sync.add("x"))
+    with pytest.raises(ConfigurationError, match="add jobs while it is imported"):
+        process.runner()
