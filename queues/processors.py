@@ -94,7 +94,7 @@ class Registry:
             where = f"@processor of {path_of(function)}: "
             made = Processor(
                 queue,
-                name,
+                _job_name(where, name),
                 function,
                 is_async := _is_async(function),
                 _executor(where, function, executor, is_async),
@@ -200,6 +200,13 @@ def _executor(where: str, function: Any, executor: Any, is_async: bool) -> Execu
         raise ConfigurationError(f"{where}executor='process' needs a function that a child process can import by name.")
     chosen: Executor = executor or ("async" if is_async else "thread")
     return chosen
+
+
+def _job_name(where: str, value: Any) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        # No job has such a name: they would all go elsewhere, and nothing would say why.
+        raise ConfigurationError(f"{where}name must be the name of its jobs, not {value!r}.")
+    return value
 
 
 def _timeout_s(where: str, value: Any) -> float | None:
