@@ -129,6 +129,13 @@ async def test_a_job_that_is_nowhere_is_not_found_in_a_helpful_sentence(viewer, 
     assert "Queue “chat” has no job “&lt;b&gt;”" in answer.content.decode()
 
 
+async def test_a_name_of_megabytes_is_cut(viewer, connection, client_of_redis, prefix):
+    plant_job(client_of_redis, prefix, "chat", "7", name="n" * 3_000_000)
+    html = await page(viewer, QUEUE + "/7")
+    assert "n" * 999 + "…" in html
+    assert len(html) < 100_000
+
+
 async def test_five_megabytes_are_cut_loaded_on_demand_and_downloaded_whole(
     viewer, connection, client_of_redis, prefix
 ):
