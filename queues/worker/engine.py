@@ -295,10 +295,11 @@ class Engine:
         run = self.running.get(token)
         return run is not None and run.taken.raw_id == raw_id
 
-    def lock_lost(self, token: str) -> None:
+    def lock_lost(self, token: str, taken: TakenJob) -> None:
         """Whatever the run comes to, it will be refused; perhaps another worker runs the job by now."""
         run = self.running.get(token)
-        if run is not None and not run.is_committing:
+        # A slot goes on under its token: the news may be of the job before, which was finished meanwhile.
+        if run is not None and run.taken is taken and not run.is_committing:
             log.warning("lost the lock of %s %s; its outcome will be refused", self.name, journal.line(run.taken.id))
             run.cancel("The job's lock was lost.")
 

@@ -57,7 +57,7 @@ class Leases:
     `keep` is its duty. `hold` and `drop` are cheap: called for every job.
     """
 
-    def __init__(self, aside: Aside, owner: str, on_lost: Callable[[str], None]) -> None:
+    def __init__(self, aside: Aside, owner: str, on_lost: Callable[[str, TakenJob], None]) -> None:
         self._aside, self._owner, self._on_lost = aside, owner.encode(), on_lost
         #: By token: it locks one job at a time, while one job may run twice here (its lock was lost, and it came back).
         self._held: dict[str, _Lease] = {}
@@ -189,4 +189,4 @@ class Leases:
         if self._held.get(lease.token) is lease:
             # Told once; whether it is ours, the script says that commits the job.
             self._held.pop(lease.token, None)
-            self._aside.tell(self._on_lost, lease.token)
+            self._aside.tell(self._on_lost, lease.token, lease.taken)

@@ -18,6 +18,7 @@ from django.db import connections
 from queues.errors import RedisRefused, RedisUnavailable
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.protocol.taken import TakenJob
 from queues.runs.execution import Execution
 from queues.runs.executors import Executors
 from queues.signals import worker_started, worker_stopped
@@ -235,6 +236,6 @@ class Worker:
         if not self.died.done():
             self.died.set_result(sentence)
 
-    def _lock_lost(self, token: str) -> None:
+    def _lock_lost(self, token: str, taken: TakenJob) -> None:
         for engine in self.engines:
-            engine.lock_lost(token)
+            engine.lock_lost(token, taken)

@@ -152,7 +152,7 @@ async def test_of_two_locks_on_one_job_that_fall_due_together_the_one_that_is_ou
     lost, dead = [], []
     commands = RunningCommands(Keys(prefix, "chat"), name="tester", lock_ms=600)
     aside = Aside(connection, dead.append)
-    leases = Leases(aside, "me", lost.append)
+    leases = Leases(aside, "me", lambda token, taken: lost.append(token))
     sight.client.set(sight.keys.lock("1"), "me:2", px=600)
     for token in ("me:1", "me:2"):
         leases.hold(commands, TakenJob(b"1", {}), token)
@@ -163,6 +163,21 @@ async def test_of_two_locks_on_one_job_that_fall_due_together_the_one_that_is_ou
     assert sight.client.get(sight.keys.lock("1")) == b"me:2"
     await aside.stop()
     assert (lost, dead) == (["me:1"], [])
+
+
+async def test_news_of_the_slots_job_before_does_not_end_the_one_that_runs_now(connection, sight):
+    """It was finished while the loop stood still; its lock was gone, and the slot went on under the same token."""
+    go_on = asyncio.Event()
+
+    async def hold(job):
+        await go_on.wait()
+
+    async with working(hold) as worker:
+        added = await queue("chat").add("x")
+        (token,) = await eventually(lambda: list(worker.engines[0].running))
+        worker._lock_lost(token, TakenJob(b"before", {}))
+        go_on.set()
+        await sight.until("completed", added.id)
 
 
 async def test_a_lost_lock_is_told_once_while_the_job_runs(connection, sight, caplog):
