@@ -13,7 +13,7 @@ from functools import partial
 from queues.protocol.keys import Keys
 from tests.bench.peers.track import PYPI, ROOT, Track, node, say, toril
 
-MANY, SOME, FEW = 40_000, 12_000, 4_000
+MANY, SOME, FEW = 30_000, 8_000, 3_000
 
 
 def throughput(track: Track) -> None:
@@ -38,6 +38,8 @@ def throughput(track: Track) -> None:
         ]
     )
     say("concurrency 1, jobs/s: Node", one, node_one, "≥ 1.1")
+    say("CPU of the worker per job, µs: Node", track.cpu_us(toril("empty", 50)), track.cpu_us(node()), "")
+    say("  at concurrency 1", track.cpu_us(toril("empty", 1), 1), track.cpu_us(node(), 1), "")
     processes = [rate(toril("empty", 50), "empty", MANY, processes=count) for count in (1, 2, 3)]
     *fleets, ceiling = track.medians([*processes, lambda: _ceiling(track)])
     for count, found in enumerate(fleets, 1):

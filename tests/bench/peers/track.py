@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class Track:
         self.server, self.folder, self.rounds = server, folder, rounds
         self.client = redis.Redis(port=server.port)
         self._racers: list[subprocess.Popen[bytes]] = []
+        self._cpu_us: defaultdict[tuple[object, ...], list[float]] = defaultdict(list)
 
     def median(self, run: Callable[[], float]) -> float:
         return statistics.median(run() for _ in range(self.rounds))
@@ -99,11 +101,18 @@ class Track:
         """Jobs per second, over the last three quarters: what starts and warms up is not raced."""
         keys = self.fresh(queue)
         self.fill(keys, count)
-        with self.running(command, keys, concurrency, processes, **more):
+        with self.running(command, keys, concurrency, processes, **more) as racer:
+            self.completed(keys, count // 4)
+            had, before_s = self.client.zcard(keys("completed")), _cpu_s(racer.pid)
             self.completed(keys, count)
+            self._cpu_us[command, concurrency, processes, *more.values()].append((_cpu_s(racer.pid) - before_s) / (count - had) * 1e6)
         ends = [end for _, end in self.client.zrange(keys("completed"), 0, -1, withscores=True)]
         first, last = ends[count // 4], ends[-1]
         return (count - count // 4) / max(last - first, 1) * 1000
+
+    def cpu_us(self, command: Sequence[str], concurrency: int = 50) -> float:
+        """What a job cost its worker process in the raced three quarters, by the median."""
+        return statistics.median(self._cpu_us[command, concurrency, 1])
 
     def completed(self, keys: Keys, count: int) -> list[bytes]:
         """Wait until so many are, and give their ids."""
@@ -122,6 +131,12 @@ class Track:
             for job_id in ids:
                 pipe.hmget(keys.base + job_id, names)
             return [[float(value) for value in found] for found in pipe.execute()]
+
+
+def _cpu_s(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def say(figure: str, ours: float, peer: float | None, reach: str) -> None:
