@@ -105,7 +105,8 @@ class Track:
             self.completed(keys, count // 4)
             had, before_s = self.client.zcard(keys("completed")), _cpu_s(racer.pid)
             self.completed(keys, count)
-            self._cpu_us[command, concurrency, processes, *more.values()].append((_cpu_s(racer.pid) - before_s) / (count - had) * 1e6)
+            took_us = (_cpu_s(racer.pid) - before_s) / (count - had) * 1e6
+        self._cpu_us[command, concurrency, processes, *more.values()].append(took_us)
         ends = [end for _, end in self.client.zrange(keys("completed"), 0, -1, withscores=True)]
         first, last = ends[count // 4], ends[-1]
         return (count - count // 4) / max(last - first, 1) * 1000
