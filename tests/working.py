@@ -16,7 +16,7 @@ from queues.options import QueueOptions, get_options
 from queues.processors import Registry
 from queues.protocol.keys import Keys
 from queues.worker.control import operate
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually
 

@@ -16,7 +16,7 @@ from queues.runs import journal
 from queues.runs.execution import Execution
 from queues.runs.executors import Executors
 from queues.runs.outcome import Outcome, RateLimited
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 
 log = logging.getLogger("queues.inprocess")
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 from typing import Any
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
-from queues.options import QueueOptions
-from queues.processors import Processor
 from queues.protocol.commands import Command
 from queues.protocol.connections import keys
 from queues.protocol.running import RunningCommands, now_ms
@@ -23,6 +20,7 @@ from queues.worker import schedulers
 from queues.worker.commit import Committer
 from queues.worker.marker import Marker
 from queues.worker.means import Means
+from queues.worker.plans import QueuePlan
 from queues.worker.ratelimit import RateLimit
 from queues.worker.recovery import Recovery
 from queues.worker.reporter import RedisReporter
@@ -35,15 +33,6 @@ POLL_S = 2.0
 LONGEST_LIMIT_S = 5.0
 LARGEST_BURST = 16
 ABANDON_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePlan:
-    """What a worker does on one queue."""
-
-    name: str
-    processors: Mapping[str | None, Processor]
-    options: QueueOptions = field(default_factory=QueueOptions)
 
 
 class Engine:

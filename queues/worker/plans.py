@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from queues.errors import ConfigurationError
-from queues.options import Options
-from queues.processors import Registry
-from queues.worker.engine import QueuePlan
+from queues.options import Options, QueueOptions
+from queues.processors import Processor, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """What a worker does on one queue."""
+
+    name: str
+    processors: Mapping[str | None, Processor]
+    options: QueueOptions = field(default_factory=QueueOptions)
 
 
 def make_plans(

@@ -23,11 +23,11 @@ from queues.protocol.connections import close_wires
 from queues.runs.journal import line
 from queues.worker import probes
 from queues.worker.control import operate
-from queues.worker.engine import QueuePlan
 from queues.worker.health import Health, say_beside
 from queues.worker.interrupts import Interrupts
 from queues.worker.limits import Quota, until_drained, until_grown
 from queues.worker.link import DONE, READY, RECYCLING, STARTED, Link
+from queues.worker.plans import QueuePlan
 from queues.worker.probes import HealthFile, Report, Verdict
 from queues.worker.worker import Stopped, Worker, default_name
 

@@ -24,11 +24,12 @@ from queues.runs.executors import Executors
 from queues.signals import worker_started, worker_stopped
 from queues.worker.aside import Aside
 from queues.worker.duties import Duties
-from queues.worker.engine import Engine, QueuePlan
+from queues.worker.engine import Engine
 from queues.worker.leases import Leases
 from queues.worker.marker import wire_name
 from queues.worker.means import Means
 from queues.worker.outage import Outage
+from queues.worker.plans import QueuePlan
 
 log = logging.getLogger("queues.worker")
 

@@ -12,7 +12,7 @@ from queues.processors import registry
 from queues.producer import queue
 from queues.protocol.connections import close_wires
 from queues.tasks import TorilBackend
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually
 

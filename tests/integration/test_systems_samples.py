@@ -17,7 +17,7 @@ from queues.states import State
 from queues.systems.faults import FAILING, STUMBLING, share
 from queues.systems.happenings import OFTEN, Offer
 from queues.systems.settings import QUEUES
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually
 

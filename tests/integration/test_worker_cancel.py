@@ -199,7 +199,7 @@ async def test_fifty_threads_that_never_end_stop_the_worker_and_not_the_others_j
 
     registry_queue = registry.of("chat")
     from queues.options import QueueOptions
-    from queues.worker.engine import QueuePlan
+    from queues.worker.plans import QueuePlan
 
     worker = Worker([QueuePlan("chat", registry_queue, QueueOptions(concurrency=2))], name="tester")
     worker.start()

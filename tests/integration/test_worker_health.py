@@ -18,8 +18,8 @@ from queues.options import reset_options
 from queues.processors import Registry
 from queues.worker import health as bounds
 from queues.worker import probes, process
-from queues.worker.engine import QueuePlan
 from queues.worker.health import Health
+from queues.worker.plans import QueuePlan
 from queues.worker.probes import HealthFile, Report, Verdict
 from tests.eventually import eventually
 from tests.working import working

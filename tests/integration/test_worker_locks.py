@@ -19,8 +19,8 @@ from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
 from queues.protocol.taken import TakenJob
 from queues.worker.aside import Aside
-from queues.worker.engine import QueuePlan
 from queues.worker.leases import Leases
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually, eventually_sync
 from tests.working import Sight, working

@@ -329,7 +329,7 @@ import asyncio, django, uvloop
 django.setup()
 from queues.options import QueueOptions
 from queues.processors import Registry
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests import heavy
 

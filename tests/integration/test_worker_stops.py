@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from queues import queue
 from queues.options import QueueOptions
 from queues.processors import Registry
-from queues.worker.engine import QueuePlan
+from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
 from tests.eventually import eventually
 from tests.working import Sight, working

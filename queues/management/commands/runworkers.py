@@ -16,9 +16,8 @@ from queues import processors
 from queues.errors import ConfigurationError
 from queues.options import get_options
 from queues.worker import logs, probes, reload
-from queues.worker.engine import QueuePlan
 from queues.worker.link import Link
-from queues.worker.plans import NoProcessor, make_plans
+from queues.worker.plans import NoProcessor, QueuePlan, make_plans
 from queues.worker.process import DRAIN_TIMEOUT_S, Exit, Manner, leave, serve
 from queues.worker.supervision.fleet import Fleet
 from queues.worker.worker import Stopped
