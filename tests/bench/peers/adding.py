@@ -18,14 +18,14 @@ from queues.protocol.connections import wire  # noqa: E402
 
 async def main(mode: str, count: int) -> None:
     handle = queue(os.environ["QUEUE"])
-    jobs = [("job", {"n": number}) for number in range(count)]
+    jobs = [{"name": "job", "data": {"n": number}} for number in range(count)]
     await wire().call(command("PING"))
     began = time.perf_counter()
     if mode == "bulk":
         await handle.add_bulk(jobs)
     else:
-        for name, data in jobs:
-            await handle.add(name, data)
+        for job in jobs:
+            await handle.add(job["name"], job["data"])
     print(time.perf_counter() - began)
 
 
