@@ -218,21 +218,21 @@ async def test_redis_killed_midway_leaves_an_honest_answer_and_row(mortal, prefi
 
 async def test_a_connection_cut_midway_stops_the_run_though_redis_is_there_again(mortal, prefix):
     with redis.Redis(port=mortal.port) as client:
-        plant_failed(client, prefix, "chat", 5_000)
+        plant_failed(client, prefix, "chat", 20_000)
         asked = await plan("default", "chat", "retry-all", State.FAILED)
         request = asyncio.create_task(run(ana, asked, budget_s=30))
-        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 5_000)
+        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 20_000)
         for row in client.client_list():
             if int(row["id"]) != client.client_id():
                 client.client_kill_filter(_id=row["id"])
         progress = await request
         assert not progress.finished
         assert "Redis" in progress.error
-        assert progress.done + progress.skipped + progress.left == 5_000
+        assert progress.done + progress.skipped + progress.left == 20_000
         again = await run(ana, await plan("default", "chat", "retry-all", "failed", before_ms=asked.before_ms))
         assert again.finished
         waiting = client.lrange(f"{prefix}:chat:wait", 0, -1)
-        assert (len(waiting), len(set(waiting))) == (5_000, 5_000)
+        assert (len(waiting), len(set(waiting))) == (20_000, 20_000)
 
 
 async def test_redis_away_from_the_start_is_an_error_and_a_row(mortal):
