@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from queues.errors import RedisUnavailable
+from queues.protocol.wire import Wire
 from tests.conftest import RedisServer
 
 
@@ -111,3 +113,12 @@ def proxied(port: int, *, seed: int = 0) -> Iterator[Proxy]:
         loop.call_soon_threadsafe(done.set)
         thread.join()
         loop.close()
+
+
+async def connects(wire: Wire) -> bool:
+    """Whether Redis lets it in again."""
+    try:
+        await wire.connect()
+    except RedisUnavailable:
+        return False
+    return True

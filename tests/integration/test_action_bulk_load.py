@@ -18,8 +18,10 @@ from queues.errors import RedisRefused, RedisUnavailable
 from queues.models import AuditEntry, Outcome
 from queues.options import reset_options
 from queues.protocol import selection, writes
+from queues.protocol.connections import wire
 from queues.states import State
 from tests.eventually import eventually
+from tests.faults import connects
 from tests.planting import plant_failed
 
 ana, bob = Actor(None, "ana"), Actor(None, "bob")
@@ -218,21 +220,27 @@ async def test_redis_killed_midway_leaves_an_honest_answer_and_row(mortal, prefi
 
 async def test_a_connection_cut_midway_stops_the_run_though_redis_is_there_again(mortal, prefix):
     with redis.Redis(port=mortal.port) as client:
-        plant_failed(client, prefix, "chat", 20_000)
+        plant_failed(client, prefix, "chat", 5_000)
         asked = await plan("default", "chat", "retry-all", State.FAILED)
         request = asyncio.create_task(run(ana, asked, budget_s=30))
-        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 20_000)
-        while not request.done():
-            client.client_kill_filter(_type="normal", skipme=True)
-            await asyncio.sleep(0)
+        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 5_000)
+
+        def cut() -> None:
+            """From a thread, so that Redis is cut off between the calls of a step and not only between steps."""
+            while not request.done():
+                client.client_kill_filter(_type="normal", skipme=True)
+
+        await asyncio.to_thread(cut)
         progress = await request
         assert not progress.finished
         assert "Redis" in progress.error
-        assert progress.done + progress.skipped + progress.left == 20_000
+        assert progress.done + progress.skipped + progress.left == 5_000
+        # The last try to dial may have been cut, too.
+        await eventually(lambda: connects(wire("default")))
         again = await run(ana, await plan("default", "chat", "retry-all", "failed", before_ms=asked.before_ms))
         assert again.finished
         waiting = client.lrange(f"{prefix}:chat:wait", 0, -1)
-        assert (len(waiting), len(set(waiting))) == (20_000, 20_000)
+        assert (len(waiting), len(set(waiting))) == (5_000, 5_000)
 
 
 async def test_redis_away_from_the_start_is_an_error_and_a_row(mortal):

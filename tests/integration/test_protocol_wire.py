@@ -17,7 +17,7 @@ from queues.protocol.commands import call_script, command
 from queues.protocol.keys import Keys
 from queues.protocol.wire import Wire
 from tests.eventually import eventually
-from tests.faults import Proxy
+from tests.faults import Proxy, connects
 
 
 @pytest.fixture
@@ -287,15 +287,7 @@ async def test_a_server_that_takes_no_more_connections_is_away_and_says_why(own_
             await second.connect()
         await asyncio.sleep(0.1)
     await first.call(command("CONFIG", "SET", "maxclients", 100))
-    await eventually(lambda: _connects(second))
+    await eventually(lambda: connects(second))
     await first.close()
     await second.close()
     assert caplog.text == ""
-
-
-async def _connects(wire):
-    try:
-        await wire.connect()
-    except RedisUnavailable:
-        return False
-    return True
