@@ -48,10 +48,10 @@ def new_schedule(
     job = new_job(name or identity, data, {**options, "omit_trace": True}, queue_defaults(queue))
     own = {key: value for key, value in job.options.items() if key != "omit_trace" or options.get("omit_trace")}
     schedule = NewSchedule(
-        identity,
-        job.name,
-        job.data,
-        own,
+        id=identity,
+        name=job.name,
+        data=job.data,
+        options=own,
         every_ms=None if every_ms is None else whole(1)("every_ms", every_ms),
         offset_ms=None if offset_ms is None else whole(0)("offset_ms", offset_ms),
         pattern=_pattern(pattern),

@@ -22,17 +22,12 @@ _COLLISIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class NewSchedule:
-    """A scheduler to be stored, checked: either `every_ms` or `pattern` (cron) is set.
-
-    `data` is the template's JSON; `options` are the template's, with Python's names.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When a scheduler makes its jobs: either `every_ms` or `pattern` (cron) is set."""
 
     id: str
     name: str
-    data: str = "{}"
-    options: Mapping[str, Any] = field(default_factory=dict)
     every_ms: int | None = None
     offset_ms: int | None = None
     pattern: str = ""
@@ -40,26 +35,27 @@ class NewSchedule:
     limit: int | None = None
     start_ms: int | None = None
     end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSchedule(Rule):
+    """A scheduler to be stored, checked. `data` is the template's JSON; `options` are the template's, with Python's
+    names.
+    """
+
+    data: str = "{}"
+    options: Mapping[str, Any] = field(default_factory=dict)
     is_immediate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule(Rule):
     """A scheduler as it is stored. `next_ms` is when its next job is due, `iterations` how many it has made.
 
     `data` and `opts` are its template, JSON as stored (opts with BullMQ's names); empty where it has none.
     """
 
-    id: str
-    name: str
     next_ms: int | None = None
-    every_ms: int | None = None
-    offset_ms: int | None = None
-    pattern: str = ""
-    tz: str = ""
-    limit: int | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
     iterations: int = 0
     data: str = ""
     opts: str = ""
@@ -172,17 +168,17 @@ def _schedule(raw_id: bytes, stored: Any, score: bytes) -> Schedule:
         return codec.text(fields.get(name, b""))
 
     return Schedule(
-        codec.text(raw_id),
-        words(b"name"),
-        codec.integer("", score)[0],
-        number(b"every"),
-        number(b"offset"),
-        words(b"pattern"),
-        words(b"tz"),
-        number(b"limit"),
-        number(b"startDate"),
-        number(b"endDate"),
-        number(b"ic") or 0,
-        words(b"data"),
-        words(b"opts"),
+        id=codec.text(raw_id),
+        name=words(b"name"),
+        every_ms=number(b"every"),
+        offset_ms=number(b"offset"),
+        pattern=words(b"pattern"),
+        tz=words(b"tz"),
+        limit=number(b"limit"),
+        start_ms=number(b"startDate"),
+        end_ms=number(b"endDate"),
+        next_ms=codec.integer("", score)[0],
+        iterations=number(b"ic") or 0,
+        data=words(b"data"),
+        opts=words(b"opts"),
     )
