@@ -38,7 +38,6 @@ DRAIN_TIMEOUT_S = 25.0
 LEAVE_S = 5.0
 LEAVE_AT_ONCE_S = 1.0
 FLUSH_S = 0.3
-LOOK_EVERY_S = 0.05
 
 
 class Exit(IntEnum):
@@ -53,7 +52,6 @@ class Exit(IntEnum):
 class Manner:
     """How a process serves. `max_jobs` and `max_rss_mib` end it, drained, when they are reached."""
 
-    connection: str = "default"
     name: str = ""
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     is_burst: bool = False
@@ -73,7 +71,7 @@ def serve(plans: Sequence[QueuePlan], manner: Manner | None = None) -> tuple[Exi
     plans it waits for the signal, and says so.
     """
     manner = manner or Manner()
-    get_options().connection(manner.connection)
+    get_options().connection()
     listening = None if manner.health_port is None else probes.listen(manner.health_port)
     runner = asyncio.Runner(loop_factory=_loop_factory())
     serving = _Serving(plans, manner, listening)
@@ -104,7 +102,7 @@ class _Serving:
         self._listeners = [listener for listener in listeners if listener]
 
     async def run(self) -> tuple[Exit, Stopped]:
-        manner, worker = self._manner, Worker(self._plans, connection=self._manner.connection, name=self._manner.name)
+        manner, worker = self._manner, Worker(self._plans, name=self._manner.name)
         self._worker, self._health = worker, Health(worker)
         for name, duty in self._probing(self._health.report):
             worker.aside.add(name, duty)
@@ -220,8 +218,7 @@ class _Serving:
         worker.quiet()
         self._enter(phase)
         log.info("worker %s ends: %s; %d jobs to finish", worker.name, why, worker.running)
-        while worker.running:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_EVERY_S)
+        await worker.idle()
 
     async def _announce(self) -> None:
         await self._worker.connected()

@@ -190,7 +190,7 @@ class Worker:
         return Stopped(unfinished, stuck)
 
     async def _drained(self, timeout_s: float) -> bool:
-        draining = asyncio.create_task(self._idle())
+        draining = asyncio.create_task(self.idle())
         hurrying = asyncio.create_task(self._hurry.wait())
         try:
             await asyncio.wait({draining, hurrying}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -199,7 +199,8 @@ class Worker:
             draining.cancel()
             hurrying.cancel()
 
-    async def _idle(self) -> None:
+    async def idle(self) -> None:
+        """Wait, after `quiet`, until nothing is fetched and nothing runs."""
         for engine in self.engines:
             await engine.idle()
 
@@ -210,7 +211,7 @@ class Worker:
             engine.cancel()
         try:
             async with asyncio.timeout(CANCEL_S):
-                await self._idle()
+                await self.idle()
         except TimeoutError:
             await self._hand_back_rest()
         return unfinished
