@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from queues.worker.logs import FIELDS
+
 #: Line breaks, escapes and direction marks become visible: a name can neither forge a line nor drive a terminal.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))} | {
     code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -43,7 +45,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         renderer = structlog.processors.JSONRenderer() if form == "json" else as_text
         super().__init__(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(BOUND), *_SHARED[:3], *_SHARED[4:]],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(FIELDS), *_SHARED[:3], *_SHARED[4:]],
         )
         self._draw = self._as_json if form == "json" else self._as_text
         self._second, self._stamp = 0, ""
@@ -63,7 +65,7 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 
     def _as_json(self, record: logging.LogRecord, bound: MutableMapping[str, Any]) -> str:
         own = record.__dict__
-        fields = {name: own[name] for name in BOUND if name in own}
+        fields = {name: own[name] for name in FIELDS if name in own}
         level = record.levelname.lower()
         line = {"timestamp": self._time(record), "level": level, "logger": record.name, "event": record.getMessage()}
         return _encode({**line, **bound, **fields})
@@ -75,8 +77,6 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
         return f"{self._stamp}.{int((record.created - second) * 1_000_000):06d}Z"
 
 
-#: What the worker binds to its lines, as fields of their own in JSON.
-BOUND = ("queue", "job_id", "job_name", "attempt", "duration_ms", "worker")
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 FORMATS = ("text", "json")
+#: What the worker binds to its lines, as fields of their own in JSON.
 FIELDS = ("queue", "job_id", "job_name", "attempt", "duration_ms", "worker")
 
 
