@@ -121,13 +121,14 @@ def script_keys(base: bytes, names: str) -> tuple[bytes, ...]:
 def _arguments(keys: Keys, job: NewJob) -> bytes:
     owner = job.options.get("deduplication")
     deduplication_key = None if owner is None else keys("de:") + raw(owner["id"])
-    parent_key = dependencies = parent = None
+    parent_key = dependencies = None
+    parent: dict[str, Any] | None = None
     if job.parent is not None:
         base = Keys(keys.prefix, job.parent.queue)
         parent_key, dependencies = base.job(job.parent.id), base.dependencies(job.parent.id)
         parent = {"id": job.parent.id, "queueKey": base.name}
         if (policy := job.options.get("on_failure")) is not None:
-            parent[FAILURE_FLAGS[policy]] = True  # type: ignore[assignment]
+            parent[FAILURE_FLAGS[policy]] = True
     arguments = (keys.base, job.id, job.name, job.timestamp_ms, parent_key, dependencies, parent)
     return pack((*arguments, None, deduplication_key))
 

@@ -221,8 +221,9 @@ def _text(told: Mapping[str, Any], name: str, limit: int = LONGEST_TEXT) -> str:
 
 def _number(told: Mapping[str, Any], name: str) -> float:
     value = told.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < codec.LARGEST else 0.0  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < codec.LARGEST:
+        return 0.0
+    return float(value)
 
 
 def _whole(told: Mapping[str, Any], name: str) -> int:

@@ -66,7 +66,7 @@ def delay_ms(backoff: Mapping[str, Any], attempts_made: int) -> int:
     if backoff.get("type") == "exponential":
         delay *= 2 ** min(attempts_made - 1, 60)
     jitter = min(_number(backoff.get("jitter")), 1.0)
-    return int(min(round(delay - random.random() * delay * jitter), YEAR_MS))  # noqa: S311
+    return int(min(round(delay - random.random() * delay * jitter), YEAR_MS))  # noqa: S311  # spreads load, guards nothing
 
 
 async def _ask(custom: Custom, attempts_made: int, error: BaseException, job: Any) -> int | None:

@@ -80,8 +80,9 @@ class ChildProcess:
                 async with asyncio.timeout(START_S if run.began is None else None):
                     kind, *words = await self._unless_gone(frames.read(self._reader))
                 if kind == "done":
+                    outcome: Outcome
                     outcome, job._has_seen = words
-                    return outcome  # type: ignore[no-any-return]
+                    return outcome
                 if kind == "began":
                     run.began = time.monotonic()
                 elif kind == "ask":

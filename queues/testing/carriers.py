@@ -222,7 +222,7 @@ class InlineCarrier(MemoryCarrier):
     async def _others(self, jobs: Any) -> None:
         """Another task of the test may be running them."""
         for job in jobs:
-            while job.state is State.ACTIVE:  # noqa: ASYNC110
+            while job.state is State.ACTIVE:  # noqa: ASYNC110  # for tests only
                 await asyncio.sleep(0.001)
 
     async def ending(self, connection: str, queue: str, job_id: str, timeout_s: float | None) -> Ending | None:

@@ -18,7 +18,7 @@ async def until_drained(worker: Worker) -> str:
     """Until nothing is left that could run now, also of what the jobs added. A rate limit is waited for; delayed jobs,
     among them later attempts, and paused queues are not.
     """
-    while not (worker.is_drained and await _is_really_drained(worker)):  # noqa: ASYNC110
+    while not (worker.is_drained and await _is_really_drained(worker)):  # noqa: ASYNC110  # no event covers all queues
         await asyncio.sleep(LOOK_EVERY_S)
     return "all its queues are drained"
 
@@ -34,7 +34,7 @@ async def _is_really_drained(worker: Worker) -> bool:
 
 
 async def until_grown(most_mib: int) -> str:
-    while (now_mib := rss_mib()) <= most_mib:  # noqa: ASYNC110
+    while (now_mib := rss_mib()) <= most_mib:  # noqa: ASYNC110  # memory has no event
         await asyncio.sleep(WEIGH_EVERY_S)
     return f"it has grown to {now_mib:.0f} MiB"
 

@@ -73,7 +73,7 @@ class Recovery:
             self._redialled, self._dials = now if self._dials else 0.0, self._wire.dials
         # Not since it answers: since it takes writes, as those need who take their locks back.
         await asyncio.sleep(max(self._outage.last, self._leases.troubled, self._redialled) + GRACE_S - now)
-        while self._leases.any_over(self._commands):  # noqa: ASYNC110
+        while self._leases.any_over(self._commands):  # noqa: ASYNC110  # another thread settles them
             await asyncio.sleep(SETTLE_S)
         # A Redis that freezes would run the check first thing when it wakes: only one that answers is sent it.
         await self._prove_writable()

@@ -71,7 +71,7 @@ class Command(BaseCommand):
         """`>&-` means that nobody wants to read it, and Python has no stream then."""
         for name in ("stdout", "stderr"):
             if getattr(sys, name) is None:
-                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+                setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # for as long as the process lives
                 setattr(self, name, OutputWrapper(getattr(sys, name)))
 
     def run(self, screen: Screen, options: dict[str, Any]) -> Exit:
