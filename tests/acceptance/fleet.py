@@ -7,7 +7,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,12 +20,12 @@ import redis
 from queues import queue
 from queues.errors import TorilError
 from queues.protocol.keys import Keys
+from tests.acceptance.workers import Logged
 from tests.conftest import RedisServer
 from tests.eventually import eventually_sync
 from tests.ledger import Findings, Ledger, Truth, audit
 from tests.services import INTEROP, require_node
 
-ROOT = Path(__file__).resolve().parents[2]
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S = 60.0
 LINES_PER_S, CPU = 5.0, 0.2
@@ -34,31 +33,8 @@ LOST_LINE = re.compile(r"(?:lost the lock of|outcome of) work (\S+?)(?:;| “.* 
 JOB_LINE = re.compile(r"queues\.worker.*: (started|completed) work")
 
 
-class Member:
-    """One `runworkers`; what it says goes to a file."""
-
-    def __init__(self, environ: dict[str, str], command: list[str], log: Path) -> None:
-        self.log = log
-        with log.open("w") as lines:
-            self.popen = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=lines,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
-
-    @property
-    def is_alive(self) -> bool:
-        return self.popen.poll() is None
-
-    def said(self) -> str:
-        return self.log.read_text()
+class Member(Logged):
+    """One worker, ours or Node's."""
 
     def is_ready(self) -> bool:
         assert self.is_alive, self.said()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +18,7 @@ import pytest
 from queues.lookups.workers import WorkerProcess, processes
 from queues.options import reset_options
 from queues.protocol.connections import close_wires
+from tests.console import Ran
 from tests.eventually import eventually_sync
 from tests.stand import ROOT, Stand
 from tests.working import Sight
@@ -26,17 +26,6 @@ from tests.working import Sight
 pytestmark = pytest.mark.acceptance
 #: A process takes a second to start, and this machine may have much else to do.
 PATIENCE_S = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Shell:

@@ -20,15 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 BUSY_S = 6
 
 
-class Process:
-    """One `runworkers`; what it says goes to a file."""
+class Logged:
+    """A process; what it says goes to a file."""
 
-    def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
+    def __init__(self, environ: dict[str, str], command: list[str], log: Path) -> None:
         self.log = log
-        self.health_port = next((text.rpartition(":")[2] for flag, text in pairwise(arguments) if "-port" in flag), "")
         with log.open("w") as lines:
             self.popen = subprocess.Popen(
-                [*before, sys.executable, "manage.py", "runworkers", *arguments],
+                command,
                 cwd=ROOT,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -40,8 +39,20 @@ class Process:
     def pid(self) -> int:
         return self.popen.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self.popen.poll() is None
+
     def said(self) -> str:
         return self.log.read_text()
+
+
+class Process(Logged):
+    """One `runworkers`."""
+
+    def __init__(self, environ: dict[str, str], arguments: list[str], log: Path, before: list[str]) -> None:
+        self.health_port = next((text.rpartition(":")[2] for flag, text in pairwise(arguments) if "-port" in flag), "")
+        super().__init__(environ, [*before, sys.executable, "manage.py", "runworkers", *arguments], log)
 
     def ready(self, count: int = 1) -> Process:
         self.has_said("is ready", count, 40)
@@ -51,9 +62,7 @@ class Process:
         """Wait until it has said that so often; fails at once where it has ended without."""
         found = re.compile(what)
         with contextlib.suppress(AssertionError):
-            eventually_sync(
-                lambda: len(found.findall(self.said())) >= count or self.popen.poll() is not None, timeout_s + BUSY_S
-            )
+            eventually_sync(lambda: len(found.findall(self.said())) >= count or not self.is_alive, timeout_s + BUSY_S)
         assert len(found.findall(self.said())) >= count, f"not {count} times “{what}”:\n{self.said()}"
 
     @property

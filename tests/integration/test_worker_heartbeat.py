@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -149,34 +150,36 @@ async def test_it_says_at_once_that_it_is_quiet_or_stopping(connection, monkeypa
         await stopping
 
 
-async def test_one_that_may_not_write_says_so_once_and_works_on(
-    connection, client_of_redis, prefix, settings, caplog, monkeypatch
-):
-    from queues.options import reset_options
+@pytest.fixture
+def restricted(connection, client_of_redis, prefix, settings) -> Iterator[Callable[..., None]]:
+    """Be a Redis user who may do all with these keys, but for what the rules take away."""
+    user = f"u{prefix}"
 
+    def restrict(keys: str, *rules: str) -> None:
+        rights = (keys, "allchannels", "+@all", *rules)
+        client_of_redis.execute_command("ACL", "SETUSER", user, "on", ">pw", *rights)
+        described = settings.TORIL["CONNECTIONS"]["default"]
+        url = described["URL"].replace("redis://", f"redis://{user}:pw@")
+        settings.TORIL = {**settings.TORIL, "CONNECTIONS": {"default": {**described, "URL": url}}}
+
+    yield restrict
+    client_of_redis.execute_command("ACL", "DELUSER", user)
+
+
+async def test_one_that_may_not_write_says_so_once_and_works_on(restricted, prefix, caplog, monkeypatch):
     monkeypatch.setattr(module, "RETRY_S", 0.05)
     monkeypatch.setattr(control, "FORBIDDEN_RETRY_S", 0.05)
 
-    user = f"u{prefix}"
-    client_of_redis.execute_command(
-        "ACL", "SETUSER", user, "on", ">pw", f"~{prefix}:chat:*", "+@all", "-xread", "allchannels"
-    )
-    described = settings.TORIL["CONNECTIONS"]["default"]
-    url = described["URL"].replace("redis://", f"redis://{user}:pw@")
-    settings.TORIL = {**settings.TORIL, "CONNECTIONS": {"default": {**described, "URL": url}}}
-    reset_options()
+    restricted(f"~{prefix}:chat:*", "-xread")
     ran = []
-    try:
-        async with operating(lambda job: ran.append(job.id)):
-            await eventually(lambda: "its heartbeat is refused" in caplog.text)
-            await eventually(lambda: "cannot be controlled from elsewhere" in caplog.text)
-            await queue("chat").add("x")
-            await eventually(lambda: ran)
-            await asyncio.sleep(0.3)
-        assert caplog.text.count("its heartbeat is refused") == 1
-        assert caplog.text.count("cannot be controlled") == 1
-    finally:
-        client_of_redis.execute_command("ACL", "DELUSER", user)
+    async with operating(lambda job: ran.append(job.id)):
+        await eventually(lambda: "its heartbeat is refused" in caplog.text)
+        await eventually(lambda: "cannot be controlled from elsewhere" in caplog.text)
+        await queue("chat").add("x")
+        await eventually(lambda: ran)
+        await asyncio.sleep(0.3)
+    assert caplog.text.count("its heartbeat is refused") == 1
+    assert caplog.text.count("cannot be controlled") == 1
 
 
 async def test_one_that_redis_has_no_room_for_is_listed_again_at_once_when_there_is(
@@ -253,26 +256,14 @@ async def test_entries_of_the_future_do_not_hide_those_that_work_for_long(connec
 
 
 async def test_where_client_list_is_forbidden_the_own_workers_are_shown_and_that_is_said(
-    connection, client_of_redis, prefix, settings
+    connection, restricted, prefix
 ):
-    from queues.options import reset_options
-
-    user = f"u{prefix}"
-    client_of_redis.execute_command(
-        "ACL", "SETUSER", user, "on", ">pw", f"~{prefix}:*", "allchannels", "+@all", "-client|list"
-    )
-    described = settings.TORIL["CONNECTIONS"]["default"]
-    url = described["URL"].replace("redis://", f"redis://{user}:pw@")
-    settings.TORIL = {**settings.TORIL, "CONNECTIONS": {"default": {**described, "URL": url}}}
-    reset_options()
-    try:
-        async with operating(lambda job: None, worker_name="anna"):
-            assert (await one(connection)).name == "anna"
-            (note,) = (await processes(connection)).notes
-            assert "forbids CLIENT LIST" in note
-    finally:
-        await close_wires()
-        client_of_redis.execute_command("ACL", "DELUSER", user)
+    restricted(f"~{prefix}:*", "-client|list")
+    async with operating(lambda job: None, worker_name="anna"):
+        assert (await one(connection)).name == "anna"
+        (note,) = (await processes(connection)).notes
+        assert "forbids CLIENT LIST" in note
+    await close_wires()
 
 
 async def test_a_clock_that_is_off_is_told_and_ages_are_by_redis(connection, monkeypatch, caplog):

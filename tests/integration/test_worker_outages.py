@@ -24,11 +24,9 @@ PREFIX = "outage"
 
 
 @pytest.fixture
-def server(own_redis: RedisServer, settings) -> Iterator[RedisServer]:
+def server(own_redis: RedisServer, settings) -> RedisServer:
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": PREFIX}}}
-    reset_options()
-    yield own_redis
-    reset_options()
+    return own_redis
 
 
 @pytest.fixture

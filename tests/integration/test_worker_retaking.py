@@ -12,7 +12,6 @@ import pytest
 import redis
 
 from queues import queue
-from queues.options import reset_options
 from queues.protocol.connections import wire
 from queues.protocol.keys import Keys
 from queues.protocol.retaking import retake
@@ -159,11 +158,9 @@ async def test_what_our_own_lost_answer_had_stored_is_not_stored_twice(holder, s
 
 
 @pytest.fixture
-def server(own_redis: RedisServer, settings) -> Iterator[RedisServer]:
+def server(own_redis: RedisServer, settings) -> RedisServer:
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "retake"}}}
-    reset_options()
-    yield own_redis
-    reset_options()
+    return own_redis
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from queues.protocol.adding import NewJob, add_job
 from queues.protocol.keys import Keys
 from tests.bench.peers.track import PYPI, ROOT, Track, node, say, toril
 
@@ -111,13 +112,11 @@ def _pick_up(track: Track, command: Sequence[str], queue: str) -> float:
 
 def _add(track: Track, keys: Keys, job_id: bytes, at_ms: float) -> None:
     """As a producer does it, in one blocking call."""
-    from queues.protocol.adding import NewJob, add_job
-
     job = NewJob("job", "{}", int(at_ms), id=job_id.decode())
     command = add_job(keys, job)
     script = command.script
     assert script is not None
-    track.client.eval(script.source, command.args[2], *command.args[3:])  # type: ignore[no-untyped-call]
+    track.client.eval(script.source, command.args[2], *command.args[3:])
 
 
 def _delayed(track: Track, command: Sequence[str], queue: str) -> float:
