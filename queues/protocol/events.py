@@ -69,14 +69,11 @@ async def _xread(
 
 
 def _events(streams: list[tuple[str, Any]]) -> list[Event]:
-    return [_event(queue, entry_id, codec.pairs(flat)) for queue, entries in streams for entry_id, flat in entries]
+    return [entry_event(queue, entry_id, flat) for queue, entries in streams for entry_id, flat in entries]
 
 
-def _event(queue: str, entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
-    return Event(
-        queue,
-        entry_id.decode(),
-        codec.text(fields.get(b"event", b"")),
-        codec.text(fields.get(b"jobId", b"")),
-        fields,
-    )
+def entry_event(queue: str, entry_id: bytes, flat: Any) -> Event:
+    """One entry as Redis tells it: its id, and its fields and values in turns."""
+    fields = codec.pairs(flat)
+    kind, job_id = fields.get(b"event", b""), fields.get(b"jobId", b"")
+    return Event(queue, entry_id.decode(), codec.text(kind), codec.text(job_id), fields)

@@ -17,8 +17,7 @@ from queues.errors import JobNotFound, RedisRefused, RedisUnavailable
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, prefix, wire
-from queues.protocol.events import Event, now_command, read_events
-from queues.protocol.tailing import entry_event
+from queues.protocol.events import Event, entry_event, now_command, read_events
 from queues.protocol.wire import Wire
 
 #: As long as a reading waits for news.

@@ -11,7 +11,7 @@ from queues.errors import RedisUnavailable
 from queues.protocol import codec
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire, prefix
-from queues.protocol.events import Event, changed
+from queues.protocol.events import Event, changed, entry_event
 from queues.protocol.fleet import client_name
 from queues.protocol.keys import Keys
 from queues.protocol.refusals import refusal
@@ -125,12 +125,6 @@ async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> t
     if isinstance(read, Exception):
         raise refusal(str(read))
     return _stream(told), [entry_event(queue, *entry) for _, entries in read or () for entry in entries]
-
-
-def entry_event(queue: str, entry_id: bytes, flat: Any) -> Event:
-    fields = codec.pairs(flat)
-    kind, job_id = fields.get(b"event", b""), fields.get(b"jobId", b"")
-    return Event(queue, entry_id.decode(), codec.text(kind), codec.text(job_id), fields)
 
 
 async def _look(ear: Wire, stream: bytes) -> _Stream:
