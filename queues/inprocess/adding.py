@@ -95,7 +95,7 @@ def _forget_namesakes(queue: str, rows: Sequence[Job]) -> None:
             same = Job.objects.filter(
                 connection=LOCAL_CONNECTION, queue=queue, job_id=row.job_id, timestamp_ms=row.timestamp_ms
             )
-            same.filter(timestamp_ms=row.timestamp_ms, removed_at__isnull=False).delete()
+            same.filter(removed_at__isnull=False).delete()
 
 
 def _number(rows: Sequence[Job]) -> None:

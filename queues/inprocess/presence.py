@@ -14,9 +14,10 @@ from datetime import timedelta
 from django.db import connections, models, transaction
 from django.db.models.functions import Now
 
+from queues.inprocess.adding import UNFINISHED
 from queues.mirror.leader import holder_name, is_dead
 from queues.models import Job, Lease
-from queues.models.local import first_rank, news, work
+from queues.models.local import first_rank, news, ready_state, work
 from queues.options import get_options
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import to_json
@@ -30,7 +31,7 @@ NAME = "in-process "
 BEAT_S, LASTS_S = 5.0, 30.0
 #: BullMQ's words.
 STALLED = "job stalled more than allowable limit"
-_HELD = [state.value for state in (State.WAITING, State.PRIORITIZED, State.DELAYED, State.ACTIVE)]
+_HELD = [state.value for state in UNFINISHED]
 
 
 class Presence:
@@ -108,8 +109,7 @@ class Presence:
             ended = {"failed_reason": STALLED, "stacktrace": stacks, "finished_on_ms": now_ms()}
             mine.update(state=State.FAILED.value, stalled_count=count, holder="", **ended)
         else:
-            state = State.PRIORITIZED if job.priority else State.WAITING
-            mine.update(state=state.value, stalled_count=count, holder="", rank=first_rank())
+            mine.update(state=ready_state(), stalled_count=count, holder="", rank=first_rank())
 
     def _beat(self) -> None:
         try:

@@ -58,7 +58,7 @@ def change_priority(queue: str, job_id: str, priority: int, *, first: bool = Fal
         found = local.jobs(queue).filter(job_id=job_id)
         changed = found.update(priority=priority)
         ready = found.filter(state__in=(State.WAITING.value, State.PRIORITIZED.value))
-        ready.update(state=(State.PRIORITIZED if priority else State.WAITING).value, rank=rank)
+        ready.update(state=local.ready_state(), rank=rank)
     return _rung(changed)
 
 
