@@ -62,14 +62,13 @@ class Lane:
         return self._running.get(job_id)
 
     def cancel(self, job_id: str, reason: str, retry: bool) -> None:
-        if (execution := self.find(job_id)) is not None and not execution.is_committing:
+        if (execution := self.find(job_id)) is not None:
             execution.cancel(reason, retry)
 
     def cancel_all(self) -> None:
         """The process stops: what does not end by itself goes back."""
         for execution in list(self._running.values()):
-            if not execution.is_committing:
-                execution.cancel()
+            execution.cancel()
 
     def _closed(self, slot: asyncio.Task[None]) -> None:
         self.slots.discard(slot)

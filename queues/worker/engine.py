@@ -316,8 +316,7 @@ class Engine:
     def cancel(self) -> None:
         """Stop async processors; each job that ends so goes back to the queue."""
         for run in list(self.running.values()):
-            if not run.is_committing:
-                run.cancel()
+            run.cancel()
 
     async def hand_back_rest(self) -> int:
         """Put back what still runs; returns how many jobs that were. Their outcomes will be refused."""

@@ -153,10 +153,8 @@ class Worker:
 
     def cancel_job(self, queue: str, job_id: str, reason: str, retry: bool = False) -> bool:
         """Let a running job fail with this reason; False where it does not run here, or has just ended."""
-        runs = [run for run in self._runs(queue, job_id) if not run.is_committing]
-        for run in runs:
-            run.cancel(reason, retry)
-        return bool(runs)
+        cancelled = [run.cancel(reason, retry) for run in self._runs(queue, job_id)]
+        return any(cancelled)
 
     def is_running(self, queue: str, job_id: str) -> bool:
         """Also while the outcome is being written down. To be asked on any thread."""
