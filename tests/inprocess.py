@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from queues import processors
 from queues.inprocess import process
 from queues.inprocess.carrier import InProcessCarrier
 from queues.inprocess.presence import Presence
@@ -91,8 +92,12 @@ class Adder:
 
 
 @pytest.fixture
-def in_process(settings: Any, transactional_db: None) -> Iterator[ClosedPort]:
+def in_process(settings: Any, transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClosedPort]:
     """USE_JOB_QUEUE=false; the Redis that the settings name is never dialled."""
+    # The first add starts the process's runner; the samples' processor of `chat`, if any test imported it, stays out.
+    processors.autodiscover()
+    others = {name: found for name, found in processors.registry._queues.items() if name != "chat"}
+    monkeypatch.setattr(processors.registry, "_queues", others)
     port = ClosedPort()
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": port.url}}, "USE_JOB_QUEUE": False}
     reset_options()

@@ -56,7 +56,9 @@ class Ledger:
         self.path = path
 
     def lines(self) -> list[list[str]]:
-        return [line.split(" ") for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        """What is written so far. A line over the end of a page of the file is seen in halves; its end comes later."""
+        written = self.path.read_text() if self.path.exists() else ""
+        return [line.split(" ") for line in written[: written.rfind("\n") + 1].splitlines()]
 
     def clear(self) -> None:
         """Emptied, not removed: processes have it open."""

@@ -4,70 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import django
 import pytest
-import redis
-from django.core.checks import run_checks
-from django.db import transaction
 from django.utils import timezone
 
 from queues import processors, queue
-from queues.errors import ConfigurationError, RedisUnavailable, TorilError
-from queues.protocol.blocking import close_blocking
-from queues.tasks import TorilBackend, discovery
+from queues.errors import TorilError
+from queues.tasks import TorilBackend
 from queues.tasks.api import (
     InvalidTask,
-    TaskResultDoesNotExist,
-    TaskResultStatus,
-    task_backends,
     task_enqueued,
     task_finished,
     task_started,
 )
-from queues.worker.worker import Worker
 from tests.eventually import eventually
 from tests.tasked import tasks
+from tests.tasking import FAILED, READY, RUNNING, SUCCESSFUL, at_work, ended, sight_of_tasks  # noqa: F401
 from tests.working import Sight, working
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
-    from django.tasks.exceptions import TaskResultMismatch
 else:
     from django_tasks import task
-    from django_tasks.exceptions import TaskResultMismatch
-
-READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
-SUCCESSFUL, FAILED = TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED
-BACKEND = "queues.tasks.TorilBackend"
-
-
-@pytest.fixture
-def sight(connection: str, client_of_redis: redis.Redis, prefix: str) -> Any:
-    yield Sight(client_of_redis, prefix, "default")
-    close_blocking()
-
-
-@asynccontextmanager
-async def at_work(queue: str = "default", **options: Any) -> AsyncIterator[Worker]:
-    """A worker of the queue's tasks."""
-    async with working(queue=queue, registry=processors.registry, **options) as worker:
-        yield worker
-
-
-async def ended(result: Any) -> Any:
-    async def look() -> bool:
-        await result.arefresh()
-        return bool(result.is_finished)
-
-    await eventually(look, what="the task ends")
-    return result
 
 
 # --- the job
@@ -378,247 +339,3 @@ async def test_processors_of_the_same_queue_work_beside_its_tasks(sight: Sight) 
         await ended(result)
         await sight.until_count("completed", 2)
     assert (result.return_value, seen) == (1, ["plain"])
-
-
-# --- what is not a task of ours
-
-
-async def test_a_job_of_an_unknown_task_fails_with_a_reason_and_imports_nothing(sight: Sight) -> None:
-    assert "this" not in sys.modules
-    names = ["this.s", "tests.tasked.tasks.Weather", "os.system", "tests.tasked.tasks.add.func"]
-    for name in names:
-        await queue("default").add(name, {"args": ["true"], "kwargs": {}})
-    async with at_work():
-        await sight.until_count("failed", len(names))
-    for job_id in sight.ids("failed"):
-        job = sight.job(job_id)
-        assert f"no processor for “{job['name']}” in queue “default”" in job["failedReason"]
-        with pytest.raises(TaskResultDoesNotExist):
-            await task_backends["default"].aget_result(f"default/{job_id}")
-    assert "this" not in sys.modules
-
-
-async def test_a_function_that_was_never_declared_a_task_does_not_run(sight: Sight) -> None:
-    await queue("default").add("tests.tasked.tasks.Weather", {"args": ["rain"], "kwargs": {}})
-    async with at_work():
-        await sight.until_count("failed", 1)
-
-
-@pytest.mark.parametrize("data", [None, [], "text", {"args": "ab"}, {"kwargs": [1]}])
-async def test_data_that_is_no_tasks_fails_the_job(sight: Sight, data: Any) -> None:
-    job = await queue("default").add("tests.tasked.tasks.add", data)
-    async with at_work():
-        await sight.until("failed", job.id)
-    assert "this is something else" in sight.job(job.id)["failedReason"]
-    found = await tasks.add.aget_result(f"default/{job.id}")
-    assert (found.status, found.args, found.kwargs) == (FAILED, [], {})
-
-
-async def test_a_job_that_another_program_added_is_a_task_too(sight: Sight) -> None:
-    """As Node would add it: a number as its id, no priority."""
-    job = await queue("default").add("tests.tasked.tasks.add", {"args": [1, 2]})
-    async with at_work():
-        result = await ended(await tasks.add.aget_result(f"default/{job.id}"))
-    assert (result.return_value, result.task) == (3, tasks.add)
-
-
-async def test_what_redis_says_of_an_error_imports_nothing(sight: Sight, client_of_redis: redis.Redis) -> None:
-    result = await tasks.fail.aenqueue("rain")
-    async with at_work():
-        await ended(result)
-    key = sight.keys.job(result.id.partition("/")[2])
-    stacks = [f"Traceback\n(attempt 1 on x from 2026-01-01T00:00:00+00:00: {path})" for path in ("this.s", "os.getcwd")]
-    client_of_redis.hset(key, "stacktrace", json.dumps(stacks))
-    await result.arefresh()
-    with pytest.raises(ImportError, match="not loaded in this process"):
-        _ = result.errors[0].exception_class
-    with pytest.raises(ValueError, match="not reference a valid exception"):
-        _ = result.errors[1].exception_class
-    assert "this" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"stacktrace": "nonsense"},
-        {"stacktrace": '[1, null, "(attempt 99999999999999 on  from x: y)"]'},
-        {"opts": "[]", "data": "{"},
-        {"opts": '{"priority": 9999999, "delay": "x"}'},
-        {"timestamp": "yesterday", "processedOn": "-1"},
-        {"returnvalue": "{", "finishedOn": "5"},
-    ],
-)
-async def test_a_damaged_job_is_shown_as_well_as_can_be(
-    sight: Sight, client_of_redis: redis.Redis, fields: dict[str, str]
-) -> None:
-    result = await tasks.add.aenqueue(1)
-    client_of_redis.hset(sight.keys.job(result.id.partition("/")[2]), mapping=fields)
-    assert (await tasks.add.aget_result(result.id)).id == result.id
-
-
-async def test_a_job_that_fails_without_a_traceback_has_an_error_all_the_same(
-    sight: Sight, client_of_redis: redis.Redis
-) -> None:
-    """As BullMQ's script fails a job whose worker was lost too often."""
-    result = await tasks.add.aenqueue(1)
-    lost = {
-        "finishedOn": "1",
-        "processedOn": "1",
-        "pb": "web-1",
-        "failedReason": "job stalled more than allowable limit",
-    }
-    client_of_redis.hset(sight.keys.job(result.id.partition("/")[2]), mapping=lost)
-    await result.arefresh()
-    assert (result.status, result.attempts, result.worker_ids) == (FAILED, 1, ["web-1"])
-    assert [error.traceback for error in result.errors] == ["job stalled more than allowable limit"]
-    assert result.errors[0].exception_class is TorilError
-
-
-# --- results that are not there
-
-
-async def test_a_queue_that_the_backend_does_not_name_holds_no_results_of_it(sight: Sight) -> None:
-    job = await queue("t-another").add(tasks.add.module_path, {"args": [1]})
-    with pytest.raises(TaskResultDoesNotExist):
-        await tasks.add.aget_result(f"t-another/{job.id}")
-
-
-async def test_only_results_of_the_same_task_are_found_by_it(sight: Sight) -> None:
-    result = await tasks.add.aenqueue(1)
-    with pytest.raises(TaskResultMismatch):
-        await tasks.add_async.aget_result(result.id)
-    assert (await task_backends["default"].aget_result(result.id)).task == tasks.add
-
-
-@pytest.mark.parametrize(
-    "result_id", ["", "123", "default/", "/1", "default/nobody", "other/1", "default/a:b", "a:b/1"]
-)
-async def test_a_result_that_is_nowhere_does_not_exist(sight: Sight, result_id: str) -> None:
-    with pytest.raises(TaskResultDoesNotExist):
-        await tasks.add.aget_result(result_id)
-
-
-async def test_a_result_is_gone_with_its_job(sight: Sight, client_of_redis: redis.Redis) -> None:
-    result = await tasks.add.aenqueue(1)
-    client_of_redis.delete(sight.keys.job(result.id.partition("/")[2]))
-    with pytest.raises(TaskResultDoesNotExist):
-        await result.arefresh()
-
-
-async def test_blocking_calls_are_refused_where_a_loop_runs(sight: Sight) -> None:
-    with pytest.raises(TorilError, match=r"await task.aenqueue\(…\)"):
-        tasks.add.enqueue(1)
-    result = await tasks.add.aenqueue(1)
-    with pytest.raises(TorilError, match=r"await task.aget_result\(…\)"):
-        result.refresh()
-
-
-async def test_where_redis_is_away_every_call_says_so_in_time(settings: Any) -> None:
-    from queues.options import reset_options
-
-    settings.TORIL = {"CONNECTIONS": {"default": {"URL": "redis://127.0.0.1:1"}}}
-    reset_options()
-    began = time.monotonic()
-    with pytest.raises(RedisUnavailable):
-        await tasks.add.aenqueue(1)
-    with pytest.raises(RedisUnavailable):
-        await tasks.add.aget_result("default/1")
-    with pytest.raises(RedisUnavailable):
-        await asyncio.to_thread(tasks.add.enqueue, 1)
-    with pytest.raises(RedisUnavailable):
-        await asyncio.to_thread(tasks.add.get_result, "default/1")
-    assert time.monotonic() - began < 10
-    reset_options()
-
-
-# --- settings
-
-
-def test_a_queues_name_must_be_one(sight: Sight, settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": BACKEND, "QUEUES": []}}
-    for name in ("a:b", "x" * 41, ""):
-        with pytest.raises(InvalidTask, match="1 to 40 characters"):
-            tasks.add.using(queue_name=name)
-    assert tasks.add.using(queue_name="x" * 40).queue_name == "x" * 40
-
-
-async def test_every_queue_of_the_backend_takes_every_task(sight: Sight, settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": BACKEND, "QUEUES": ["default", "t-mails", "t-slow"]}}
-    result = await tasks.add.using(queue_name="t-slow").aenqueue(5)
-    assert result.id.startswith("t-slow/")
-    assert tasks.add.module_path in processors.registry.of("t-mails")
-    async with at_work("t-slow"):
-        assert (await ended(result)).return_value == 5
-    assert (await tasks.add.aget_result(result.id)).task.queue_name == "t-slow"
-
-
-def test_mistakes_in_the_settings_are_named(settings: Any) -> None:
-    settings.TASKS = {
-        "default": {"BACKEND": BACKEND, "QUEUES": ["a:b"], "OPTIONS": {"ENQUEUE_ON_COMIT": 1, "ENQUEUE_ON_COMMIT": 1}}
-    }
-    found = sorted(check.msg for check in run_checks() if check.id == "toril.E005")
-    assert [sentence.partition(":")[0].partition(" ")[0] for sentence in found] == [
-        "TASKS['default']['OPTIONS']['ENQUEUE_ON_COMIT']",
-        "TASKS['default']['OPTIONS']['ENQUEUE_ON_COMMIT']",
-        "TASKS['default']['QUEUES']",
-    ]
-    with pytest.raises(ConfigurationError, match="ENQUEUE_ON_COMIT"):
-        discovery.discover()
-
-
-@pytest.mark.parametrize("backend", [{}, {"BACKEND": "no.such.Backend"}, {"BACKEND": "queues.tasks.api"}])
-def test_a_backend_that_cannot_be_made_is_named_by_its_alias(settings: Any, backend: dict[str, str]) -> None:
-    settings.TASKS = {"default": {"BACKEND": BACKEND}, "other": backend}
-    with pytest.raises(ConfigurationError, match=r"TASKS\['other'\] makes no backend"):
-        processors.autodiscover()
-
-
-def test_tasks_are_looked_for_where_our_backend_is_used_alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr(discovery, "import_everywhere", asked.append)
-    discovery._import_tasks.cache_clear()
-    settings.TASKS = {"default": {"BACKEND": tasks.IMMEDIATE}}
-    processors.autodiscover()
-    assert asked == []
-    settings.TASKS = {"default": {"BACKEND": tasks.IMMEDIATE}, "other": {"BACKEND": BACKEND}}
-    processors.autodiscover()
-    assert asked == ["tasks"]
-    discovery._import_tasks.cache_clear()
-
-
-# --- transactions
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_task_is_enqueued_at_once_as_the_api_has_it(sight: Sight) -> None:
-    with transaction.atomic():
-        result = tasks.add.enqueue(1)
-        assert sight.ids("prioritized") == [result.id.partition("/")[2]]
-        transaction.set_rollback(True)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_or_on_commit_where_the_backend_is_told_so(sight: Sight, settings: Any) -> None:
-    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": {"ENQUEUE_ON_COMMIT": True}}}
-    told: list[str] = []
-    task_enqueued.connect(receiver := lambda task_result, **_: told.append(task_result.id), weak=False)
-    with transaction.atomic():
-        result = tasks.add.enqueue(1)
-        assert sight.ids("prioritized") == []
-        assert told == []
-        with pytest.raises(TaskResultDoesNotExist):
-            result.refresh()
-    assert sight.ids("prioritized") == [result.id.partition("/")[2]]
-    assert told == [result.id]
-    assert tasks.add.get_result(result.id) == result
-    with transaction.atomic():
-        tasks.add.enqueue(2)
-        transaction.set_rollback(True)
-    task_enqueued.disconnect(receiver)
-    assert len(sight.ids("prioritized")) == len(told) == 1
-
-
-def test_times_are_utc(sight: Sight) -> None:
-    result = tasks.add.enqueue(1)
-    assert result.enqueued_at.tzinfo is UTC
-    assert result.enqueued_at.microsecond % 1000 == 0
