@@ -40,6 +40,14 @@ class Grants:
         """`may("job.retry")`; an action that no permission names is nobody's."""
         return action in self.actions
 
+    def on(self, queue: str) -> Grants:
+        """What of this holds for that queue; `request.grants.on(queue.name).require("job.retry")`."""
+        return self
+
+    def sees(self, queue: str) -> bool:
+        """Whether the queue exists for this person at all."""
+        return self.may_see
+
     def require(self, action: str) -> None:
         """Raises Forbidden, with the sentence, where `may` says no."""
         if action not in self.actions:
