@@ -141,8 +141,10 @@ AUTH_PASSWORD_VALIDATORS = [
 
 USE_TZ = True
 TIME_ZONE = "UTC"
-LANGUAGE_CODE = "en"
-USE_I18N = False
+#: The language of pages and sentences is the site's, not the viewer's: what is pushed and kept is shared by all who look.
+LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en"
+USE_I18N = True
+LOCALE_PATHS = [BASE_DIR / "dashboard" / "locale"]
 
 LOGGING = logs.django_logging(
     environment.choice(ENVIRON, "LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
