@@ -12,12 +12,12 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from queues.options import mistakes
 
 #: What a sentence begins with → the number of its kind. The first that fits.
-_KINDS = {"TORIL['CONNECTIONS']": "E002", "TORIL['QUEUES']": "E003", "TORIL": "E001"}
+_KINDS = {"TORIL['CONNECTIONS']": "E002", "TORIL['QUEUES']": "E003", "TORIL['DASHBOARD']": "E005", "TORIL": "E001"}
 
 
 @register
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """toril.E001 the dict itself, E002 a connection, E003 a queue, E004 a variable of the environment."""
+    """toril.E001 the dict itself, E002 a connection, E003 a queue, E004 a variable of the environment, E005 pages."""
     return [Error(sentence, id=f"toril.{_kind(sentence)}") for sentence in mistakes(getattr(settings, "TORIL", {}))]
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from queues.errors import ConfigurationError
 from queues.options import reading
+from queues.options.dashboard import Dashboard
 from queues.options.environment import queue_overrides, queue_variables, redis_configured, redis_url
 from queues.options.reading import boolean
+from queues.options.reading_dashboard import dashboard
 from queues.options.values import (
     DEFAULT_PREFIX,
     DEFAULT_URL,
@@ -27,6 +29,7 @@ __all__ = [
     "DEFAULT_URL",
     "Backoff",
     "ConnectionOptions",
+    "Dashboard",
     "Keep",
     "Limiter",
     "Options",
@@ -41,7 +44,7 @@ __all__ = [
     "redis_url",
     "reset_options",
 ]
-_KNOWN = {"CONNECTIONS", "QUEUES", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
+_KNOWN = {"CONNECTIONS", "DASHBOARD", "QUEUES", "READ_ONLY", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
 
 #: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
 DECLARED: dict[str, dict[str, Any]] = {}
@@ -58,6 +61,10 @@ class Options:
     told: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Where the trace of an added job comes from: a function's dotted path (queues/tracing.py).
     trace_context: str = ""
+    #: Nothing can be changed from pages and commands.
+    read_only: bool = False
+    #: How the pages look and what they show (docs/from-bull-board.md).
+    dashboard: Dashboard = field(default_factory=Dashboard)
 
     def connection(self, name: str = "default") -> ConnectionOptions:
         try:
@@ -106,7 +113,8 @@ def load(toril: Mapping[str, Any]) -> Options:
     queues = {name: QueueOptions(**value) for name, value in told.items()}
     use_job_queue = boolean("TORIL['USE_JOB_QUEUE']", toril.get("USE_JOB_QUEUE", True))
     trace_context = reading.text("TORIL['TRACE_CONTEXT']", toril.get("TRACE_CONTEXT", ""))
-    return Options(connections, queues, use_job_queue, variables, told, trace_context)
+    shown = dashboard(toril.get("DASHBOARD", {}))
+    return Options(connections, queues, use_job_queue, variables, told, trace_context, dashboard=shown)
 
 
 def mistakes(toril: Any) -> list[str]:
@@ -130,6 +138,8 @@ def _parts(toril: Any) -> Iterator[Any]:
         if key == "CONNECTIONS" and isinstance(value, Mapping):
             yield {key: {name: {} for name in value}}
             yield from ({key: {"default": {}, name: described}} for name, described in value.items())
+        elif key == "DASHBOARD" and isinstance(value, Mapping):
+            yield from ({key: {option: given}} for option, given in value.items())
         elif key == "QUEUES" and isinstance(value, Mapping):
             for name, described in value.items():
                 yield from ({key: {name: piece}} for piece in _pieces(described))

@@ -169,4 +169,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "remove_on_complete": _keep,
     "remove_on_fail": _keep,
     "metrics": _metrics,
+    "read_only": boolean,
+    "allow_retries": boolean,
+    "allow_completed_retries": boolean,
 }

@@ -55,6 +55,11 @@ class QueueOptions:
     max_started_attempts: int | None = None
     #: Minutes of BullMQ's own metrics lists; None writes none.
     metrics: int | None = None
+    #: Nothing in it can be changed from pages and commands; programs and workers go on.
+    read_only: bool = False
+    #: Whether jobs are retried from pages and commands; completed ones, too.
+    allow_retries: bool = True
+    allow_completed_retries: bool = True
 
 
 @dataclass(frozen=True, slots=True)
