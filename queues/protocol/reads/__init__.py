@@ -7,28 +7,28 @@ from queues.protocol.reads.active import lock_owners
 from queues.protocol.reads.jobs import (
     PAYLOAD_FIELDS,
     JobLogs,
-    JobPage,
-    JobRow,
     JobSight,
     job,
     job_field,
     job_fields,
     job_logs,
-    job_page,
     job_states,
-    state_ids,
 )
-from queues.protocol.reads.queues import queue_facts, queue_names
+from queues.protocol.reads.lists import JobPage, JobRow, first_of_each, job_page, state_ids, summaries
+from queues.protocol.reads.queues import Board, board, queue_facts, queue_names
 from queues.protocol.reads.server import Listener, ServerInfo, server_info, worker_clients, worker_listeners
 
 __all__ = [
     "PAYLOAD_FIELDS",
+    "Board",
     "JobLogs",
     "JobPage",
     "JobRow",
     "JobSight",
     "Listener",
     "ServerInfo",
+    "board",
+    "first_of_each",
     "job",
     "job_field",
     "job_fields",
@@ -40,6 +40,7 @@ __all__ = [
     "queue_names",
     "server_info",
     "state_ids",
+    "summaries",
     "worker_clients",
     "worker_listeners",
 ]

@@ -1,9 +1,9 @@
-"""What Redis says of jobs: lists in running order, one whole job, its logs, where it is."""
+"""What Redis says of single jobs: one whole, its logs, where it is; single fields of many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from queues.protocol import codec
@@ -11,30 +11,13 @@ from queues.protocol.codec import JobRecord, job_record, text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS, Keys
+from queues.protocol.reads.lists import due_ms
 from queues.states import LISTED, State
 
 #: Fields that may be megabytes: measured first, and cut where the caller gives a limit.
 PAYLOAD_FIELDS = ("data", "opts", "returnvalue", "progress", "failedReason", "stacktrace")
 #: A larger field is not read only to show its beginning.
 LARGEST_READ = 16 * 1024 * 1024
-#: Fields of a list's row that may be of any size, and how much of one a list reads.
-_OPEN = (b"name", b"opts", b"failedReason", b"defa", b"parentKey", b"deid", b"rjk", b"pb")
-LARGEST_LISTED = 16 * 1024
-DELAY_BITS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class JobRow:
-    record: JobRecord
-    due_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """`total` jobs are in the state; `rows` are those asked for, next to run first, finished: newest first."""
-
-    total: int
-    rows: list[JobRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,83 +35,6 @@ class JobSight:
 class JobLogs:
     lines: list[str]
     total: int
-
-
-async def job_page(connection: str, queue: str, state: State, start: int, count: int) -> JobPage:
-    """`count` jobs from position `start`, summaries only. A deep page costs what the first does."""
-    total, ranked = await _ids(connection, queue, state, start, count)
-    records = await _summaries(connection, queue, [job_id for job_id, _ in ranked])
-    return JobPage(total, [JobRow(record, due) for record, (_, due) in zip(records, ranked, strict=True)])
-
-
-async def _summaries(connection: str, queue: str, job_ids: Sequence[str]) -> list[JobRecord]:
-    """Measured first, as an error's text may be megabytes too: what is too large for a list is not read for it."""
-    on, k = wire(connection), keys(connection, queue)
-    sizes = await on.run(
-        [command("HSTRLEN", k.job(job_id), name) for job_id in job_ids for name in _OPEN], return_errors=True
-    )
-    large = [
-        {name: size for name, size in zip(_OPEN, group, strict=True) if isinstance(size, int) and size > LARGEST_LISTED}
-        for group in zip(*[iter(sizes)] * len(_OPEN), strict=True)
-    ]
-    asked = [tuple(name for name in codec.SUMMARY_FIELDS if name not in without) for without in large]
-    hashes = await on.run(
-        [command("HMGET", k.job(job_id), *names) for job_id, names in zip(job_ids, asked, strict=True)],
-        return_errors=True,
-    )
-    return [_summary(*row) for row in zip(job_ids, asked, hashes, large, strict=True)]
-
-
-def _summary(job_id: str, names: tuple[bytes, ...], values: Any, large: dict[bytes, int]) -> JobRecord:
-    if isinstance(values, Exception):
-        return JobRecord(job_id, exists=False, problems=(str(values),))
-    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-    record = job_record(job_id, found)
-    said = tuple(f"{name.decode()} is too large for a list: {size:,} bytes" for name, size in large.items())
-    return replace(record, problems=(*record.problems, *said)) if said else record
-
-
-async def state_ids(connection: str, queue: str, state: State, start: int, count: int) -> list[str]:
-    """Ids in running order from position `start`."""
-    return [job_id for job_id, _ in (await _ids(connection, queue, state, start, count))[1]]
-
-
-async def _ids(
-    connection: str, queue: str, state: State, start: int, count: int
-) -> tuple[int, list[tuple[str, int | None]]]:
-    """How many jobs are in the state, and (id, due time) of those asked for."""
-    on, k = wire(connection), keys(connection, queue)
-    if state is State.WAITING:
-        return await _waiting_ids(connection, queue, start, count)
-    suffix, is_list = STATE_KEYS[state]
-    if is_list:
-        total, found = await on.run([command("LLEN", k(suffix)), _tail(k(suffix), start, count)])
-        return total, [(text(job_id), None) for job_id in reversed(found)]
-    verb = "ZREVRANGE" if state.is_finished else "ZRANGE"
-    total, flat = await on.run(
-        [command("ZCARD", k(suffix)), command(verb, k(suffix), start, start + count - 1, "WITHSCORES")]
-    )
-    pairs = zip(flat[::2], flat[1::2], strict=True)
-    is_delayed = state is State.DELAYED
-    return total, [(text(job_id), _due_ms(score) if is_delayed else None) for job_id, score in pairs]
-
-
-async def _waiting_ids(connection: str, queue: str, start: int, count: int) -> tuple[int, list[tuple[str, int | None]]]:
-    """`wait`, then what an older BullMQ parked in `paused` (PROTOCOL.md §2), without its `0:` markers."""
-    on, k = wire(connection), keys(connection, queue)
-    waiting, parked, found = await on.run(
-        [command("LLEN", k("wait")), command("LLEN", k("paused")), _tail(k("wait"), start, count)]
-    )
-    ids = list(reversed(found))
-    if parked and len(ids) < count:
-        more = await on.call(_tail(k("paused"), max(0, start - waiting), count - len(ids)))
-        ids += reversed(more)
-    return waiting + parked, [(text(job_id), None) for job_id in ids if not job_id.startswith(b"0:")]
-
-
-def _tail(key: bytes, start: int, count: int) -> Command[list[bytes]]:
-    """`count` items of a list counted from its tail, where the next to run stands."""
-    return command("LRANGE", key, -(start + count), -(start + 1))
 
 
 async def job(connection: str, queue: str, job_id: str, limit_bytes: int | None = None) -> JobSight:
@@ -218,16 +124,10 @@ def _state_commands(k: Keys, job_id: str) -> list[Command[Any]]:
     ]
 
 
-def _due_ms(score: bytes) -> int | None:
-    """None for what is no time: anybody may have written it, and infinity too."""
-    number, problem = codec.integer("score", score)
-    return None if problem else number // DELAY_BITS
-
-
 def _state(replies: list[Any]) -> tuple[State, int | None]:
     for state, score in zip(_SETS, replies, strict=False):
         if isinstance(score, bytes):
-            return state, _due_ms(score) if state is State.DELAYED else None
+            return state, due_ms(score) if state is State.DELAYED else None
     for state, position in zip((State.ACTIVE, State.WAITING, State.WAITING), replies[len(_SETS) :], strict=True):
         if isinstance(position, int):
             return state, None

@@ -1,0 +1,188 @@
+"""What Redis says of a state's jobs as a list: ids in running order or its reverse, and a summary of each.
+
+How large each job is is asked first, so that no megabyte is read for a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from queues.errors import RedisUnavailable
+from queues.protocol import codec
+from queues.protocol.codec import JobRecord, job_record, text
+from queues.protocol.commands import Command, command
+from queues.protocol.connections import keys, wire
+from queues.protocol.keys import STATE_KEYS, Keys
+from queues.states import LISTED, State
+
+#: What a list's row shows of a job.
+FIELDS = (*codec.SUMMARY_FIELDS, b"progress")
+#: Those that may be of any size, and how much of one a list reads.
+_OPEN = (b"name", b"opts", b"failedReason", b"defa", b"parentKey", b"deid", b"rjk", b"pb", b"progress")
+LARGEST_LISTED = 16 * 1024
+#: A job that takes no more memory than this is read without measuring each field.
+SMALL = 32 * 1024
+DELAY_BITS = 4096
+Ranked = list[tuple[str, int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    record: JobRecord
+    due_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """`total` jobs are in the state; `rows` are those asked for, next to run first, finished: newest first."""
+
+    total: int
+    rows: list[JobRow]
+
+
+async def job_page(
+    connection: str, queue: str, state: State, start: int, count: int, is_reversed: bool = False
+) -> JobPage:
+    """`count` jobs from position `start`, summaries only. A deep page costs what the first does."""
+    total, ranked = await _ids(connection, queue, state, start, count, is_reversed)
+    records = await summaries(connection, queue, [job_id for job_id, _ in ranked])
+    return JobPage(total, [JobRow(record, due) for record, (_, due) in zip(records, ranked, strict=True)])
+
+
+async def summaries(connection: str, queue: str, job_ids: Sequence[str]) -> list[JobRecord]:
+    """What a list shows of these jobs: two round trips, and a third where some are large or sizes may not be asked."""
+    on, k = wire(connection), keys(connection, queue)
+    sizes = await on.run([command("MEMORY", "USAGE", k.job(i), "SAMPLES", 0) for i in job_ids], return_errors=True)
+    unknown = [i for i, size in zip(job_ids, sizes, strict=True) if size is not None and _is_large(size)]
+    large = await _large_fields(connection, queue, unknown)
+    asked = [tuple(name for name in FIELDS if name not in large.get(job_id, ())) for job_id in job_ids]
+    hashes = await on.run(
+        [command("HMGET", k.job(job_id), *names) for job_id, names in zip(job_ids, asked, strict=True)],
+        return_errors=True,
+    )
+    return [_summary(i, names, row, large.get(i, {})) for i, names, row in zip(job_ids, asked, hashes, strict=True)]
+
+
+def _is_large(size: Any) -> bool:
+    # Where MEMORY is forbidden every job counts as large.
+    return not isinstance(size, int) or size > SMALL
+
+
+async def _large_fields(connection: str, queue: str, job_ids: Sequence[str]) -> dict[str, dict[bytes, int]]:
+    """Of each job the fields too large for a list, with their bytes."""
+    k = keys(connection, queue)
+    asked = [command("HSTRLEN", k.job(job_id), name) for job_id in job_ids for name in _OPEN]
+    sizes = await wire(connection).run(asked, return_errors=True)
+    groups = zip(*[iter(sizes)] * len(_OPEN), strict=True)
+    return {
+        job_id: {
+            name: size
+            for name, size in zip(_OPEN, group, strict=True)
+            if isinstance(size, int) and size > LARGEST_LISTED
+        }
+        for job_id, group in zip(job_ids, groups, strict=True)
+    }
+
+
+def _summary(job_id: str, names: tuple[bytes, ...], values: Any, large: dict[bytes, int]) -> JobRecord:
+    if isinstance(values, Exception):
+        return JobRecord(job_id, exists=False, problems=(str(values),))
+    found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    record = job_record(job_id, found)
+    said = tuple(f"{name.decode()} is too large for a list: {size:,} bytes" for name, size in large.items())
+    return replace(record, problems=(*record.problems, *said)) if said else record
+
+
+async def state_ids(connection: str, queue: str, state: State, start: int, count: int) -> list[str]:
+    """Ids in running order from position `start`."""
+    return [job_id for job_id, _ in (await _ids(connection, queue, state, start, count, False))[1]]
+
+
+async def _ids(
+    connection: str, queue: str, state: State, start: int, count: int, is_reversed: bool
+) -> tuple[int, Ranked]:
+    """How many jobs are in the state, and (id, due time) of those asked for."""
+    on, k = wire(connection), keys(connection, queue)
+    if state is State.WAITING:
+        if is_reversed:
+            return await _waiting_reversed(connection, queue, start, count)
+        return await _waiting_ids(connection, queue, start, count)
+    suffix, is_list = STATE_KEYS[state]
+    if is_list:
+        part = _head(k(suffix), start, count) if is_reversed else _tail(k(suffix), start, count)
+        total, found = await on.run([command("LLEN", k(suffix)), part])
+        return total, [(text(job_id), None) for job_id in (found if is_reversed else reversed(found))]
+    total, flat = await on.run([command("ZCARD", k(suffix)), _range(k, state, start, count, is_reversed)])
+    return total, _ranked(state, flat)
+
+
+def _range(k: Keys, state: State, start: int, count: int, is_reversed: bool = False) -> Command[Any]:
+    verb = "ZREVRANGE" if state.is_finished is not is_reversed else "ZRANGE"
+    return command(verb, k.state(state), start, start + count - 1, "WITHSCORES")
+
+
+def _ranked(state: State, flat: list[bytes]) -> Ranked:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    is_delayed = state is State.DELAYED
+    return [(text(job_id), due_ms(score) if is_delayed else None) for job_id, score in pairs]
+
+
+async def _waiting_ids(connection: str, queue: str, start: int, count: int) -> tuple[int, Ranked]:
+    """`wait`, then what an older BullMQ parked in `paused` (PROTOCOL.md §2), without its `0:` markers."""
+    on, k = wire(connection), keys(connection, queue)
+    waiting, parked, found = await on.run([*_lengths(k), _tail(k("wait"), start, count)])
+    ids = list(reversed(found))
+    if parked and len(ids) < count:
+        more = await on.call(_tail(k("paused"), max(0, start - waiting), count - len(ids)))
+        ids += reversed(more)
+    return waiting + parked, _unmarked(ids)
+
+
+async def _waiting_reversed(connection: str, queue: str, start: int, count: int) -> tuple[int, Ranked]:
+    on, k = wire(connection), keys(connection, queue)
+    waiting, parked, ids = await on.run([*_lengths(k), _head(k("paused"), start, count)])
+    if len(ids) < count:
+        ids += await on.call(_head(k("wait"), max(0, start - parked), count - len(ids)))
+    return waiting + parked, _unmarked(ids)
+
+
+def _lengths(k: Keys) -> list[Command[Any]]:
+    return [command("LLEN", k("wait")), command("LLEN", k("paused"))]
+
+
+def _unmarked(ids: list[bytes]) -> Ranked:
+    return [(text(job_id), None) for job_id in ids if not job_id.startswith(b"0:")]
+
+
+def _tail(key: bytes, start: int, count: int) -> Command[list[bytes]]:
+    """`count` items of a list counted from its tail, where the next to run stands."""
+    return command("LRANGE", key, -(start + count), -(start + 1))
+
+
+def _head(key: bytes, start: int, count: int) -> Command[list[bytes]]:
+    return command("LRANGE", key, start, start + count - 1)
+
+
+async def first_of_each(connection: str, queue: str, count: int) -> list[tuple[State, JobRow]]:
+    """The first `count` of every state as its list shows them, summaries only; a broken state lists none."""
+    on, k = wire(connection), keys(connection, queue)
+    asked = [
+        _tail(k.state(state), 0, count) if STATE_KEYS[state][1] else _range(k, state, 0, count) for state in LISTED
+    ]
+    found: list[tuple[State, str, int | None]] = []
+    for state, reply in zip(LISTED, await on.run(asked, return_errors=True), strict=True):
+        if isinstance(reply, RedisUnavailable):
+            raise reply
+        if not isinstance(reply, Exception):
+            ranked = _unmarked(reply[::-1]) if STATE_KEYS[state][1] else _ranked(state, reply)
+            found += [(state, job_id, due) for job_id, due in ranked]
+    records = await summaries(connection, queue, [job_id for _, job_id, _ in found])
+    return [(state, JobRow(record, due)) for (state, _, due), record in zip(found, records, strict=True)]
+
+
+def due_ms(score: bytes) -> int | None:
+    """None for what is no time: anybody may have written it, and infinity too."""
+    number, problem = codec.integer("score", score)
+    return None if problem else number // DELAY_BITS
