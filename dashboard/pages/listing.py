@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from dashboard import links
-from queues.lookups.jobs import JobList
+from queues.lookups.lists import JobList
 from queues.models import Queue
 from queues.states import LISTED, State, parse_state
 

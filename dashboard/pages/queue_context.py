@@ -9,7 +9,7 @@ from dashboard.pages.frame import frame
 from dashboard.pages.listing import Listing, pager
 from queues.errors import QueueNotFound, RedisRefused, RedisUnavailable
 from queues.lookups.audit import paused_by
-from queues.lookups.jobs import JobList, job_list
+from queues.lookups.lists import JobList, job_list
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import AuditEntry, Queue
 from queues.states import BULK_ACTIONS

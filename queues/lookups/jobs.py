@@ -1,4 +1,4 @@
-"""Jobs for a page: a state's list, and one job whole; from Redis, or what the mirror kept of it.
+"""One job for a page, whole; from Redis, or what the mirror kept of it.
 
 Odd data gets a shape that shows what is wrong: nothing here raises because of what a job holds.
 """
@@ -15,34 +15,13 @@ from queues.models import Job
 from queues.models.local import is_in_process
 from queues.protocol import reads
 from queues.protocol.codec import JobRecord
-from queues.protocol.diagnosis import broken_key
 from queues.protocol.keys import RESERVED_IDS
 from queues.protocol.reads import JobLogs, JobSight
-from queues.states import State, parse_state
+from queues.states import State
 
-MOST_PER_PAGE = 300
-#: Beyond this no page can lie; a start that Redis cannot count is never sent.
-LAST_PAGE = 10**12
 LOG_LINES = 200
 #: A stack trace larger than this is not parsed only to be shown.
 LARGEST_STACKTRACE = 2 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class JobList:
-    """One page of a state: next to run first, finished: newest first. Payloads are not read.
-
-    `note` says what was asked for and is not there; `broken` that a key of the queue is not what it should be.
-    """
-
-    jobs: list[Job]
-    total: int
-    page: int
-    pages: int
-    per_page: int
-    state: State
-    note: str = ""
-    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,40 +39,6 @@ class JobDetail:
     cut: frozenset[str]
     is_live: bool
     note: str = ""
-
-
-async def job_list(connection: str, queue: str, state: State | str, page: int = 1, per_page: int = 25) -> JobList:
-    """A page of jobs; a page or state that is not there becomes the nearest that is, and `note` says so.
-
-    Raises RedisUnavailable, or RedisRefused where it may not be read.
-    """
-    known = parse_state(state)
-    notes = [] if known else [f"There is no state “{state}”: these are the waiting jobs."]
-    known = known or State.WAITING
-    per_page = min(max(per_page, 1), MOST_PER_PAGE)
-    wanted = min(max(page, 1), LAST_PAGE)
-    try:
-        jobs, total = await _page(connection, queue, known, wanted, per_page)
-        pages = max(1, -(-total // per_page))
-        if wanted > pages:
-            wanted = pages
-            jobs, total = await _page(connection, queue, known, pages, per_page)
-    except RedisRefused:
-        if broken := await broken_key(connection, queue):
-            return JobList([], 0, 1, 1, per_page, known, " ".join(notes), broken)
-        raise
-    if wanted != page:
-        notes.append(f"There is no page {page}: this is the {'last' if page > 1 else 'first'} one.")
-    return JobList(jobs, total, wanted, pages, per_page, known, " ".join(notes))
-
-
-async def _page(connection: str, queue: str, state: State, page: int, per_page: int) -> tuple[list[Job], int]:
-    start = (page - 1) * per_page
-    if is_in_process():
-        return await local.job_page(connection, queue, state, start, per_page)
-    found = await reads.job_page(connection, queue, state, start, per_page)
-    jobs = [Job.from_record(connection, queue, state, row.record, due_ms=row.due_ms) for row in found.rows]
-    return jobs, found.total
 
 
 async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:

@@ -25,7 +25,7 @@ ORDERS: dict[State, tuple[str, ...]] = {
     State.COMPLETED: ("-finished_on_ms", "-pk"),
     State.FAILED: ("-finished_on_ms", "-pk"),
 }
-_NOT_LISTED = ("data", "return_value", "stacktrace", "progress")
+_NOT_LISTED = ("data", "return_value", "stacktrace")
 
 
 @sync_to_async
@@ -46,14 +46,29 @@ def all_queues(connection: str) -> tuple[Queue, ...]:
 
 
 @sync_to_async
-def job_page(connection: str, queue: str, state: State, start: int, count: int) -> tuple[list[Job], int]:
+def job_page(
+    connection: str, queue: str, state: State, start: int, count: int, is_reversed: bool = False
+) -> tuple[list[Job], int]:
     """The jobs without their payloads, and how many there are in all."""
-    found = jobs(queue, state)
-    listed = found.defer(*_NOT_LISTED).order_by(*ORDERS.get(state, ("pk",)))[start : start + count]
-    page = [_shown(connection, job) for job in listed]
-    for job in page:
-        job.data = job.return_value = job.stacktrace = job.progress = ""
-    return page, found.count()
+    found = ordered(queue, state, is_reversed)
+    return [_listed(connection, job) for job in found.defer(*_NOT_LISTED)[start : start + count]], found.count()
+
+
+def ordered(queue: str, state: State, is_reversed: bool = False) -> QuerySet[Job]:
+    found = jobs(queue, state).order_by(*ORDERS.get(state, ("pk",)))
+    return found.reverse() if is_reversed else found
+
+
+@sync_to_async
+def jobs_by_id(connection: str, queue: str, state: State, job_ids: Sequence[str]) -> list[Job]:
+    """In the order of the ids; those that are in this state no longer are left out."""
+    found = {job.job_id: job for job in jobs(queue, state).filter(job_id__in=job_ids).defer(*_NOT_LISTED)}
+    return [_listed(connection, found[job_id]) for job_id in job_ids if job_id in found]
+
+
+def _listed(connection: str, job: Job) -> Job:
+    job.data = job.return_value = job.stacktrace = ""
+    return _shown(connection, job)
 
 
 @sync_to_async

@@ -14,7 +14,7 @@ from queues.protocol.reads.jobs import (
     job_logs,
     job_states,
 )
-from queues.protocol.reads.lists import JobPage, JobRow, first_of_each, job_page, state_ids, summaries
+from queues.protocol.reads.lists import JobPage, JobRow, due_times, first_of_each, job_page, state_ids, summaries
 from queues.protocol.reads.queues import Board, board, queue_facts, queue_names
 from queues.protocol.reads.server import Listener, ServerInfo, server_info, worker_clients, worker_listeners
 
@@ -28,6 +28,7 @@ __all__ = [
     "Listener",
     "ServerInfo",
     "board",
+    "due_times",
     "first_of_each",
     "job",
     "job_field",

@@ -186,3 +186,12 @@ def due_ms(score: bytes) -> int | None:
     """None for what is no time: anybody may have written it, and infinity too."""
     number, problem = codec.integer("score", score)
     return None if problem else number // DELAY_BITS
+
+
+async def due_times(connection: str, queue: str, job_ids: Sequence[str]) -> list[int | None]:
+    """When these delayed jobs are due; None for those that are delayed no longer."""
+    members = [codec.raw(job_id) for job_id in job_ids]
+    if not members:
+        return []
+    scores = await wire(connection).call(command("ZMSCORE", keys(connection, queue).state(State.DELAYED), *members))
+    return [due_ms(score) if isinstance(score, bytes) else None for score in scores]
