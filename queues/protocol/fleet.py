@@ -30,6 +30,8 @@ MOST_PROCESSES = 1_000
 LONGEST_TEXT = 200
 #: What is addressed by its name is kept whole, as far as the mirror's columns hold it.
 LONGEST_QUEUE, LONGEST_ID = 512, 1_024
+#: A worker with more job names than this on a queue tells none.
+MOST_NAMES = 50
 STATES = ("running", "quiet", "stopping")
 _ID = re.compile(r"[0-9a-zA-Z-]{1,64}")
 
@@ -49,7 +51,8 @@ class RunningJob:
 @dataclass(frozen=True, slots=True)
 class Share:
     """A process's part in a queue: `used` of its `slots`, what its processors run on, when Redis last answered its
-    asking for work (0 for never).
+    asking for work (0 for never). `names`: the only job names it has a processor for; empty: every name, or untold.
+    `limit_max` jobs per `limit_ms` is the worker's own rate limit, 0 for none.
     """
 
     queue: str
@@ -57,6 +60,9 @@ class Share:
     used: int = 0
     executors: tuple[str, ...] = ()
     fetched_ms: int = 0
+    names: tuple[str, ...] = ()
+    limit_max: int = 0
+    limit_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ def farewell_commands(on: FleetKeys, process_id: str) -> list[Command[Any]]:
 
 
 def written(beat: Beat) -> bytes:
-    """The heartbeat as JSON, no larger than `MOST_BYTES`: where it would be, jobs are left out, and then queues."""
+    """The heartbeat as JSON, no larger than `MOST_BYTES`: where it would be, jobs are left out, then names of
+    jobs, then queues."""
     beat = replace(beat, queues=beat.queues[:MOST_QUEUES], running=beat.running[:MOST_RUNNING])
     while True:
         # ASCII: what a job is called may hold half a surrogate.
@@ -136,6 +143,8 @@ def written(beat: Beat) -> bytes:
             return stored
         if beat.running:
             beat = replace(beat, running=beat.running[: len(beat.running) // 2])
+        elif any(share.names for share in beat.queues):
+            beat = replace(beat, queues=tuple(replace(share, names=()) for share in beat.queues))
         else:
             beat = replace(beat, queues=beat.queues[: len(beat.queues) // 2])
 
@@ -198,13 +207,16 @@ def _running(told: Mapping[str, Any]) -> RunningJob:
 
 
 def _share(told: Mapping[str, Any]) -> Share:
-    executors = told.get("executors")
+    executors, names = told.get("executors"), told.get("names")
     return Share(
         queue=_text(told, "queue", LONGEST_QUEUE),
         slots=_whole(told, "slots"),
         used=_whole(told, "used"),
         executors=tuple(short(str(one), 20) for one in executors[:5]) if isinstance(executors, list) else (),
         fetched_ms=_whole(told, "fetched_ms"),
+        names=tuple(short(str(one)) for one in names[:MOST_NAMES]) if isinstance(names, list) else (),
+        limit_max=_whole(told, "limit_max"),
+        limit_ms=_whole(told, "limit_ms"),
     )
 
 

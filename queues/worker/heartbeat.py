@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -173,12 +173,16 @@ class Heartbeat:
         )
 
     def _share(self, engine: Engine) -> Share:
+        limiter = engine.plan.options.limiter
         return Share(
             queue=fleet.short(engine.name, fleet.LONGEST_QUEUE),
             slots=engine.plan.options.concurrency,
             used=len(engine.running),
             executors=executors(engine.plan.processors.values()),
             fetched_ms=self._redis_ms(engine.last_answer) if engine.last_answer else 0,
+            names=job_names(engine.plan.processors),
+            limit_max=limiter.max if limiter else 0,
+            limit_ms=limiter.duration_ms if limiter else 0,
         )
 
     # --- Redis's clock
@@ -236,3 +240,9 @@ class Meter:
 
 def executors(processors: Iterable[Processor]) -> tuple[str, ...]:
     return tuple(sorted({processor.executor for processor in processors}))
+
+
+def job_names(processors: Mapping[str | None, Processor]) -> tuple[str, ...]:
+    """The only names that have a processor; none where one takes every job, or where there are too many to tell."""
+    names = sorted(fleet.short(name) for name in processors if name is not None)
+    return () if None in processors or len(names) > fleet.MOST_NAMES else tuple(names)
