@@ -47,6 +47,9 @@ TORIL = {
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
     "VARIABLES": options.queue_variables(ENVIRON),
     "USE_JOB_QUEUE": USE_JOB_QUEUE,
+    # Which code runs here: a version or a commit; the workers page points out who runs another.
+    "RELEASE": ENVIRON.get("TORIL_VERSION", "").strip(),
+    "READ_ONLY": environment.flag(ENVIRON, "READ_ONLY", False),
 }
 
 #: Functions with Django's `@task` are run by the workers too (docs/tasks.md).
@@ -141,7 +144,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 USE_TZ = True
 TIME_ZONE = "UTC"
-#: The language of pages and sentences is the site's, not the viewer's: what is pushed and kept is shared by all who look.
+#: The site's language, not the viewer's: what is pushed and kept is shared by all who look.
 LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en"
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "dashboard" / "locale"]

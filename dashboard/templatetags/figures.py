@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import template
 from django.template import Context
+from django.utils.dateformat import format as date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard import links, moments
+from dashboard.choices import DEFAULT, Choices
 from dashboard.pages import attempts, rows, sentences
 from dashboard.pages import timeline as told
 from queues.models import Job, Queue
@@ -25,24 +28,40 @@ def when(context: Context, value: Any, tell: str = "ago") -> SafeString | str:
     at = None if ms is None else moments.exact(ms)
     if ms is None or at is None:
         return "" if ms is None else str(ms)
+    # What is pushed or kept for all is drawn without a viewer: then as for one who chose nothing.
+    choices = context.get("choices") or DEFAULT
     return format_html(
         '<time datetime="{}" data-time="{}" title="{} UTC">{}</time>',
         at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         tell,
         f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d}",
-        _told(ms, at, tell, moments.as_ms(context.get("now"))),
+        _told(ms, at, tell, moments.as_ms(context.get("now")), choices),
     )
 
 
-def _told(ms: int, at: Any, tell: str, now: int | None) -> str:
+def _told(ms: int, at: datetime, tell: str, now: int | None, choices: Choices) -> str:
     now = moments.now_ms() if now is None else now
     if tell == "age":
         return moments.rough(max(now - ms, 0))
-    if tell == "clock":
-        return f"{at:%H:%M:%S} UTC"
+    if tell == "ago" and not choices.is_absolute:
+        return moments.relative(ms, now)
+    return _written(at, tell, choices)
+
+
+def _written(at: datetime, tell: str, choices: Choices) -> str:
+    """The day and time in the chosen zone and format, with the zone's name: only script knows the browser's."""
+    there = at.astimezone(choices.tzinfo)
+    time = date_format(there, choices.time_format)
     if tell == "exact":
-        return f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d} UTC"
-    return moments.relative(ms, now)
+        time = _with_thousandths(time, there.microsecond // 1_000)
+    day = "" if tell == "clock" else f"{date_format(there, choices.date_format)} "
+    return f"{day}{time} {there:%Z}"
+
+
+def _with_thousandths(time: str, ms: int) -> str:
+    """`2:02:11 PM` → `2:02:11.045 PM`."""
+    digits = time.rstrip("APMapm. ")
+    return f"{digits}.{ms:03d}{time[len(digits) :]}"
 
 
 @register.filter

@@ -44,7 +44,7 @@ __all__ = [
     "redis_url",
     "reset_options",
 ]
-_KNOWN = {"CONNECTIONS", "DASHBOARD", "QUEUES", "READ_ONLY", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
+_KNOWN = {"CONNECTIONS", "DASHBOARD", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
 
 #: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
 DECLARED: dict[str, dict[str, Any]] = {}
@@ -63,6 +63,8 @@ class Options:
     trace_context: str = ""
     #: Nothing can be changed from pages and commands.
     read_only: bool = False
+    #: What the project calls its code that runs here; workers whose releases differ are pointed out.
+    release: str = ""
     #: How the pages look and what they show (docs/from-bull-board.md).
     dashboard: Dashboard = field(default_factory=Dashboard)
 
@@ -113,8 +115,12 @@ def load(toril: Mapping[str, Any]) -> Options:
     queues = {name: QueueOptions(**value) for name, value in told.items()}
     use_job_queue = boolean("TORIL['USE_JOB_QUEUE']", toril.get("USE_JOB_QUEUE", True))
     trace_context = reading.text("TORIL['TRACE_CONTEXT']", toril.get("TRACE_CONTEXT", ""))
+    release = reading.text("TORIL['RELEASE']", toril.get("RELEASE", ""))
     shown = dashboard(toril.get("DASHBOARD", {}))
-    return Options(connections, queues, use_job_queue, variables, told, trace_context, dashboard=shown)
+    read_only = boolean("TORIL['READ_ONLY']", toril.get("READ_ONLY", False))
+    return Options(
+        connections, queues, use_job_queue, variables, told, trace_context, read_only, release=release, dashboard=shown
+    )
 
 
 def mistakes(toril: Any) -> list[str]:

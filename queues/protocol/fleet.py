@@ -77,6 +77,8 @@ class Beat:
     host: str = ""
     pid: int = 0
     version: str = ""
+    #: What the project calls the code that runs: a version of its own, a commit.
+    release: str = ""
     connection: str = ""
     state: str = "running"
     started_ms: int = 0
@@ -181,6 +183,7 @@ def read(process_id: str, stored: bytes) -> Beat | None:
         host=_text(told, "host"),
         pid=_whole(told, "pid"),
         version=_text(told, "version"),
+        release=_text(told, "release"),
         connection=_text(told, "connection"),
         state=state if state in STATES else "running",
         started_ms=_whole(told, "started_ms"),

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.options import get_options
 from queues.processors import Processor
 from queues.protocol import fleet
 from queues.protocol.connections import prefix
@@ -142,6 +143,7 @@ class Heartbeat:
             host=fleet.short(self._host),
             pid=os.getpid(),
             version=VERSION,
+            release=fleet.short(get_options().release),
             connection=worker.connection,
             state=worker.state,
             started_ms=self._redis_ms(self._started),
