@@ -37,7 +37,9 @@ class Discovery:
             self._walking = asyncio.create_task(self._walk(), name=f"queue names of {self.connection}")
         if self._walking is not None:
             is_far_too_old = age_s >= rest_s + TOO_OLD_S
-            await asyncio.wait({self._walking}, timeout=None if is_far_too_old else BRIEF_S)
+            # A walk that took long the last time will not be brief now.
+            brief_s = BRIEF_S if self._took_s < BRIEF_S else 0.0
+            await asyncio.wait({self._walking}, timeout=None if is_far_too_old else brief_s)
             if is_far_too_old and self._error is not None:
                 raise type(self._error)(str(self._error))
         return self.names

@@ -12,11 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from queues.errors import RedisUnavailable, TorilError
-from queues.lookups import local
+from queues.lookups import local, metrics
 from queues.lookups.discovery import NEVER, Discovery
+from queues.lookups.metrics import Pulse
+from queues.lookups.pausers import Pausers
 from queues.models import Queue
 from queues.models.local import is_in_process
 from queues.options import ConnectionOptions, get_options
@@ -79,14 +82,16 @@ async def forget() -> None:
 
 
 class _Source:
-    """Duties: 1. join callers into one reading; 2. facts of all queues in one round trip; 3. workers and server,
-    seldom; 4. keep the last known, and what is wrong, while Redis is away.
+    """Duties: 1. join callers into one reading; 2. facts of all queues, and seldom workers and server, in one round
+    trip; 3. what SQL knows of them: the last hour, who paused; 4. keep the last known while Redis is away.
     """
 
     def __init__(self, connection: str) -> None:
         self.connection = connection
         self.discovery = Discovery(connection)
-        self._known: dict[str, tuple[QueueFacts, int | None, Queue]] = {}
+        self._known: dict[str, tuple[tuple[Any, ...], Queue]] = {}
+        self._pausers = Pausers(connection)
+        self._pulses: Mapping[str, Pulse] = {}
         self._workers: Mapping[str, int] | None = None
         self._server: ServerInfo | None = None
         self._surroundings_at = self._tried_at = NEVER
@@ -106,7 +111,7 @@ class _Source:
             return self._answer()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                self._learn(await self._facts(names))
+                await self._learn(await self._facts(names, around=False))
             self._last = self._snapshot(self._last.taken_at)
         except (TorilError, TimeoutError) as error:
             self._fail(error)
@@ -134,9 +139,10 @@ class _Source:
         try:
             names = await self.discovery.look()
             began = datetime.now(UTC)
-            facts, _ = await asyncio.gather(self._facts(names), self._look_around())
+            around = time.monotonic() - self._surroundings_at >= SURROUNDINGS_EVERY_S
+            facts, self._pulses = await asyncio.gather(self._facts(names, around), metrics.pulses(self.connection))
             self._known = {name: known for name, known in self._known.items() if name in self.discovery.names}
-            self._learn(facts)
+            await self._learn(facts)
             self._last, self._error = self._snapshot(began), None
             self._tried_at = time.monotonic()
         except TorilError as error:
@@ -144,9 +150,12 @@ class _Source:
         finally:
             self._reading = None
 
-    async def _facts(self, names: frozenset[str]) -> list[QueueFacts]:
+    async def _facts(self, names: frozenset[str], around: bool) -> list[QueueFacts]:
         """Of those that are queues. Only what looks like nothing, or is new, is asked whether its `meta` is there."""
-        facts = await self._explained(await reads.queue_facts(self.connection, sorted(names)))
+        seen = await reads.board(self.connection, sorted(names), around=around)
+        if around:
+            self._workers, self._server, self._surroundings_at = seen.workers, seen.server, time.monotonic()
+        facts = await self._explained(seen.facts)
         doubtful = [fact.name for fact in facts if fact.name not in self.discovery.names or _looks_gone(fact)]
         if not doubtful:
             return facts
@@ -166,23 +175,20 @@ class _Source:
         told = dict(zip(names, await asyncio.gather(*[broken_key(self.connection, n) for n in names]), strict=True))
         return [replace(fact, broken=told.get(fact.name) or fact.broken) for fact in facts]
 
-    async def _look_around(self) -> None:
-        if time.monotonic() - self._surroundings_at < SURROUNDINGS_EVERY_S:
-            return
-        self._workers, self._server = await asyncio.gather(
-            reads.worker_clients(self.connection), reads.server_info(self.connection)
-        )
-        self._surroundings_at = time.monotonic()
-
-    def _learn(self, facts: list[QueueFacts]) -> None:
+    async def _learn(self, facts: list[QueueFacts]) -> None:
+        paused = frozenset(fact.name for fact in facts if fact.is_paused)
+        await self._pausers.look(paused, frozenset(fact.name for fact in facts) - paused)
         for fact in facts:
             workers = None if self._workers is None else self._workers.get(fact.name, 0)
-            known = self._known.get(fact.name)
-            if known is None or known[:2] != (fact, workers):
-                self._known[fact.name] = (fact, workers, Queue.from_facts(self.connection, fact, workers))
+            pauser, pulse = self._pausers.known.get(fact.name), self._pulses.get(fact.name)
+            seen, known = (fact, workers, pauser, pulse), self._known.get(fact.name)
+            if known is None or known[0] != seen:
+                queue = Queue.from_facts(self.connection, fact, workers)
+                queue.pauser, queue.pulse = pauser, pulse
+                self._known[fact.name] = (seen, queue)
 
     def _snapshot(self, taken_at: datetime) -> Snapshot:
-        queues = tuple(self._known[name][2] for name in sorted(self._known))
+        queues = tuple(self._known[name][1] for name in sorted(self._known))
         return Snapshot(self.connection, queues, taken_at, server=self._server)
 
     def _fail(self, error: TorilError | TimeoutError) -> None:
@@ -211,6 +217,7 @@ class _LocalSource:
         self.connection = connection
         self._last: Snapshot | None = None
         self._read_at, self._took_s = NEVER, 0.0
+        self._pausers = Pausers(connection)
         self._lock = asyncio.Lock()
 
     async def look(self, max_age_s: float) -> Snapshot:
@@ -222,7 +229,13 @@ class _LocalSource:
 
     async def reread(self, names: frozenset[str]) -> Snapshot:
         began, taken_at = time.monotonic(), datetime.now(UTC)
-        self._last = Snapshot(self.connection, await local.all_queues(self.connection), taken_at)
+        found = await local.all_queues(self.connection)
+        paused = frozenset(queue.name for queue in found if queue.is_paused)
+        await self._pausers.look(paused, frozenset(queue.name for queue in found) - paused)
+        pulses = await metrics.pulses(self.connection)
+        for queue in found:
+            queue.pauser, queue.pulse = self._pausers.known.get(queue.name), pulses.get(queue.name)
+        self._last = Snapshot(self.connection, found, taken_at)
         self._read_at = time.monotonic()
         self._took_s = self._read_at - began
         return self._last

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from queues.protocol.codec import QueueFacts
@@ -38,6 +40,9 @@ class Queue(models.Model):
     broken: str = ""
     #: Its jobs run in the processes that add them; `workers` is then 1 where there is a processor for them, else 0.
     is_local: bool = False
+    #: Who paused it here, and its last hour, where that is known (lookups.pausers, lookups.metrics).
+    pauser: Any = None
+    pulse: Any = None
 
     class Meta:
         app_label = "toril"

@@ -17,6 +17,7 @@ import hiredis
 
 from queues.errors import RedisReadOnly, RedisRefused, RedisUnavailable, TorilError
 from queues.protocol.address import Address
+from queues.protocol.calls import Bundle, Call
 from queues.protocol.commands import Command, command
 from queues.protocol.refusals import refusal
 
@@ -27,28 +28,6 @@ REPLIES_PER_TURN = 8
 LONGEST_BACKOFF_S = 1.0
 #: A timer later than this means that something held up the loop.
 BLOCKED_S = 0.1
-
-
-class _Call:
-    __slots__ = ("command", "future", "packed", "since")
-
-    def __init__(self, asked: Command[Any], future: asyncio.Future[Any], since: float) -> None:
-        self.command, self.future, self.since = asked, future, since
-        # Here, where its own caller hears of it: a call that took its place in the line and was never written would
-        # be given the next one's reply.
-        self.packed: bytes = hiredis.pack_command(cast(Any, asked.args))
-
-    def fail(self, error: BaseException) -> None:
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def answer(self, reply: Any) -> None:
-        if self.future.done():
-            return
-        try:
-            self.future.set_result(self.command.read(reply))
-        except Exception as error:
-            self.future.set_exception(error)
 
 
 class Wire(asyncio.Protocol):
@@ -68,8 +47,8 @@ class Wire(asyncio.Protocol):
         self.dials = 0
         self._closed = False
         self._connecting: asyncio.Task[None] | None = None
-        self._sent: deque[_Call] = deque()
-        self._queued: list[_Call] = []
+        self._sent: deque[Call | Bundle] = deque()
+        self._queued: list[Call | Bundle] = []
         self._flush_due = False
         self._is_reading = False
         self._heard_at = 0.0
@@ -93,14 +72,33 @@ class Wire(asyncio.Protocol):
 
     def _submit(self, asked: Command[T], now: float) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        if self._closed:
-            future.set_exception(RedisUnavailable("The connection to Redis was closed."))
-        elif not self._ready and self._connecting is None and now < self._retry_at and self._last_error:
-            future.set_exception(RedisUnavailable(str(self._last_error)))
+        if error := self._out_of_reach(now):
+            future.set_exception(error)
         else:
-            self._queued.append(_Call(asked, future, now))
+            self._queued.append(Call(asked, future, now))
             self._wake()
         return future
+
+    def _out_of_reach(self, now: float) -> RedisUnavailable | None:
+        if self._closed:
+            return RedisUnavailable("The connection to Redis was closed.")
+        if not self._ready and self._connecting is None and now < self._retry_at and self._last_error:
+            return RedisUnavailable(str(self._last_error))
+        return None
+
+    async def bundle(self, packed: bytes, replies: int) -> list[Any]:
+        """The replies to commands that `pack` packed, in one write; refusals stand among them. For thousands of
+        commands, where each as a call of its own would cost more than Redis does. Raises RedisUnavailable.
+        """
+        now = self._loop.time()
+        if error := self._out_of_reach(now):
+            raise error
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not replies:
+            return []
+        self._queued.append(Bundle(packed, replies, future, now))
+        self._wake()
+        return await future
 
     async def call(self, asked: Command[T], timeout_s: float | None = None) -> T:
         """The command's value. Raises RedisUnavailable, RedisRefused, or what `command.read` raises.
@@ -177,10 +175,12 @@ class Wire(asyncio.Protocol):
         if not self._ready or not self._queued:
             return
         calls, self._queued = self._queued, []
-        self._sent.extend(calls)
+        for call in calls:
+            # A bundle stands in the line once for each of its replies.
+            self._sent.append(call) if call.replies == 1 else self._sent.extend([call] * call.replies)
         self._write(calls)
 
-    def _write(self, calls: list[_Call]) -> None:
+    def _write(self, calls: Sequence[Call | Bundle]) -> None:
         cast(asyncio.Transport, self._transport).write(b"".join([call.packed for call in calls]))
 
     # --- opening
@@ -219,7 +219,7 @@ class Wire(asyncio.Protocol):
         if self._transport is None:
             # Closed as soon as it was open, as a server that takes no more connections does.
             raise self._broke or RedisUnavailable("Redis closed the connection.")
-        calls = [_Call(Command(args), self._loop.create_future(), self._loop.time()) for args in asked]
+        calls = [Call(Command(args), self._loop.create_future(), self._loop.time()) for args in asked]
         self._sent.extend(calls)
         self._write(calls)
         answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
@@ -256,7 +256,9 @@ class Wire(asyncio.Protocol):
             for _ in range(REPLIES_PER_TURN):
                 if (reply := self._reader.gets()) is False:
                     return
-                self._answer(self._sent.popleft(), reply)
+                self._answer(call := self._sent.popleft(), reply)
+                if isinstance(call, Bundle) and not self._read_bundle(call):
+                    return
         except hiredis.ProtocolError as error:
             self._break(RedisUnavailable(f"Redis sent something that is not its protocol: {error}."))
             return
@@ -267,6 +269,15 @@ class Wire(asyncio.Protocol):
         self._is_reading = True
         self._loop.call_soon(self._read_some)
 
+    def _read_bundle(self, bundle: Bundle) -> bool:
+        """What else of it has come, at once: nobody can ask anew before it is whole. Whether more may lie there."""
+        while self._sent and self._sent[0] is bundle:
+            if (reply := self._reader.gets()) is False:
+                return False
+            self._sent.popleft()
+            bundle.take(reply)
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         # What it said before it went still counts.
         while self._is_reading:
@@ -276,13 +287,16 @@ class Wire(asyncio.Protocol):
 
     # --- answers
 
-    def _answer(self, call: _Call, reply: Any) -> None:
+    def _answer(self, call: Call | Bundle, reply: Any) -> None:
+        if isinstance(call, Bundle):
+            call.take(reply)
+            return
         if not isinstance(reply, hiredis.ReplyError):
             call.answer(reply)
             return
         words = str(reply)
         if words.startswith("NOSCRIPT") and call.command.script is not None:
-            self._queued.append(_Call(Command(call.command.as_eval(), call.command.read), call.future, call.since))
+            self._queued.append(Call(Command(call.command.as_eval(), call.command.read), call.future, call.since))
             self._wake()
         else:
             error = refusal(words)

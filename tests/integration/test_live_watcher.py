@@ -81,6 +81,7 @@ async def test_what_happens_right_after_the_counts_were_read_is_not_lost(connect
         await eventually(lambda: viewer.count("chat", "waiting") == 3)
 
 
+@pytest.mark.django_db
 async def test_who_comes_right_after_a_button_is_sent_nothing_older_than_the_page(connection):
     await plant_waiting(connection, "chat")
     async with watching(Onlooker()) as watcher:

@@ -9,8 +9,11 @@ import time
 import pytest
 import redis
 
+from queues.actions.actor import Actor
+from queues.actions.queues import pause_queue, resume_queue
 from queues.errors import RedisUnavailable
 from queues.lookups import discovery
+from queues.lookups import snapshot as snapshots
 from queues.lookups.snapshot import forget, refresh, snapshot
 from queues.options import reset_options
 from queues.protocol import connections, reads, writes
@@ -37,6 +40,7 @@ def calls(client: redis.Redis, command: str) -> int:
     return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
+@pytest.mark.django_db
 async def test_it_lists_every_queue_with_counts_flags_and_age(connection, client_of_redis, prefix):
     await plant_waiting(connection, "b", 2)
     plant_failed(client_of_redis, prefix, "a/b", 3)
@@ -284,12 +288,53 @@ def test_each_event_loop_has_its_own(connection, client_of_redis, prefix):
     assert [queue.name for queue in asyncio.run(look())] == ["chat"]
 
 
-async def test_two_hundred_queues_are_read_in_few_round_trips(connection, client_of_redis, prefix):
+async def test_two_hundred_queues_with_their_workers_and_ages_are_read_in_one_round_trip(
+    connection, client_of_redis, prefix, monkeypatch
+):
     for n in range(200):
         plant_failed(client_of_redis, prefix, f"q{n}", 1)
+    ids = await plant_waiting(connection, "q7", 2)
     await snapshot(connection)
+    monkeypatch.setattr(snapshots, "SURROUNDINGS_EVERY_S", 0)
     on, sent = connections.wire(connection), []
     send = on._write
     on._write = lambda *many: (sent.append(many), send(*many))
-    await snapshot(connection, max_age_s=0)
-    assert 0 < len(sent) <= 3
+    # Another job is the oldest now, of which nothing is known: its age comes with the same answer.
+    client_of_redis.lrem(f"{prefix}:q7:wait", 1, ids[0])
+    found = await snapshot(connection, max_age_s=0)
+    assert len(sent) == 1
+    assert found.queue("q7").oldest_waiting_ms == int(client_of_redis.hget(f"{prefix}:q7:{ids[1]}", "timestamp"))
+    assert found.queue("q7").workers == 0
+
+
+async def test_a_user_who_may_not_sort_still_sees_how_old_the_oldest_is(away, settings, prefix):
+    with redis.Redis(port=away.port) as admin:
+        admin.execute_command("ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@all", "-sort_ro")
+    (job_id,) = await plant_waiting("default", "chat")
+    settings.TORIL = {
+        "CONNECTIONS": {"default": {"URL": away.url.replace("redis://", "redis://reader:secret@"), "PREFIX": prefix}}
+    }
+    reset_options()
+    with redis.Redis(port=away.port) as admin:
+        added = int(admin.hget(f"{prefix}:chat:{job_id}", "timestamp"))
+    for _ in range(2):
+        queue = (await snapshot(max_age_s=0)).queue("chat")
+        assert (queue.oldest_waiting_ms, queue.broken) == (added, "")
+
+
+async def test_a_name_with_a_star_has_its_oldest_jobs_age_too(connection, client_of_redis, prefix):
+    (job_id,) = await plant_waiting(connection, "a*b")
+    added = int(client_of_redis.hget(f"{prefix}:a*b:{job_id}", "timestamp"))
+    assert (await snapshot(connection)).queue("a*b").oldest_waiting_ms == added
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_paused_queue_tells_who_paused_it_until_it_runs_again(connection):
+    await plant_waiting(connection, "chat")
+    ana = Actor(None, "ana")
+    await pause_queue(ana, connection, "chat")
+    pauser = (await snapshot(connection)).queue("chat").pauser
+    assert pauser.name == "ana"
+    assert abs(pauser.at_ms / 1000 - time.time()) < 5
+    await resume_queue(ana, connection, "chat")
+    assert (await snapshot(connection, max_age_s=0)).queue("chat").pauser is None

@@ -13,6 +13,8 @@ from queues.protocol.codec import text
 from queues.protocol.commands import command
 from queues.protocol.connections import prefix, wire
 
+CLIENT_LIST, INFO = command("CLIENT", "LIST"), command("INFO")
+
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
@@ -49,35 +51,55 @@ async def worker_listeners(connection: str) -> list[Listener] | None:
     it stands for both queues, of which one is there. None where CLIENT LIST is forbidden.
     """
     try:
-        listing: bytes = await wire(connection).call(command("CLIENT", "LIST"))
+        listing: bytes = await wire(connection).call(CLIENT_LIST)
     except RedisRefused:
         return None
-    start = prefix(connection).encode() + b":"
-    found = {(one.queue, one.identity): one for line in listing.splitlines() for one in _readings(line, start)}
+    return listeners(listing, prefix(connection))
+
+
+def count_workers(listing: bytes, under: str) -> dict[str, int]:
+    """Queue → how many workers listen, of CLIENT LIST's text."""
+    return Counter(listener.queue for listener in listeners(listing, under))
+
+
+def listeners(listing: bytes, under: str) -> list[Listener]:
+    """The workers in CLIENT LIST's text, each once."""
+    start = under.encode() + b":"
+    # Hundreds of rows, most of them nobody's: no value holds a space, so a worker's is found by its name alone.
+    rows = (row for row in listing.split(b"\n") if b" name=" + start in row)
+    found = {(one.queue, one.identity): one for row in rows for one in _readings(row, start)}
     return list(found.values())
 
 
-def _readings(line: bytes, start: bytes) -> Iterator[Listener]:
+def _readings(row: bytes, start: bytes) -> Iterator[Listener]:
     """The worker whose row of CLIENT LIST this may be."""
-    row = dict(part.split(b"=", 1) for part in line.split(b" ") if b"=" in part)
-    name, address = row.get(b"name", b""), row.get(b"addr", b"")
+    name, address, identity = _value(row, b" name="), _value(row, b" addr="), _value(b" " + row, b" id=")
     queue, _, rest = name.removeprefix(start).partition(b":")
-    if not name.startswith(start) or not queue or rest == b"qe":
+    if not queue or rest == b"qe":
         return
     worker = text(rest.removeprefix(b"w:"))
     with suppress(ValueError):
         decoded = base64.b64decode(queue, validate=True)
         if base64.b64encode(decoded) == queue:
-            yield Listener(text(decoded), worker, text(address), row.get(b"id", name))
+            yield Listener(text(decoded), worker, text(address), identity)
     yield Listener(text(queue), worker, text(address), name + address.rpartition(b":")[0])
+
+
+def _value(row: bytes, key: bytes) -> bytes:
+    return row.partition(key)[2].partition(b" ")[0]
 
 
 async def server_info(connection: str) -> ServerInfo | None:
     """None where INFO is forbidden."""
     try:
-        reply: bytes = await wire(connection).call(command("INFO"))
+        reply: bytes = await wire(connection).call(INFO)
     except RedisRefused:
         return None
+    return read_info(reply)
+
+
+def read_info(reply: bytes) -> ServerInfo:
+    """Of INFO's text."""
     told = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
 
     def said(name: str) -> str:
