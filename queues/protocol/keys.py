@@ -93,6 +93,36 @@ class FleetKeys:
         """Hash: process id, what it answered to one such request; expiring."""
         return self(f"answer:{request_id}")
 
+    def undo(self, token: str) -> bytes:
+        """String: what an undo needs, msgpack, expiring."""
+        return self(f"undo:{token}")
+
+
+@dataclass(frozen=True)
+class SampleKeys:
+    """What workers record by the minute. Beside the fleet's keys, under the queue that cannot be."""
+
+    prefix: str
+
+    def __call__(self, name: str) -> bytes:
+        return raw(self.prefix) + b"::toril:" + name.encode()
+
+    def delivery(self, process_id: str) -> bytes:
+        """String: the number of a process's last delivery, expiring."""
+        return self(f"recorded:{process_id}")
+
+    def minute(self, minute: int) -> bytes:
+        """Hash: letter and queue, how many; expiring."""
+        return self(f"minute:{minute}")
+
+    def names(self, queue: str) -> bytes:
+        """Sorted set: names of the queue's jobs, the minute in which one was last recorded; expiring."""
+        return self("names:") + raw(queue)
+
+    def figures(self, minute: int, queue: str, name: str) -> bytes:
+        """Hash: figure, how many; expiring. No queue's name holds a colon, a job's may."""
+        return self(f"figures:{minute}:") + raw(queue) + b":" + raw(name)
+
 
 def meta_pattern(prefix: str) -> bytes:
     """The SCAN pattern that finds every queue's `meta`, with the prefix's glob characters escaped."""

@@ -82,6 +82,15 @@ class TakenJob:
         return _number(self._fields, b"timestamp")
 
     @property
+    def first_due_ms(self) -> float | None:
+        """Since when it could be run, by the clock of whoever added it; None but of a first attempt."""
+        added = self._fields.get(b"timestamp", b"")
+        if self._fields.get(b"ats") != b"1" or not added.isdigit():
+            return None
+        delay = self.options.raw.get("delay")
+        return int(added[:16]) + (delay if isinstance(delay, int) else 0)
+
+    @property
     def fetch_marks(self) -> tuple[bytes, bytes, bytes]:
         """What tells this fetch from any other (ats, processedOn) and from a stalled check since (stc)."""
         fields = self._fields

@@ -29,6 +29,7 @@ from queues.runs.outcome import (
 )
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage, Patience, will_pass
+from queues.worker.recorder import COMPLETED, FAILED, RETRIED, Book
 
 #: How often a commit that Redis refuses for a reason that stays is tried again.
 PATIENT_TRIES = 30
@@ -63,9 +64,10 @@ class Committer:
         outage: Outage,
         suspect: Callable[[str], None],
         leases: Leases,
+        book: Book,
     ) -> None:
         self._wire, self._commands, self._outage, self._suspect = wire, commands, outage, suspect
-        self._leases = leases
+        self._leases, self._book = leases, book
         self._queue = commands.keys.queue
         self._keep_completed = keep_jobs(options.remove_on_complete)
         self._keep_failed = keep_jobs(options.remove_on_fail)
@@ -177,10 +179,12 @@ class Committer:
 
     def _completed(self, run: Execution, value_json: str) -> None:
         journal.completed(self._queue, run.taken, run.duration_ms)
+        self._book.record(run, COMPLETED)
         telling.completed(run, self._queue, value_json)
 
     def _failed(self, run: Execution, failure: _Failure) -> None:
         journal.failed(self._queue, run.taken, run.duration_ms, failure.reason, failure.delay_ms)
+        self._book.record(run, FAILED if failure.delay_ms is None else RETRIED)
         telling.failed(run, self._queue, failure.reason, failure.trace, failure.delay_ms)
 
     async def _failure(self, run: Execution, failed: Failed) -> _Failure:

@@ -196,11 +196,12 @@ class Control:
 
 
 def operate(worker: Any, on_stop: Callable[[], None]) -> Heartbeat:
-    """Give a worker that has not started yet its heartbeat and its ear. `on_stop`, called on the worker's loop, is what
-    being asked to stop comes to.
+    """Give a worker that has not started yet its heartbeat, its ear and the delivery of its figures. `on_stop`, called
+    on the worker's loop, is what being asked to stop comes to.
     """
     heartbeat = Heartbeat(worker, worker.aside)
     worker.on_change = heartbeat.changed
     worker.aside.add("heartbeat", heartbeat.run)
+    worker.aside.add("recorder", worker.recorder.run)
     worker.aside.add("control", Control(worker, worker.aside, on_stop).run)
     return heartbeat

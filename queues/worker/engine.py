@@ -57,7 +57,13 @@ class Engine:
         self._marker = Marker(means.connection, self.commands, means.outage, self._heard)
         self._recovery = Recovery(means.wire, self.commands, plan.options, means.outage, means.leases, self._is_running)
         self._committer = Committer(
-            means.wire, self.commands, plan.options, means.outage, self._recovery.suspect, means.leases
+            means.wire,
+            self.commands,
+            plan.options,
+            means.outage,
+            self._recovery.suspect,
+            means.leases,
+            means.recorder.book(plan.name),
         )
         self._news = asyncio.Event()
         self._resumed = asyncio.Event()

@@ -10,6 +10,7 @@ from queues.protocol.wire import Wire
 from queues.runs.executors import Executors
 from queues.worker.leases import Leases
 from queues.worker.outage import Outage
+from queues.worker.recorder import Recorder
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Means:
     leases: Leases
     executors: Executors
     outage: Outage
+    recorder: Recorder
     _numbers: Any = field(default_factory=itertools.count)
 
     def token(self) -> str:

@@ -30,6 +30,7 @@ from queues.worker.marker import wire_name
 from queues.worker.means import Means
 from queues.worker.outage import Outage
 from queues.worker.plans import QueuePlan
+from queues.worker.recorder import Recorder
 
 log = logging.getLogger("queues.worker")
 
@@ -77,7 +78,17 @@ class Worker:
         self._executors = Executors(sum(plan.options.concurrency for plan in plans), self._death, self.name)
         self._outage = Outage()
         self._wire = open_wire(connection, name=wire_name(self.name, self.id), timeout_s=ANSWER_S)
-        means = Means(connection, self.name, self.id, self._wire, self._leases, self._executors, self._outage)
+        self.recorder = Recorder(connection, self.id, self.aside)
+        means = Means(
+            connection,
+            self.name,
+            self.id,
+            self._wire,
+            self._leases,
+            self._executors,
+            self._outage,
+            self.recorder,
+        )
         self.engines = [Engine(plan, means) for plan in plans]
         self.aside.add("leases", lambda: self._leases.keep([engine.commands for engine in self.engines]))
         self._is_started = self._is_stopping = False
