@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -17,12 +17,13 @@ PREMIUM, STANDARD = 1, 5
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One job to add. `options` are keyword arguments of the producer's `add`."""
+    """One job to add. `options` are keyword arguments of the producer's `add`; with `children` it waits for them."""
 
     queue: str
     name: str
     data: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
+    children: tuple[Offer, ...] = ()
 
 
 Happening = Callable[[Random], list[Offer]]
@@ -42,6 +43,14 @@ def page_scraped(random: Random) -> list[Offer]:
             "text": " ".join(random.choices(texts.SENTENCES, k=random.randint(3, 14))),
         }),
     ]  # fmt: skip
+
+
+def site_scraped(random: Random) -> list[Offer]:
+    """The scraper read a whole site: its index is made when the examples of its pages are."""
+    pages = [page_scraped(random) for _ in range(random.randint(3, 7))]
+    examples = tuple(replace(page[0], options={"on_failure": "ignore_dependency"}) for page in pages)
+    index = replace(pages[0][1], name="index-site")
+    return [replace(index, children=examples)]
 
 
 def paper_added(random: Random) -> list[Offer]:
@@ -125,7 +134,8 @@ def user(random: Random) -> str:
 
 #: happening → how often, among all; about what the queues' rate limits let through at two jobs per second.
 OFTEN: dict[Happening, float] = {
-    page_scraped: 0.35,
+    page_scraped: 0.33,
+    site_scraped: 0.01,
     paper_added: 0.07,
     message_sent: 0.13,
     research_asked: 0.008,

@@ -31,6 +31,15 @@ def silent(sentence: str) -> None:
     pass
 
 
+async def _add(offer: Offer) -> None:
+    to = queue(offer.queue)
+    if offer.children:
+        children = [{"queue": one.queue, "name": one.name, "data": one.data, **one.options} for one in offer.children]
+        await to.add_flow(offer.name, offer.data, children=children, **offer.options)  # type: ignore[arg-type]
+    else:
+        await to.add(offer.name, offer.data, **offer.options)
+
+
 class Traffic:
     """Made-up jobs, `rate` per second and now and then a pile-up; the same `seed` makes up the same ones.
 
@@ -69,9 +78,13 @@ class Traffic:
         if now - self._counted_at >= COUNTS_S:
             await self._count()
             self._counted_at = now
-        adding = [queue(offer.queue).add(offer.name, offer.data, **offer.options) for offer in self._take()]
-        outcomes = await asyncio.gather(*adding, return_exceptions=True)
-        self.added += sum(not isinstance(outcome, BaseException) for outcome in outcomes)
+        offers = self._take()
+        outcomes = await asyncio.gather(*[_add(offer) for offer in offers], return_exceptions=True)
+        self.added += sum(
+            1 + len(offer.children)
+            for offer, outcome in zip(offers, outcomes, strict=True)
+            if not isinstance(outcome, BaseException)
+        )
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -79,7 +92,9 @@ class Traffic:
     async def _count(self) -> None:
         for facts in await reads.queue_facts("default", list(QUEUES)):
             counts = facts.counts
-            self._waiting[facts.name] = sum(counts.get(state, 0) for state in ("waiting", "prioritized", "delayed"))
+            self._waiting[facts.name] = sum(
+                counts.get(state, 0) for state in ("waiting", "prioritized", "delayed", "waiting-children")
+            )
             self._kept[facts.name] = sum(counts.get(state, 0) for state in ("completed", "failed"))
 
     def _take(self) -> list[Offer]:
@@ -100,8 +115,9 @@ class Traffic:
         return [offer for offer in offers if self._claim(offer)]
 
     def _claim(self, offer: Offer) -> bool:
-        """Whether the offer's queue has room for one more; if so, the room is taken."""
-        if self._waiting[offer.queue] >= MOST_WAITING or self._kept[offer.queue] >= MOST_KEPT:
+        """Whether the queues of the offer and its children have room; if so, it is taken."""
+        wanted = Counter(one.queue for one in (offer, *offer.children))
+        if any(self._waiting[name] >= MOST_WAITING or self._kept[name] >= MOST_KEPT for name in wanted):
             return False
-        self._waiting[offer.queue] += 1
+        self._waiting.update(wanted)
         return True

@@ -66,7 +66,7 @@ def test_it_adds_jobs_until_it_is_told_to_end(
 def test_the_same_seed_adds_the_same_jobs(start: Start, client_of_redis: redis.Redis, prefix: str) -> None:
     def scans(under: str) -> list[bytes]:
         child = start("--burst", "200", "--rate", "0", "--seed", "7", QUEUE_PREFIX=under)
-        eventually_sync(lambda: client_of_redis.zcard(f"{under}:scan:prioritized") > 3, timeout_s=20)
+        eventually_sync(lambda: client_of_redis.zcard(f"{under}:scan:prioritized") > 4, timeout_s=20)
         child.terminate()
         child.communicate(timeout=10)
         return client_of_redis.zrange(f"{under}:scan:prioritized", 0, -1)

@@ -17,7 +17,7 @@ from queues.systems.traffic import MOST_KEPT, MOST_WAITING, Traffic
 from tests.conftest import RedisServer
 from tests.eventually import eventually
 
-UNFINISHED = ("waiting", "prioritized", "delayed")
+UNFINISHED = ("waiting", "prioritized", "delayed", "waiting-children")
 
 
 @pytest.fixture

@@ -44,6 +44,13 @@ def test_chat_and_research_jobs_carry_what_their_socket_needs() -> None:
     assert all(set(offer.data) == fields for offer in of("chat") + of("deep-research"))
 
 
+def test_a_sites_index_waits_for_the_examples_of_its_pages() -> None:
+    sites = [offer for offer in of("embeddings-generation") if offer.name == "index-site"]
+    assert sites
+    assert all(3 <= len(site.children) <= 7 for site in sites)
+    assert {child.queue for site in sites for child in site.children} == {"curl-generation"}
+
+
 def test_papers_have_arxiv_ids() -> None:
     assert all(re.fullmatch(r"\d{4}\.\d{5}", offer.data["arxivId"]) for offer in of("author-extraction"))
 

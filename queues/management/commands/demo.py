@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from queues.errors import TorilError
+from queues.errors import RedisUnavailable, TorilError
 from queues.options import get_options
 from queues.protocol.connections import close_wires
+from queues.systems.schedules import schedule
 from queues.systems.traffic import Traffic
 
 REFUSAL = (
@@ -60,6 +62,8 @@ class Command(BaseCommand):
         traffic = Traffic(rate, seed, self.say)
         self.say(f"Adding about {rate:g} jobs a second to the sample queues; Ctrl-C ends it.")
         try:
+            with suppress(RedisUnavailable):
+                await schedule()
             await traffic.run(stop, burst)
         finally:
             await close_wires()
