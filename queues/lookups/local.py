@@ -14,6 +14,7 @@ from queues.models.local import RUNNING_ORDER, jobs, queues
 from queues.options.values import LOCAL_CONNECTION
 from queues.processors import registry
 from queues.protocol.reads.marks import JobMark
+from queues.protocol.reads.scan import Place
 from queues.states import State
 
 #: How each state is listed, as Redis has it: next to run first, finished ones newest first.
@@ -64,6 +65,33 @@ def jobs_by_id(connection: str, queue: str, state: State, job_ids: Sequence[str]
     """In the order of the ids; those that are in this state no longer are left out."""
     found = {job.job_id: job for job in jobs(queue, state).filter(job_id__in=job_ids).defer(*_NOT_LISTED)}
     return [_listed(connection, found[job_id]) for job_id in job_ids if job_id in found]
+
+
+@sync_to_async
+def total(queue: str, state: State) -> int:
+    return jobs(queue, state).count()
+
+
+@sync_to_async
+def searched(queue: str, state: State, job_ids: Sequence[str], largest: int) -> list[tuple[str, tuple[str, str]]]:
+    """Of each job its data and its error, as far as they are not larger."""
+    found = jobs(queue, state).filter(job_id__in=job_ids).values_list("job_id", "data", "failed_reason")
+    held = {job_id: (data[:largest], reason[:largest]) for job_id, data, reason in found}
+    return [(job_id, held[job_id]) for job_id in job_ids if job_id in held]
+
+
+class LocalWalk:
+    """What `reads.scan.Walk` is for Redis: a place is a position, for rows do not move as long as a page is drawn."""
+
+    def __init__(self, queue: str, state: State, is_reversed: bool, after: Place | None) -> None:
+        self._found, self.place = ordered(queue, state, is_reversed), after
+
+    async def step(self, count: int) -> list[str]:
+        start = self.place.position + 1 if self.place else 0
+        ids = [job_id async for job_id in self._found.values_list("job_id", flat=True)[start : start + count]]
+        if ids:
+            self.place = Place(0, start + len(ids) - 1, "", ids[-1])
+        return ids
 
 
 def _listed(connection: str, job: Job) -> Job:
