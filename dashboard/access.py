@@ -5,6 +5,8 @@ Nothing is open unless it is named in `OPEN`. Only this module reads sessions; e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
@@ -17,16 +19,19 @@ from django.contrib.auth import get_user
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import OperationalError
 from django.db import connection as database
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 
 from dashboard import errors, links
+from dashboard.context import connection_of, queue_of
 from dashboard.grants import Grants, grants_of
 from dashboard.request import Next, Request
 from queues.actions.actor import Actor
+from queues.errors import QueueNotFound
 
 log = structlog.get_logger("toril.access")
 
@@ -104,6 +109,16 @@ class Access:
             await sync_to_async(self.sessions.process_response)(request, cast(HttpResponse, response))
         return response
 
+    async def process_view(
+        self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """A queue that is not seen is answered here, for every view that is named one: as one that does not exist."""
+        queue = queue_of(request)
+        if queue is None or not request.grants.may_see or request.grants.sees(queue):
+            return None
+        missing = QueueNotFound(queue)
+        return errors.answer(request, missing.status, str(missing), missing.code)
+
 
 def strange_host(request: Request) -> HttpResponse | None:
     """The answer to a Host that is not this site's, before anything is asked; one line in the log, whoever knocks."""
@@ -121,7 +136,14 @@ def _seat(request: Request, found: Visitor) -> None:
         return request.user
 
     request.session, request.user, request.auser = found.session, found.user, auser
-    request.grants = found.grants
+    request.grants = found.grants.at(_connection(request))
+
+
+def _connection(request: Request) -> str:
+    """What the address says; whether it can be read and there is such a one is its view's question."""
+    with suppress(SuspiciousOperation):
+        return connection_of(request)
+    return links.DEFAULT_CONNECTION
 
 
 def turned_away(request: Request, found: Visitor) -> HttpResponse | None:
@@ -130,13 +152,22 @@ def turned_away(request: Request, found: Visitor) -> HttpResponse | None:
         return None
     if not found.is_signed_in:
         return to_sign_in(request)
-    if request.path_info == SIGN_OUT:
+    if request.path_info == SIGN_OUT or (found.grants.is_staff and _is_djangos(request.path_info)):
         return None
+    if found.grants.is_staff:
+        return errors.answer(
+            request, 403, _("Your account may not look at any queue yet. An administrator can change that.")
+        )
     return errors.answer(
         request,
         403,
-        "Your account is not marked as staff, so it may not look at queues. An administrator can change that.",
+        _("Your account is not marked as staff, so it may not look at queues. An administrator can change that."),
     )
+
+
+def _is_djangos(path: str) -> bool:
+    """Whether Django's admin answers there: it asks its own permissions of whoever is staff."""
+    return path.startswith("/admin/") and not f"{path}/".startswith(f"/{links.BASE}/")
 
 
 def to_sign_in(request: Request) -> HttpResponse:

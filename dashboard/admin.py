@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard import links
+from dashboard.grants import Grants
+from dashboard.request import Request
 from dashboard.templatetags.toril import moment
+from dashboard.visibility import rows_for
 from queues.models import AuditEntry, Job, Queue
 
 if TYPE_CHECKING:
@@ -30,11 +33,23 @@ admin.site.site_url = f"{settings.FORCE_SCRIPT_NAME or ''}/{links.BASE}/"
 
 
 class ReadOnly(Records):
-    """Anyone with the view permission may look; nobody adds, changes or deletes."""
+    """Who may see the queue may look, as in the dashboard; nobody adds, changes or deletes."""
+
+    #: What is needed to see a row, and the column that names its queue.
+    needs, queue_column = "queue.view", "queue"
 
     show_full_result_count = False
     list_per_page = 50
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).filter(rows_for(grants_in(request), self.needs, self.queue_column))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return grants_in(request).anywhere.may(self.needs)
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False
@@ -44,6 +59,10 @@ class ReadOnly(Records):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def grants_in(request: HttpRequest) -> Grants:
+    return cast(Request, request).grants
 
 
 def _link(address: str, text: str) -> SafeString:
@@ -58,6 +77,7 @@ class QueueAdmin(ReadOnly):
     )  # fmt: skip
     list_filter = ("connection", "is_paused", ("removed_at", admin.EmptyFieldListFilter))
     search_fields = ("name",)
+    queue_column = "name"
     readonly_fields = ("page",)
 
     @admin.display(description="in the dashboard")
@@ -113,6 +133,7 @@ class JobAdmin(ReadOnly):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
+    needs = "audit.view"
     list_display = ("at", "actor", "action", "target", "outcome", "affected", "message")
     list_filter = ("outcome", "action", "connection")
     search_fields = ("actor", "queue", "=job_id", "message")

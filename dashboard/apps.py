@@ -1,6 +1,7 @@
 """The Django app of everything that speaks HTTP or WebSocket."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.db.models.signals import post_migrate
 
 
 class DashboardConfig(AppConfig):
@@ -10,6 +11,7 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dashboard import logs
+        from dashboard import groups, logs
 
         logs.configure()
+        post_migrate.connect(groups.make_groups, sender=apps.get_app_config("toril"), dispatch_uid="toril.groups")

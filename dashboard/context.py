@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -11,6 +11,9 @@ from django.http import HttpRequest
 from dashboard import links
 from queues.options import get_options
 
+if TYPE_CHECKING:
+    from dashboard.grants import Grants
+
 
 def dashboard(request: HttpRequest) -> dict[str, Any]:
     """Nothing here may do I/O or fail: error pages are drawn with it too."""
@@ -18,6 +21,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
     has_redis = get_options().use_job_queue
     return {
         "grants": grants,
+        "can": _held_here(request, grants),
         "user_name": grants.actor.name if grants else "",
         "connection": _known_connection(request),
         "connections": tuple(get_options().connections) if has_redis else (links.DEFAULT_CONNECTION,),
@@ -31,6 +35,23 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
 def connection_of(request: HttpRequest) -> str:
     """The connection that the address names; whether there is such a one is its view's question."""
     return request.GET.get("connection") or links.DEFAULT_CONNECTION
+
+
+def _held_here(request: HttpRequest, grants: Grants | None) -> Grants | None:
+    """On the queue that the address names, or on all."""
+    here = queue_of(request)
+    return grants if grants is None or here is None else grants.on(here)
+
+
+def queue_of(request: HttpRequest) -> str | None:
+    """The queue that the address names: in its path, or to the door `queue?name=…`."""
+    match = getattr(request, "resolver_match", None)
+    if match is None:
+        return None
+    named: str | None = match.kwargs.get("queue")
+    if named is None and match.url_name == "queue-door":
+        named = request.GET.get("name")
+    return named
 
 
 def _known_connection(request: HttpRequest) -> str:

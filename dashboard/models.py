@@ -1,6 +1,11 @@
-"""Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once."""
+"""Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once; and who may
+do what on some queues only.
+"""
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class SignInAttempt(models.Model):
@@ -12,6 +17,40 @@ class SignInAttempt(models.Model):
 
     class Meta:
         app_label = "toril_dashboard"
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} from {self.address}"
+
+
+class QueueGrant(models.Model):
+    """Abilities of one user or group on the queues that fit; beside what Django's permissions give on all queues."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+",
+        verbose_name=_("user"),
+    )  # fmt: skip
+    group = models.ForeignKey(
+        "auth.Group", null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("group")
+    )
+    connection = models.CharField(_("connection"), max_length=64, default="*", help_text=_("A name; * stands for any."))
+    queue = models.CharField(
+        _("queue"), max_length=512, help_text=_("A name; * stands for any text, ? for one character: mails-*")
+    )
+    #: Names of `queues.abilities.ABILITIES`; what is none of them gives nothing.
+    abilities = models.JSONField(_("abilities"), default=list)
+
+    class Meta:
+        app_label = "toril_dashboard"
+        verbose_name = _("grant on queues")
+        verbose_name_plural = _("grants on queues")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, group__isnull=True) | Q(user__isnull=True, group__isnull=False),
+                name="toril_grant_one_holder",
+                violation_error_message=_("Name a user or a group, one of the two."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user or self.group}: {self.queue}"

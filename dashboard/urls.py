@@ -17,7 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", ways.to_overview),
     path("admin/queues", overview.overview),
     path("admin/queues/", overview.overview),
-    path("admin/queues/queue", door.by_query),
+    path("admin/queues/queue", door.by_query, name="queue-door"),
     path("admin/queues/queue/<segment:queue>", queue.queue_page),
     path("admin/queues/queue/<segment:queue>/<segment:job_id>", job.job_page),
     # After the dashboard, which lies below it.

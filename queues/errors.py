@@ -75,6 +75,12 @@ class Forbidden(TorilError):
     status = 403
 
 
+class ReadOnly(Forbidden):
+    """Nobody may change this here: the site or the queue is set to read-only."""
+
+    code = "read_only"
+
+
 class Refused(TorilError):
     """The job or queue is not in a state that allows this; nothing was changed."""
 

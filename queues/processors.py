@@ -37,6 +37,9 @@ class QueueSettings(TypedDict, total=False):
     max_stalled_count: int
     max_started_attempts: int | None
     metrics: int | Mapping[str, int] | None
+    read_only: bool
+    allow_retries: bool
+    allow_completed_retries: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,11 @@ from tests.conftest import free_port
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
 MAKE_USERS = """
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, User
 User.objects.create_superuser("ana", password={password!r})
-User.objects.create_user("vera", password={password!r}, is_staff=True)
+User.objects.create_user("vera", password={password!r}, is_staff=True).groups.set([Group.objects.get(name="viewer")])
 User.objects.create_user("nobody", password={password!r})
-User.objects.create_user("oscar", password={password!r}, is_staff=True).user_permissions.set(
-    Permission.objects.filter(codename__in=["change_queue", "change_job"], content_type__app_label="toril"))
+User.objects.create_user("oscar", password={password!r}, is_staff=True).groups.set([Group.objects.get(name="operator")])
 """
 
 

@@ -13,7 +13,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest
 
-from dashboard.grants import may_see
+from dashboard.grants import grants_of
 from dashboard.live.codes import Close
 
 #: SQLite takes no more values than this in one query, in its older versions.
@@ -62,7 +62,7 @@ def _answer(content: Mapping[str, Any]) -> Close | None:
     user = get_user(asking)
     if not (user.is_authenticated and user.is_active):
         return Close.SIGNED_OUT
-    return None if may_see(user) else Close.FORBIDDEN
+    return None if grants_of(user).may_see else Close.FORBIDDEN
 
 
 class _Glance(dict[str, Any]):

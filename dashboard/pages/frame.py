@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -39,6 +40,14 @@ def known_connection(request: Request) -> str:
     except ConfigurationError as error:
         raise NotFound(str(error)) from None
     return name
+
+
+def visible(request: Request, snapshot: Snapshot) -> Snapshot:
+    """The snapshot with only the queues that this person sees: whatever is listed, counted or summed begins here."""
+    grants = request.grants
+    if grants.sees_all:
+        return snapshot
+    return replace(snapshot, queues=tuple(q for q in snapshot.queues if grants.sees(q.name, snapshot.connection)))
 
 
 def frame(snapshot: Snapshot | None, **more: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
 from dashboard.pages import job_acting
-from dashboard.pages.frame import frame, known_connection
+from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.pages.job_context import shown
 from dashboard.request import Request
 from queues.errors import InvalidInput, NotFound, TorilError
@@ -37,14 +37,14 @@ async def job_page(request: Request, queue: str, job_id: str) -> HttpResponse:
         if card is None:
             raise InvalidInput("There is no such field.")
         return render(request, "job/payload.html", context | {"card": card})
-    around, detail = await asyncio.gather(_around(connection), job_detail(connection, queue, job_id))
+    around, detail = await asyncio.gather(_around(request, connection), job_detail(connection, queue, job_id))
     return render(request, "job/page.html", frame(around, here=queue, **await shown(detail, show)))
 
 
-async def _around(connection: str) -> Snapshot | None:
+async def _around(request: Request, connection: str) -> Snapshot | None:
     """The figures at the side; a job that the mirror kept is shown without them too."""
     try:
-        return await snapshot(connection)
+        return visible(request, await snapshot(connection))
     except TorilError:
         return None
 

@@ -25,7 +25,7 @@ ACTIONS = {"retry": retry_job, "promote": promote_job, "remove": remove_job}
 
 async def act(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     """A button on the job's page or in its line of a list. That the job has moved on is an answer, no error."""
-    action, grants = request.GET.get("action", ""), request.grants
+    action, grants = request.GET.get("action", ""), request.grants.on(queue)
     if action not in ACTIONS:
         raise InvalidInput(f"There is no action “{action[:60]}”.")
     grants.require(f"job.{action}")

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from dashboard.pages.frame import frame, known_connection
+from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.request import Request
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Queue
@@ -29,7 +29,7 @@ class Totals:
 @require_safe
 async def overview(request: Request) -> HttpResponse:
     connection = known_connection(request)
-    found = await snapshot(connection)
+    found = visible(request, await snapshot(connection))
     sort, find = request.GET.get("sort", ""), request.GET.get("q", "").strip()
     shown = {
         "section": "overview",

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.errors import wants_fragment
 from dashboard.pages import confirmation, queue_acting
-from dashboard.pages.frame import known_connection
+from dashboard.pages.frame import known_connection, visible
 from dashboard.pages.listing import Listing
 from dashboard.pages.queue_context import look_up, shown
 from dashboard.request import Request
@@ -25,8 +25,8 @@ async def queue_page(request: Request, queue: str) -> HttpResponse:
         return await queue_acting.act(request, seen, asked)
     context: dict[str, Any] = {}
     if action := request.GET.get("confirm"):
-        grants = request.grants
+        grants = request.grants.on(queue)
         context = await confirmation.counted(seen, action, request.GET, asked.status, grants)
         if wants_fragment(request):
             return render(request, "queue/confirm.html", {"queue": seen, "status": asked.status} | context)
-    return render(request, "queue/page.html", await shown(found, seen, asked) | context)
+    return render(request, "queue/page.html", await shown(visible(request, found), seen, asked) | context)

@@ -8,7 +8,7 @@ from django.http import HttpResponse, QueryDict
 
 from dashboard.errors import wants_fragment
 from dashboard.pages import confirmation
-from dashboard.pages.frame import figures_of, go, swap
+from dashboard.pages.frame import figures_of, go, swap, visible
 from dashboard.pages.listing import Listing
 from dashboard.pages.queue_context import shown
 from dashboard.request import Request
@@ -21,7 +21,7 @@ SWITCHES = {"pause": pause_queue, "resume": resume_queue}
 
 async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     """One of the buttons; the answer is the whole queue as it is afterwards."""
-    action, grants = request.GET.get("action", ""), request.grants
+    action, grants = request.GET.get("action", ""), request.grants.on(queue.name)
     if action in SWITCHES:
         grants.require(f"queue.{action}")
         done = await SWITCHES[action](grants.actor, queue.connection, queue.name)
@@ -44,13 +44,13 @@ async def _after(
 ) -> HttpResponse:
     """Where the time ran out, `rest` asks for the confirmation of what is left, with its button to continue."""
     # The page that follows must show what was done, not what the shared figures knew a second ago.
-    found = await refresh(queue.connection, [queue.name])
+    found = visible(request, await refresh(queue.connection, [queue.name]))
     if not wants_fragment(request):
         return go(request, asked.url(queue, rest), message, kind)
     # Cleaning a queue to its end may leave nothing of it; then what was known is drawn once more.
     context = await shown(found, found.queue(queue.name) or queue, asked)
     if rest:
-        grants, query = request.grants, QueryDict(urlencode(rest))
+        grants, query = request.grants.on(queue.name), QueryDict(urlencode(rest))
         context |= await confirmation.counted(queue, str(rest["confirm"]), query, asked.status, grants)
     response = swap(request, "queue/queue.html", context, message, kind)
     response.write(figures_of(context["queue"], asked.status))

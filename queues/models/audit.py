@@ -37,6 +37,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         app_label = "toril"
+        default_permissions = ()
         ordering = ("-at", "-pk")
         verbose_name_plural = "audit entries"
         # Who paused this queue last? Asked for each paused queue that is shown.

@@ -60,6 +60,7 @@ class Job(models.Model):
 
     class Meta:
         app_label = "toril"
+        default_permissions = ()
         ordering = ("-timestamp_ms",)
         constraints = (
             models.UniqueConstraint(

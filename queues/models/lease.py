@@ -13,6 +13,7 @@ class Lease(models.Model):
 
     class Meta:
         app_label = "toril"
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.name} held by {self.holder or 'nobody'}"

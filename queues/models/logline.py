@@ -15,6 +15,7 @@ class LogLine(models.Model):
 
     class Meta:
         app_label = "toril"
+        default_permissions = ()
 
     def __str__(self) -> str:
         return self.text

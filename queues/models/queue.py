@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import models
 
+from queues.abilities import ABILITIES
 from queues.protocol.codec import QueueFacts
 from queues.states import LISTED, State
 
@@ -48,6 +49,9 @@ class Queue(models.Model):
         app_label = "toril"
         ordering = ("connection", "name")
         constraints = (models.UniqueConstraint(fields=("connection", "name"), name="toril_queue_natural_key"),)
+        # What people may do stands on one model, whatever it is done to: `toril.retry` (queues/abilities.py).
+        default_permissions = ()
+        permissions = tuple(ABILITIES.items())
 
     def __str__(self) -> str:
         return self.name

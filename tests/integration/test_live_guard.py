@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import Group, User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from dashboard.grants import grants_of, may_see
+from dashboard.grants import grants_of
 from dashboard.live import guard
 from dashboard.live.codes import Close
 from dashboard.live.guard import refused
@@ -27,7 +27,9 @@ async def session_of(user: User) -> str:
 
 @pytest.fixture
 async def vera() -> User:
-    return await User.objects.acreate_user("vera", password="vera", is_staff=True)
+    user = await User.objects.acreate_user("vera", password="vera", is_staff=True)
+    await user.groups.aset([await Group.objects.aget(name="viewer")])
+    return user
 
 
 async def test_staff_may_look(vera):
@@ -97,7 +99,7 @@ async def test_a_thousand_sessions_of_one_person_are_few_questions(vera, django_
     await Session.objects.abulk_create(Session(session_key=key, session_data=data, expire_date=until) for key in keys)
 
     def asked() -> dict[str, Close]:
-        with django_assert_max_num_queries(4):
+        with django_assert_max_num_queries(7):
             return guard._refused(frozenset(keys | {"gone"}))
 
     assert await sync_to_async(asked)() == {"gone": Close.SIGNED_OUT}
@@ -114,10 +116,18 @@ async def test_other_session_stores_are_asked_one_by_one(vera, settings, engine,
     assert await refused({key}) == {key: Close.SIGNED_OUT}
 
 
+async def test_who_may_see_nothing_any_more_is_cut(vera):
+    key = await session_of(vera)
+    await vera.groups.aclear()
+    assert await refused({key}) == {key: Close.FORBIDDEN}
+
+
 async def test_the_socket_and_the_pages_ask_one_rule(vera):
+    key = await session_of(vera)
     for active in (True, False):
         for staff in (True, False):
             for root in (True, False):
                 vera.is_active, vera.is_staff, vera.is_superuser = active, staff, root
-                assert may_see(vera) == (await sync_to_async(grants_of)(vera)).may_see
-    assert not may_see(AnonymousUser())
+                await vera.asave()
+                sees = (await sync_to_async(grants_of)(await User.objects.aget(pk=vera.pk))).may_see
+                assert sees == (await refused({key}) == {})

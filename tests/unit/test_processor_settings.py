@@ -125,7 +125,7 @@ def test_a_backoff_of_its_own_is_kept_and_jobs_are_added_to_ask_for_it():
         (send, {"limiter": {"max": 1}}, "limiter must be"),
         (send, {"backoff": "soon"}, "backoff must be"),
         (send, {"remove_on_fail": "never"}, "remove_on_fail must be"),
-        (send, {"speed": 9}, "no option 'speed'; it knows attempts, backoff, concurrency"),
+        (send, {"speed": 9}, "no option 'speed'; it knows allow_completed_retries, allow_retries, attempts"),
         (send, {"timeout_s": 0}, "timeout_s must be a number of seconds above 0, not 0"),
         (send, {"name": ""}, "name must be the name of its jobs, not ''"),
         (send, {"name": 5}, "name must be the name of its jobs, not 5"),

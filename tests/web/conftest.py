@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 
 from tests.web.browser import Browser
 
 
-async def signed_in(name: str, *permissions: str, **fields: Any) -> Browser:
-    """A browser whose person is staff (unless `is_staff=False`) and holds these permissions of app `toril`."""
+async def signed_in(name: str, *permissions: str, group: str = "", **fields: Any) -> Browser:
+    """A browser whose person is staff (unless `is_staff=False`) and holds these abilities, and those of the group."""
     user = await User.objects.acreate_user(name, password=f"{name}-password", **({"is_staff": True} | fields))
+    if group:
+        await user.groups.aset([await Group.objects.aget(name=group)])
     await user.user_permissions.aset(
         [p async for p in Permission.objects.filter(content_type__app_label="toril", codename__in=permissions)]
     )
@@ -34,14 +36,14 @@ async def stranger(transactional_db: None) -> Browser:
 
 @pytest.fixture
 async def viewer(transactional_db: None) -> Browser:
-    """Staff without any permission: may see."""
-    return await signed_in("viewer")
+    """Staff of the ready-made group: may see, and change nothing."""
+    return await signed_in("viewer", group="viewer")
 
 
 @pytest.fixture
 async def operator(transactional_db: None) -> Browser:
-    """Staff who may change queues and jobs, but remove nothing."""
-    return await signed_in("operator", "change_queue", "change_job")
+    """Staff of the ready-made group: may do what can be put right again, but remove nothing."""
+    return await signed_in("operator", group="operator")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 import dashboard.urls
 from dashboard.request import Request
+from queues.abilities import ACTIONS
 from queues.errors import JobNotFound, JobStateChanged, RedisUnavailable, TorilError
 
 BASE = "admin/queues"
@@ -40,7 +41,7 @@ async def grants(request: Request) -> JsonResponse:
         {
             "same_user": user is request.user,
             "name": request.grants.actor.name,
-            "actions": sorted(request.grants.actions),
+            "actions": sorted(action for action in ACTIONS if request.grants.may(action)),
             "drawn": shown.render(RequestContext(request)),
         }
     )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.conf import settings as django_settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from dashboard.access import OPEN
 from dashboard.grants import PERMISSIONS, Grants
+from queues.abilities import ABILITIES, ACTIONS, ROLES
 from queues.actions.actor import Actor
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
@@ -133,13 +134,16 @@ async def test_a_made_up_session_is_nobodys(anonymous, key):
 
 
 async def test_permissions_become_grants(stranger, viewer, operator, admin):
-    assert (await grants(viewer))["actions"] == []
-    assert (await grants(operator))["actions"] == sorted(a for a, p in PERMISSIONS.items() if "delete" not in p)
+    assert (await grants(viewer))["actions"] == ["job.payload", "job.view", "queue.view"]
+    assert (await grants(operator))["actions"] == sorted(
+        action for action, ability in ACTIONS.items() if ability in ROLES["operator"]
+    )
     assert (await grants(admin))["actions"] == sorted(PERMISSIONS)
-    assert (await grants(await signed_in("cleaner", "delete_job")))["actions"] == [
-        "job.remove",
+    assert (await grants(await signed_in("cleaner", "view", "clean")))["actions"] == [
+        "job.view",
         "queue.clean",
         "queue.drain",
+        "queue.view",
     ]
 
 
@@ -152,7 +156,7 @@ async def test_both_ways_to_the_user_give_the_one_that_was_fetched(viewer):
 
 
 async def test_an_action_that_no_permission_names_is_nobodys():
-    everything = Grants(Actor(1, "root"), True, frozenset(PERMISSIONS))
+    everything = Grants(Actor(1, "root"), frozenset(ABILITIES))
     assert everything.may("job.retry")
     assert not everything.may("job.explode")
     with pytest.raises(AttributeError):
@@ -162,14 +166,16 @@ async def test_an_action_that_no_permission_names_is_nobodys():
 async def test_acting_without_the_permission_is_refused_by_name(operator, admin):
     refused = await operator.post("/acts", htmx=True)
     assert refused.status_code == 403
-    assert "toril.delete_job" in refused.content.decode()
+    assert "toril.remove" in refused.content.decode()
     assert (await admin.post("/acts")).json() == {"removed": True}
 
 
 async def test_a_permission_taken_away_is_gone_at_the_next_click(operator):
     user = await User.objects.aget(username="operator")
-    await user.user_permissions.aclear()
-    assert (await grants(operator))["actions"] == []
+    await user.groups.aset([await Group.objects.aget(name="viewer")])
+    assert (await grants(operator))["actions"] == ["job.payload", "job.view", "queue.view"]
+    await user.groups.aclear()
+    assert (await operator.get("/grants")).status_code == 403
 
 
 # --- and what it costs
@@ -188,7 +194,8 @@ async def test_session_user_and_permissions_are_asked_for_once(operator, admin):
     asked = await queries(admin, "/admin/queues")
     assert [("django_session" in sql, "auth_user" in sql) for sql in asked] == [(True, False), (False, True)]
     asked = await queries(operator, "/admin/queues")
-    assert len(asked) == 4
+    # The session, the user, their own permissions, those of their groups, and what they may on some queues.
+    assert len(asked) == 5
 
 
 async def test_one_thread_is_entered_and_no_more(viewer, monkeypatch):

@@ -102,11 +102,13 @@ async def test_what_coordinates_processes_is_not_shown():
         assert not django_admin.site.is_registered(model)
 
 
-async def test_staff_need_the_view_permission_for_records(viewer, records):
-    assert (await viewer.get("/admin/toril/job/")).status_code == 403
-    reader = await signed_in("reader", "view_job")
-    assert (await reader.get("/admin/toril/job/")).status_code == 200
-    assert (await reader.get("/admin/toril/queue/")).status_code == 403
+async def test_staff_see_records_as_they_see_queues(viewer, records):
+    nobody = await signed_in("nobody")
+    for model in records:
+        assert (await nobody.get(f"/admin/toril/{model}/")).status_code == 403
+    for model, status in (("queue", 200), ("job", 200), ("auditentry", 403)):
+        assert (await viewer.get(f"/admin/toril/{model}/")).status_code == status
+    assert (await (await signed_in("auditor", "view", "view_audit")).get("/admin/toril/auditentry/")).status_code == 200
 
 
 async def test_the_admin_has_no_sign_in_of_its_own(anonymous, admin, stranger):

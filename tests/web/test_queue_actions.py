@@ -245,7 +245,7 @@ async def test_an_operator_removes_nothing_and_is_told_why(operator, connection,
         await operator.post(f"{QUEUE}?action={action}", {"state": "failed", "before": "9", "count": "2"}, htmx=True),
     ):
         assert answer.status_code == 403
-        assert "toril.delete_job" in answer.content.decode()
+        assert "toril.clean" in answer.content.decode()
         assert answer["HX-Retarget"] == "#notices"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from dashboard import attempts
@@ -20,7 +20,9 @@ PASSWORD = "ada-password"
 
 @pytest.fixture
 async def ada(transactional_db: None) -> User:
-    return await User.objects.acreate_user("ada", password=PASSWORD, is_staff=True)
+    user = await User.objects.acreate_user("ada", password=PASSWORD, is_staff=True)
+    await user.groups.aset([await Group.objects.aget(name="viewer")])
+    return user
 
 
 async def sign_in(browser: Browser, name: str = "ada", password: str = PASSWORD, **more: str):

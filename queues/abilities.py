@@ -1,0 +1,75 @@
+"""What a person may be allowed to do, and which action needs which of it: data that models, pages and actions ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Ability → what Django's admin calls its permission, `toril.<ability>`.
+ABILITIES: Mapping[str, str] = {
+    "view": "Can see queues and jobs",
+    "view_payload": "Can read what jobs carry: data, results, logs, errors",
+    "reveal_secrets": "Can reveal masked secrets",
+    "retry": "Can retry, promote and recover jobs",
+    "edit": "Can edit jobs, their delay and priority",
+    "add": "Can add and duplicate jobs",
+    "remove": "Can remove, cancel and fail jobs",
+    "pause": "Can pause and resume queues",
+    "clean": "Can clean and empty queues",
+    "obliterate": "Can obliterate queues",
+    "limits": "Can change limits of queues",
+    "schedulers": "Can change and run schedulers",
+    "workers": "Can quiet, resume and stop workers",
+    "view_audit": "Can read who did what",
+}
+#: The abilities that change nothing in Redis: read-only mode leaves them.
+LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "view_audit"})
+#: Action → the ability it needs. An action that is not here is nobody's.
+ACTIONS: Mapping[str, str] = {
+    "queue.view": "view",
+    "job.view": "view",
+    "job.payload": "view_payload",
+    "job.reveal": "reveal_secrets",
+    "job.retry": "retry",
+    "job.retry-completed": "retry",
+    "job.promote": "retry",
+    "job.recover": "retry",
+    "queue.retry-all": "retry",
+    "queue.promote-all": "retry",
+    "job.edit": "edit",
+    "job.reschedule": "edit",
+    "job.reprioritize": "edit",
+    "job.add": "add",
+    "job.duplicate": "add",
+    "job.remove": "remove",
+    "job.remove-children": "remove",
+    "job.cancel": "remove",
+    "job.fail": "remove",
+    "job.clear-logs": "remove",
+    "queue.pause": "pause",
+    "queue.resume": "pause",
+    "queue.clean": "clean",
+    "queue.drain": "clean",
+    "queue.obliterate": "obliterate",
+    "queue.limits": "limits",
+    "scheduler.run": "schedulers",
+    "scheduler.add": "schedulers",
+    "scheduler.edit": "schedulers",
+    "scheduler.remove": "schedulers",
+    "scheduler.pause": "schedulers",
+    "scheduler.resume": "schedulers",
+    "workers.quiet": "workers",
+    "workers.resume": "workers",
+    "workers.stop": "workers",
+    "audit.view": "view_audit",
+}
+#: Ready-made groups. An operator does what can be put right again; who removes, reveals or stops is an admin.
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "viewer": ("view", "view_payload"),
+    "operator": ("view", "view_payload", "view_audit", "retry", "edit", "add", "pause", "limits", "schedulers"),
+    "admin": tuple(ABILITIES),
+}
+
+
+def permission(ability: str) -> str:
+    """Django's name of it: `toril.retry`."""
+    return f"toril.{ability}"
