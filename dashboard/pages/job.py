@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
-from dashboard.pages import job_acting
+from dashboard.pages import job_acting, why
 from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.pages.job_context import shown
 from dashboard.request import Request
@@ -31,6 +31,9 @@ async def job_page(request: Request, queue: str, job_id: str) -> HttpResponse:
     fragment, show = request.GET.get("fragment"), request.GET.get("show", "")
     if fragment == "job":
         return render(request, "job/job.html", await shown(await job_detail(connection, queue, job_id), show))
+    if fragment == "why":
+        job = (await job_detail(connection, queue, job_id)).job
+        return render(request, "why/job.html", {"job": job, "why": await why.of_job(job)})
     if fragment == "payload":
         context = await shown(await job_detail(connection, queue, job_id), show)
         card = next((card for card in context["cards"] if card.field == show), None)

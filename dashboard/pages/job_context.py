@@ -6,7 +6,7 @@ from typing import Any
 
 from dashboard.live.viewer import seen
 from dashboard.moments import now_ms
-from dashboard.pages import payloads
+from dashboard.pages import payloads, why
 from dashboard.pages.timeline import timeline
 from queues.lookups.jobs import JobDetail, job_payload
 from queues.models import Job
@@ -24,6 +24,7 @@ async def shown(detail: JobDetail, show: str = "") -> dict[str, Any]:
         "cards": payloads.cards(detail, show, whole),
         "seen": seen(job),
         "parent": parent_of(job),
+        "why": await why.of_job(job),
     }
 
 

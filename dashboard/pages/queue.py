@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from dashboard.errors import wants_fragment
-from dashboard.pages import confirmation, queue_acting
+from dashboard.pages import confirmation, queue_acting, why
 from dashboard.pages.frame import known_connection, visible
 from dashboard.pages.listing import Listing
 from dashboard.pages.queue_context import look_up, shown
@@ -23,6 +23,8 @@ async def queue_page(request: Request, queue: str) -> HttpResponse:
     asked = Listing.read(request.GET, seen)
     if request.method == "POST":
         return await queue_acting.act(request, seen, asked)
+    if request.GET.get("fragment") == "why":
+        return render(request, "why/queue.html", {"queue": seen, "why": await why.of_queue(seen)})
     context: dict[str, Any] = {}
     if action := request.GET.get("confirm"):
         grants = request.grants.on(queue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dashboard.pages import why
 from dashboard.pages.columns import Columns
 from dashboard.pages.frame import frame
 from dashboard.pages.listing import Listing, pager
@@ -43,6 +44,7 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         retriable=BULK_ACTIONS["retry-all"],
         back=asked.back,
         paused_by=await _pauser(queue),
+        why=await why.of_queue(queue),
     )
 
 

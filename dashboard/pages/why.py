@@ -14,27 +14,33 @@ from django.utils.translation import ngettext
 from dashboard.moments import DAY, HOUR, MINUTE, SECOND, span
 from dashboard.templatetags.figures import when
 from queues.errors import TorilError
+from queues.lookups.snapshot import snapshot
 from queues.lookups.why import Cause, Reason, why_job, why_queue
 from queues.masking import mask_text
 from queues.models import Job, Queue
+from queues.states import State
 
+ENDED = (State.COMPLETED, State.FAILED)
 #: A reason that a job will fail with may be a whole stack trace.
 LONGEST_TEXT = 200
 #: What the line under a queue's title says already.
 TOLD_ELSEWHERE = {Cause.BROKEN, Cause.PAUSED, Cause.NO_PROCESSOR}
 
 
-async def of_job(job: Job, queue: Queue | None) -> SafeString:
+async def of_job(job: Job) -> SafeString:
     """The sentence for a job that waits; empty for one that runs or has ended, or where Redis cannot be asked."""
-    with suppress(TorilError):
-        return sentence(await why_job(job, queue)) if queue is not None else SafeString("")
+    if job.state_enum not in ENDED:
+        with suppress(TorilError):
+            queue = (await snapshot(job.connection)).queue(job.queue)
+            return sentence(await why_job(job, queue)) if queue is not None else SafeString("")
     return SafeString("")
 
 
 async def of_queue(queue: Queue) -> SafeString:
     """The same for what is ready in the queue, without what its facts tell anyway."""
-    with suppress(TorilError):
-        return sentence([reason for reason in await why_queue(queue) if reason.cause not in TOLD_ELSEWHERE])
+    if queue.waiting or queue.prioritized:
+        with suppress(TorilError):
+            return sentence([reason for reason in await why_queue(queue) if reason.cause not in TOLD_ELSEWHERE])
     return SafeString("")
 
 
