@@ -9,6 +9,8 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 
 from dashboard import links
+from dashboard.choices import choices_of
+from dashboard.words import words
 from queues.options import get_options
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         "connection": _known_connection(request),
         "connections": tuple(get_options().connections) if has_redis else (links.DEFAULT_CONNECTION,),
         "csp_nonce": getattr(request, "csp_nonce", ""),
+        "site": get_options().dashboard,
+        "choices": choices_of(request),
+        "words": words(),
         "is_in_process": not has_redis,
         "is_demo": getattr(settings, "DEMO", False) and has_redis,
         "is_embedded": getattr(settings, "IS_EMBEDDED", False),

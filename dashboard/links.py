@@ -38,6 +38,19 @@ def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
     return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
 
 
+def workers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/workers", connection, query)
+
+
+def jump_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/jump", connection, query)
+
+
+def settings_url(**query: object) -> str:
+    """What a browser chooses for itself, on whatever connection."""
+    return _address("/settings", DEFAULT_CONNECTION, query)
+
+
 def live_url(
     connection: str = DEFAULT_CONNECTION, queue: str | None = None, job_id: str | None = None, **query: object
 ) -> str:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from dashboard.pages import door, health, job, overview, queue, session, ways
+from dashboard.pages import door, health, job, overview, queue, session, ways, workers
 from dashboard.raw_path import Segment
 
 register_converter(Segment, "segment")
@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/queue", door.by_query, name="queue-door"),
     path("admin/queues/queue/<segment:queue>", queue.queue_page),
     path("admin/queues/queue/<segment:queue>/<segment:job_id>", job.job_page),
+    path("admin/queues/workers", workers.workers_page),
     # After the dashboard, which lies below it.
     path("admin", ways.to_admin),
     path("admin/", admin.site.urls),

@@ -15,7 +15,7 @@ from dashboard import links, moments
 from dashboard.choices import DEFAULT, Choices
 from dashboard.pages import attempts, rows, sentences
 from dashboard.pages import timeline as told
-from queues.models import Job, Queue
+from queues.models import AuditEntry, Job, Queue
 from queues.states import State, job_actions
 
 register = template.Library()
@@ -155,3 +155,15 @@ def failures(job: Job) -> list[attempts.Failure]:
 def actions(job: Job) -> tuple[str, ...]:
     """The actions that make sense in its state."""
     return job_actions(job.state_enum)
+
+
+@register.filter
+def ready(queue: Queue) -> int:
+    """Its jobs that could run now."""
+    return queue.waiting + queue.prioritized
+
+
+@register.filter
+def took(entry: AuditEntry) -> str:
+    """From when it was asked to when it was through."""
+    return moments.span(int((entry.closed_at - entry.at).total_seconds() * 1000)) if entry.closed_at else ""

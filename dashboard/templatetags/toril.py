@@ -42,9 +42,26 @@ def job_url(context: Context, job: Job | str, job_id: str | None = None, **query
 
 
 @register.simple_tag(takes_context=True)
+def workers_url(context: Context, **query: object) -> str:
+    return links.workers_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
+def jump_url(context: Context, **query: object) -> str:
+    return links.jump_url(_connection(context, query), **query)
+
+
+@register.simple_tag
+def settings_url(**query: object) -> str:
+    return links.settings_url(**query)
+
+
+@register.simple_tag(takes_context=True)
 def live_url(context: Context, queue: str | None = None, job: str | None = None, **query: object) -> str:
     """The socket's address: {% live_url %}, {% live_url queue.name %}, {% live_url job.queue job.job_id %}."""
-    return links.live_url(_connection(context, query), queue, job, **query)
+    choices = context.get("choices")
+    every = choices.every_s or None if choices else None
+    return links.live_url(_connection(context, query), queue, job, every=every, **query)
 
 
 @register.simple_tag

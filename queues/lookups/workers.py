@@ -37,6 +37,7 @@ class WorkerProcess:
     running_count: int = 0
     pid: int = 0
     version: str = ""
+    release: str = ""
     rss_bytes: int = 0
     cpu_percent: float = 0.0
     lag_ms: int = 0
@@ -126,6 +127,7 @@ def _process(beat: Beat, now_ms: int) -> WorkerProcess:
         running_count=beat.running_count,
         pid=beat.pid,
         version=beat.version,
+        release=beat.release,
         rss_bytes=beat.rss_bytes,
         cpu_percent=beat.cpu_percent,
         lag_ms=beat.lag_ms,
