@@ -40,11 +40,24 @@ LISTED = (
     State.WAITING_CHILDREN,
 )
 
-#: job action → the states in which it makes sense.
+_READY = frozenset({State.WAITING, State.PRIORITIZED})
+_AT_REST = frozenset(set(LISTED) - {State.ACTIVE})
+
+#: job action → the states in which it makes sense. `fail` is what cancels a job that has not begun: it is failed in its
+#: turn and not run; `cancel` ends one that runs.
 JOB_ACTIONS: dict[str, frozenset[State]] = {
     "retry": frozenset({State.FAILED, State.COMPLETED}),
     "promote": frozenset({State.DELAYED}),
-    "remove": frozenset(set(LISTED) - {State.ACTIVE} | {State.UNKNOWN}),
+    "remove": _AT_REST | {State.UNKNOWN},
+    "edit": _AT_REST,
+    "duplicate": frozenset(LISTED),
+    "reschedule": frozenset({State.DELAYED}),
+    "reprioritize": _READY | {State.DELAYED},
+    "fail": _READY | {State.DELAYED},
+    "cancel": frozenset({State.ACTIVE}),
+    "recover": frozenset({State.ACTIVE}),
+    "remove-children": frozenset({State.WAITING_CHILDREN}),
+    "clear-logs": frozenset(LISTED),
 }
 
 #: bulk action → the states it can be asked for.

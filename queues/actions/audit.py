@@ -35,15 +35,24 @@ class AuditUnavailable(TorilError):
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """By this token, until then, an act can be undone (queues/actions/undo.py)."""
+
+    token: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What an action did, for the person who asked; `state` is where the job is now. `missed` of what was asked did not
-    follow: they refused, or did not answer.
+    follow: they refused, or did not answer. Without `undo` it cannot be undone.
     """
 
     message: str
     state: State | None = None
     affected: int = 1
     missed: int = 0
+    undo: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,9 @@ class Ending:
 
 @dataclass(slots=True)
 class Deed:
-    """One action on one target. `is_unwanted` turns true when nobody waits any more: long work then stops early."""
+    """One action on one target. `is_unwanted` turns true when nobody waits any more: long work then stops early. What
+    the action adds to `parameters` (`before`, `after`) is kept too.
+    """
 
     actor: Actor
     action: str
@@ -103,12 +114,12 @@ async def _recorded(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callabl
     try:
         value = await act()
     except (Refused, NotFound, InvalidInput) as error:
-        await _close(entry, Ending(Outcome.REFUSED, str(error), 0))
+        await _close(deed, entry, Ending(Outcome.REFUSED, str(error), 0))
         raise
     except Exception as error:
-        await _close(entry, Ending(Outcome.FAILED, _failure(error), 0))
+        await _close(deed, entry, Ending(Outcome.FAILED, _failure(error), 0))
         raise
-    await _close(entry, ending(value))
+    await _close(deed, entry, ending(value))
     return value
 
 
@@ -121,7 +132,7 @@ async def _open(deed: Deed) -> AuditEntry:
             connection=_fitting("connection", deed.connection),
             queue=_fitting("queue", deed.queue),
             job_id=_fitting("job_id", deed.job_id),
-            parameters=to_json(deed.parameters) if deed.parameters else "",
+            parameters=_told(deed),
         )
     except (DatabaseFailure, ValueError) as error:
         log.exception("The audit row of %s could not be opened.", deed.action)
@@ -130,11 +141,15 @@ async def _open(deed: Deed) -> AuditEntry:
         ) from error
 
 
-async def _close(entry: AuditEntry, ending: Ending) -> None:
-    entry.closed_at = timezone.now()
+def _told(deed: Deed) -> str:
+    return to_json(deed.parameters) if deed.parameters else ""
+
+
+async def _close(deed: Deed, entry: AuditEntry, ending: Ending) -> None:
+    entry.closed_at, entry.parameters = timezone.now(), _told(deed)
     entry.outcome, entry.message, entry.affected = ending.outcome, ending.message, ending.affected
     try:
-        await entry.asave(update_fields=["closed_at", "outcome", "message", "affected"])
+        await entry.asave(update_fields=["closed_at", "outcome", "message", "affected", "parameters"])
     except DatabaseFailure:
         # What was done is done, and who asked must hear of it; the row goes on saying "outcome unknown".
         log.exception("Audit row %s stays open; its action ended: %s, %s", entry.pk, ending.outcome, ending.message)

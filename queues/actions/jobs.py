@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from queues.actions import local
+from queues.actions import local, undo
 from queues.actions.actor import Actor
-from queues.actions.audit import Deed, Done, of_done, record
-from queues.errors import JobNotFound, JobStateChanged, RedisRefused, RedisUnavailable, Refused
+from queues.actions.audit import Deed, Done, Offer, of_done, record
+from queues.actions.looking import checked, look, moved, refuse_in_process, scheduler_of
+from queues.actions.retrying import former, offer_back, retry_later
+from queues.errors import InvalidInput, Refused
 from queues.models.local import is_in_process
-from queues.protocol import reads, writes
-from queues.protocol.codec import text
-from queues.protocol.keys import RESERVED_IDS
-from queues.states import JOB_ACTIONS, State
+from queues.options import get_options
+from queues.protocol import copying, flows, moving, reads, undoing, writes
+from queues.protocol.codec import raw
+from queues.states import State
+
+LONGEST_REASON = 1_000
+#: A year: later than that is a mistake in the unit.
+MOST_DELAY_MS = 366 * 86_400_000
+MOST_LINES = 2_000
 
 
-async def retry_job(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
-    """Put a failed or completed job back to wait: its attempts count on, its priority stays.
+async def retry_job(
+    actor: Actor, connection: str, queue: str, job_id: str, *, reset_attempts: bool = False, delay_ms: int = 0
+) -> Done:
+    """Put a failed or completed job back to wait, or to run in `delay_ms`: its attempts count on, unless
+    `reset_attempts`, and its priority stays.
 
     Raises JobNotFound, or JobStateChanged with where the job is by now.
     """
+    if not 0 <= delay_ms <= MOST_DELAY_MS:
+        raise InvalidInput("The delay must be between 0 and a year.")
 
     async def act() -> Done:
         if is_in_process():
-            return await local.retry_job(queue, job_id)
-        state = await _checked(connection, queue, job_id, "retry", "retried")
-        await writes.retry_job(connection, queue, job_id, state)
-        return await _moved(connection, queue, job_id, "was put back to run again")
+            return await local.retry_job(queue, job_id, afresh=reset_attempts, delay_ms=delay_ms)
+        state = await checked(connection, queue, job_id, "retry", "retried")
+        was = await former(connection, queue, job_id, state)
+        if delay_ms:
+            await retry_later(connection, queue, job_id, state, was.known, delay_ms, reset_attempts)
+            what = f"runs again in {_span(delay_ms)}"
+        else:
+            await writes.retry_job(connection, queue, job_id, state, reset_attempts)
+            what = "was put back to run again"
+        back = await offer_back(connection, queue, job_id, state, was, reset_attempts)
+        return await moved(connection, queue, job_id, what, back)
 
-    return await _record(actor, "job.retry", connection, queue, job_id, act)
+    parameters: dict[str, Any] = {"reset_attempts": True} if reset_attempts else {}
+    parameters |= {"delay_ms": delay_ms} if delay_ms else {}
+    return await _record(actor, "job.retry", connection, queue, job_id, act, parameters)
 
 
 async def promote_job(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
@@ -38,9 +59,15 @@ async def promote_job(actor: Actor, connection: str, queue: str, job_id: str) ->
     async def act() -> Done:
         if is_in_process():
             return await local.promote_job(queue, job_id)
-        await _checked(connection, queue, job_id, "promote", "promoted")
+        await checked(connection, queue, job_id, "promote", "promoted")
+        known = await moving.mark(connection, queue, job_id)
+        due = await undoing.due_ms(connection, queue, job_id)
+        delay = await reads.job_field(connection, queue, job_id, "delay")
         await writes.promote_job(connection, queue, job_id)
-        return await _moved(connection, queue, job_id, "was promoted")
+        way: dict[str, Any] = {"from": ["waiting", "prioritized"], "to": "delayed", "at": due}
+        way |= {"known": [known.timestamp, known.started], "fields": {"delay": delay or b"0"}}
+        back = await undo.offer(connection, "job.promote", queue, job_id, "move", **way)
+        return await moved(connection, queue, job_id, "was promoted", back)
 
     return await _record(actor, "job.promote", connection, queue, job_id, act)
 
@@ -53,67 +80,140 @@ async def remove_job(actor: Actor, connection: str, queue: str, job_id: str) -> 
     async def act() -> Done:
         if is_in_process():
             return await local.remove_job(queue, job_id)
-        await _look(connection, queue, job_id)
+        state, has_hash = await look(connection, queue, job_id)
         try:
-            await writes.remove_job(connection, queue, job_id)
+            back, why = await _remove(connection, queue, job_id, has_hash and state is not State.UNKNOWN)
         except Refused as error:
-            if scheduler := await _scheduler(connection, queue, job_id):
+            if scheduler := await scheduler_of(connection, queue, job_id):
                 raise Refused(
                     f"Job “{job_id}” was not removed: it is the next run of scheduler “{scheduler}”, which would stop "
                     "without it. Remove the scheduler instead."
                 ) from error
             raise
-        return Done(f"Job “{job_id}” was removed.")
+        never = f" This cannot be undone: {why}." if why else ""
+        return Done(f"Job “{job_id}” was removed.{never}", undo=back)
 
     return await _record(actor, "job.remove", connection, queue, job_id, act)
 
 
-async def _record(
-    actor: Actor, action: str, connection: str, queue: str, job_id: str, act: Callable[[], Awaitable[Done]]
-) -> Done:
-    return await record(Deed(actor, action, connection, queue, job_id), act, of_done)
+async def _remove(connection: str, queue: str, job_id: str, is_whole: bool) -> tuple[Offer | None, str]:
+    """The way back, or why there is none."""
+    members = await copying.family(connection, queue, job_id) if is_whole else ""
+    if isinstance(members, str):
+        await writes.remove_job(connection, queue, job_id)
+        return None, members
+    copies = await copying.remove_with_copy(connection, queue, job_id, members)
+    back = await undo.offer(connection, "job.remove", queue, job_id, "restore", copies=copies)
+    return back, "" if back else "Redis did not take the copy"
 
 
-async def _look(connection: str, queue: str, job_id: str) -> tuple[State, bool]:
-    """Where the job is, and whether its hash is there. Raises JobNotFound where there is none.
+async def remove_children(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
+    """Remove those of its children that neither run nor have ended: the job goes on when the others are through.
 
-    A name in the queue's keyspace that is no job must never reach a script: removing “meta” would take the queue away.
+    Raises JobNotFound, JobStateChanged, or Refused where it has none.
     """
-    (state,), (fields,) = await asyncio.gather(
-        reads.job_states(connection, queue, [job_id]),
-        reads.job_fields(connection, queue, [job_id], ["timestamp", "name"]),
-    )
-    is_listed = state is not State.UNKNOWN and job_id not in RESERVED_IDS
-    if not is_listed and b"timestamp" not in fields:
-        raise JobNotFound(queue, job_id)
-    return state, bool(fields)
+    refuse_in_process("Removing children")
+
+    async def act() -> Done:
+        await checked(connection, queue, job_id, "remove-children", "freed of its children")
+        before = await undoing.pending_children(connection, queue, job_id)
+        await flows.remove_unprocessed_children(connection, queue, job_id)
+        left = await undoing.pending_children(connection, queue, job_id)
+        gone = before - left
+        if gone <= 0:
+            raise Refused(f"Job “{job_id}” has no children that could be removed: those it waits for are being run.")
+        what = f"lost {gone:,} of {before:,} children that had not begun"
+        done = await moved(connection, queue, job_id, what)
+        return Done(done.message, done.state, affected=gone)
+
+    return await _record(actor, "job.remove_children", connection, queue, job_id, act)
 
 
-async def _checked(connection: str, queue: str, job_id: str, action: str, verb: str) -> State:
-    """The state the job is in, where the action makes sense in it."""
-    state, has_hash = await _look(connection, queue, job_id)
-    if not has_hash:
-        # The scripts would bring an empty job back to life.
-        raise Refused(f"Job “{job_id}” was not {verb}: its hash is gone, only its id is left. It can be removed.")
-    if state is State.UNKNOWN:
-        raise Refused(f"Job “{job_id}” was not {verb}: no list of the queue holds it.")
-    if state not in JOB_ACTIONS[action]:
-        raise JobStateChanged(job_id, verb, state.value)
-    return state
+async def recover_job(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
+    """Do at once for this job what the stalled check would: only where it is active and no worker holds its lock.
+
+    Raises JobNotFound, JobStateChanged, or Running.
+    """
+    refuse_in_process("Recovering")
+
+    async def act() -> Done:
+        await checked(connection, queue, job_id, "recover", "recovered")
+        most = get_options().queue(queue).max_stalled_count
+        if await moving.recover(connection, queue, job_id, most):
+            return Done(f"Job “{job_id}” was recovered: it waits to be run next.", State.WAITING)
+        return Done(
+            f"Job “{job_id}” was recovered, but has stalled more often than the {most:,} times it may: "
+            "the next worker will fail it and not run it.",
+            State.WAITING,
+        )
+
+    return await _record(actor, "job.recover", connection, queue, job_id, act)
 
 
-async def _moved(connection: str, queue: str, job_id: str, what: str) -> Done:
-    try:
-        (state,) = await reads.job_states(connection, queue, [job_id])
-    except (RedisUnavailable, RedisRefused):
-        return Done(f"Job “{job_id}” {what}.")
-    if state is State.UNKNOWN:
-        return Done(f"Job “{job_id}” {what}; it has run already and was not kept.")
-    return Done(f"Job “{job_id}” {what}: it is {state.label.lower()} now.", state)
+async def fail_job(actor: Actor, connection: str, queue: str, job_id: str, reason: str = "") -> Done:
+    """Cancel a job that has not begun: the worker that takes it in its turn fails it with `reason` and does not run it,
+    whatever attempts are left. Raises JobNotFound, JobStateChanged, or Running.
+    """
+    refuse_in_process("Failing a job that waits")
+    if len(reason) > LONGEST_REASON:
+        raise InvalidInput(f"The reason may have {LONGEST_REASON:,} characters.")
+    why = reason or f"Cancelled by {actor.name}."
+
+    async def act() -> Done:
+        state = await checked(connection, queue, job_id, "fail", "cancelled")
+        before = await reads.job_field(connection, queue, job_id, "defa")
+        known = await moving.mark(connection, queue, job_id)
+        address = (connection, queue, job_id, "defa")
+        verb = "cancelled"
+        await moving.change_field(*address, raw(why), moving.seal(before), also_ended=False, verb=verb)
+        sealed = moving.seal(raw(why))
+        way = {"field": "defa", "value": before, "sealed": sealed, "timestamp": known.timestamp}
+        said = "will be run in its turn again"
+        back = await undo.offer(connection, "job.fail", queue, job_id, "field", **way, said=said)
+        return Done(f"Job “{job_id}” will not run. {_when_failed(state)}", state, undo=back)
+
+    return await _record(actor, "job.fail", connection, queue, job_id, act, {"reason": why})
 
 
-async def _scheduler(connection: str, queue: str, job_id: str) -> str:
-    try:
-        return text(await reads.job_field(connection, queue, job_id, "rjk") or b"")
-    except RedisRefused:
-        return ""
+def _when_failed(state: State) -> str:
+    if state is State.DELAYED:
+        return "It stays delayed; when its time has come, the next free worker fails it. Promote it to have it now."
+    return "The worker that takes it in its turn fails it with your reason."
+
+
+async def clear_logs(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
+    """Remove what the job has logged. Raises JobNotFound."""
+    refuse_in_process("Clearing logs")
+
+    async def act() -> Done:
+        state, _ = await look(connection, queue, job_id)
+        total = (await reads.job_logs(connection, queue, job_id, 0, 1)).total
+        if not total:
+            return Done(f"Job “{job_id}” has no logs.", state, affected=0)
+        lines = await undoing.take_logs(connection, queue, job_id, MOST_LINES)
+        if lines is None or sum(map(len, lines)) > copying.MOST_BYTES:
+            said = "This cannot be undone: they were too many to be kept."
+            return Done(f"The {total:,} log lines of job “{job_id}” were removed. {said}", state)
+        back = await undo.offer(connection, "job.clear-logs", queue, job_id, "logs", lines=lines)
+        return Done(f"The {total:,} log lines of job “{job_id}” were removed.", state, undo=back)
+
+    return await _record(actor, "job.clear_logs", connection, queue, job_id, act)
+
+
+async def _record(
+    actor: Actor,
+    action: str,
+    connection: str,
+    queue: str,
+    job_id: str,
+    act: Callable[[], Awaitable[Done]],
+    parameters: dict[str, Any] | None = None,
+) -> Done:
+    return await record(Deed(actor, action, connection, queue, job_id, parameters or {}), act, of_done)
+
+
+def _span(ms: int) -> str:
+    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000)):
+        if ms >= size and ms % size == 0:
+            return f"{ms // size:,} {unit}{'' if ms == size else 's'}"
+    return f"{ms / 1000:,g} s"

@@ -9,16 +9,21 @@ from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
 from queues.actions.audit import Done
-from queues.errors import JobLocked, JobNotFound, JobStateChanged, QueueNotFound
+from queues.errors import JobLocked, JobNotFound, JobStateChanged, QueueNotFound, Refused
 from queues.models import Job, moves
 from queues.models.local import jobs, queues
+from queues.protocol.codec import raw, text
+from queues.protocol.moving import Changed, seal
+from queues.protocol.writes import now_ms
 from queues.states import JOB_ACTIONS, State
 
 
-async def retry_job(queue: str, job_id: str) -> Done:
+async def retry_job(queue: str, job_id: str, *, afresh: bool = False, delay_ms: int = 0) -> Done:
+    if delay_ms:
+        raise Refused("A retry with a delay is for jobs in Redis; here they run in the process that adds them.")
     job = await _checked(queue, job_id, "retry", "retried")
     is_lifo = job.options.get("lifo") is True
-    moved = await sync_to_async(moves.retry)(queue, [job_id], State(job.state), first=is_lifo)
+    moved = await sync_to_async(moves.retry)(queue, [job_id], State(job.state), afresh=afresh, first=is_lifo)
     return await _done(queue, job_id, moved, "retried", "was put back to run again")
 
 
@@ -35,6 +40,29 @@ async def remove_job(queue: str, job_id: str) -> Done:
     if not await sync_to_async(moves.remove)(found):
         raise JobLocked(job_id)
     return Done(f"Job “{job_id}” was removed.")
+
+
+async def edit_data(queue: str, job_id: str, data: bytes, sealed: str) -> Done:
+    job = await _checked(queue, job_id, "edit", "changed")
+    changed = 0
+    if seal(raw(job.data)) == sealed:
+        same = jobs(queue, State(job.state)).filter(job_id=job_id, data=job.data)
+        changed = await same.aupdate(data=text(data))
+    if not changed:
+        raise Changed(f"Job “{job_id}” was not changed: it was changed since you looked. Nothing was overwritten.")
+    return Done(f"The data of job “{job_id}” was changed.", job.state_enum)
+
+
+async def reschedule_job(queue: str, job_id: str, delay_ms: int) -> Done:
+    await _checked(queue, job_id, "reschedule", "rescheduled")
+    moved = await sync_to_async(moves.change_delay)(queue, job_id, delay_ms, now_ms() + delay_ms)
+    return await _done(queue, job_id, moved, "rescheduled", "is due at another time now")
+
+
+async def reprioritize_job(queue: str, job_id: str, priority: int, first: bool) -> Done:
+    await _checked(queue, job_id, "reprioritize", "moved")
+    moved = await sync_to_async(moves.change_priority)(queue, job_id, priority, first=first)
+    return await _done(queue, job_id, moved, "moved", f"has priority {priority:,} now")
 
 
 async def pause_queue(queue: str) -> Done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queues.actions import local
+from queues.actions import local, undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import QueueNotFound
@@ -22,7 +22,8 @@ async def pause_queue(actor: Actor, connection: str, queue: str) -> Done:
         if await _is_paused(connection, queue):
             return Done(f"Queue “{queue}” was paused already.", affected=0)
         await writes.pause(connection, queue)
-        return Done(f"Queue “{queue}” is paused.")
+        back = await undo.offer(connection, "queue.pause", queue, "", "switch")
+        return Done(f"Queue “{queue}” is paused.", undo=back)
 
     return await record(Deed(actor, "queue.pause", connection, queue), act, of_done)
 
@@ -38,7 +39,8 @@ async def resume_queue(actor: Actor, connection: str, queue: str) -> Done:
         if not was_paused and not parked:
             return Done(f"Queue “{queue}” was running already.", affected=0)
         left = await _resume(connection, queue, parked)
-        return Done(_resumed(queue, was_paused, parked, left))
+        back = await undo.offer(connection, "queue.resume", queue, "", "switch") if was_paused else None
+        return Done(_resumed(queue, was_paused, parked, left), undo=back)
 
     return await record(Deed(actor, "queue.resume", connection, queue), act, of_done)
 

@@ -90,6 +90,22 @@ async def obliterate(connection: str, queue: str, force: bool) -> None:
     await on.call(command("DEL", k("limiter")))
 
 
+async def obliterate_some(connection: str, queue: str, force: bool) -> bool:
+    """One step of it, of a paused queue: a chunk of its jobs; whether nothing is left. Raises Refused."""
+    on, k = wire(connection), keys(connection, queue)
+    if found := await on.call(command("ZRANGE", k("waiting-children"), 0, CHUNK - 1)):
+        await _remove_listed(connection, queue, found)
+        return False
+    left = await on.call(_obliterate(k, force))
+    if left == _HAS_ACTIVE:
+        raise Refused(f"Queue “{queue}” has active jobs; it can only be obliterated by force.")
+    if left == _NOT_PAUSED:
+        raise Refused(f"Queue “{queue}” was resumed by somebody while it was being obliterated.")
+    if not left:
+        await on.call(command("DEL", k("limiter")))
+    return not left
+
+
 def _obliterate(k: Keys, force: bool) -> Command[int]:
     return call_script("obliterate", (k("meta"), k.base), (CHUNK, "force" if force else ""))
 
@@ -98,10 +114,15 @@ async def _remove_parents(connection: str, queue: str) -> None:
     """The script forgets those that wait for children. The children stay: they may belong to other queues."""
     on, k = wire(connection), keys(connection, queue)
     while found := await on.call(command("ZRANGE", k("waiting-children"), 0, CHUNK - 1)):
-        gone: list[Command[Any]] = [
-            call_script("removeJob", (k.base + job_id, k("repeat")), (job_id, "0", k.base)) for job_id in found
-        ]
-        await on.run([*gone, command("ZREM", k("waiting-children"), *found)])
+        await _remove_listed(connection, queue, found)
+
+
+async def _remove_listed(connection: str, queue: str, found: list[bytes]) -> None:
+    k = keys(connection, queue)
+    gone: list[Command[Any]] = [
+        call_script("removeJob", (k.base + job_id, k("repeat")), (job_id, "0", k.base)) for job_id in found
+    ]
+    await wire(connection).run([*gone, command("ZREM", k("waiting-children"), *found)])
 
 
 async def set_concurrency(connection: str, queue: str, most: int | None) -> None:

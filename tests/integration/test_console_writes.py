@@ -65,7 +65,7 @@ def test_who_added_is_recorded_without_the_data(connection):
     queues("add", "chat", "greet", '{"password": "secret"}', "--attempts", "2")
     row = AuditEntry.objects.get()
     assert (row.actor, row.action, row.outcome) == (f"{getpass.getuser()}@{socket.gethostname()}", "job.add", "done")
-    assert json.loads(row.parameters) == {"name": "greet", "options": {"attempts": 2}}
+    assert json.loads(row.parameters) == {"name": "greet", "options": {"attempts": 2}, "job_id": "1"}
     assert "secret" not in row.parameters + row.message
     assert row.user_id is None
 
