@@ -75,7 +75,7 @@ def pack(counted: Mapping[int, int]) -> bytes:
     return bytes(packed)
 
 
-def unpack(packed: bytes) -> Histogram:
+def unpack(packed: Iterable[int]) -> Histogram:
     """What `pack` was given. Never raises: what is no such bytes ends where it stops making sense."""
     numbers: list[int] = []
     number = shift = 0

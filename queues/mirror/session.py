@@ -1,7 +1,7 @@
 """One connection kept in step, from connecting to the next failure.
 
 Duties, in turn and never two at once, so that what was read later is written later:
-1. discover queues, 2. take in events, 3. sweep, 4. mend.
+1. discover queues, 2. take in events, 3. sweep, 4. mend, 5. take samples.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from queues.mirror.follow import Ear
 from queues.mirror.followed import ALL, Followed
 from queues.mirror.leader import Leader
 from queues.mirror.mend import Mender
+from queues.mirror.samples import Samples
 from queues.mirror.sides import Sides
 from queues.mirror.store import fits
 from queues.mirror.sweep import Sweep
@@ -58,6 +59,7 @@ class Session:
         self.sides = Sides(connection, leader, database)
         self.followed: dict[str, Followed] = {}
         self.ear, self.sweep, self.mender = Ear(self.sides), Sweep(self.sides), Mender(self.sides)
+        self.samples = Samples(self.sides)
         self._discover, self._sweep = Clock(DISCOVER_EVERY_S), Clock(SWEEP_EVERY_S)
         self._hot = Clock(SWEEP_HOT_EVERY_S)
         self.is_open = False
@@ -94,6 +96,7 @@ class Session:
             log.warning("connection %s: the event streams cannot be read: %s", self.connection, error)
             self._sweep.wind(0)
         await self.mender.turn(self.followed, self.ear.is_behind)
+        await self.samples.turn(self.followed)
 
     async def end(self) -> None:
         """Callable twice, and after a failure."""
@@ -106,6 +109,8 @@ class Session:
         return [queue for queue in self.followed.values() if queue.heard_at > self.sweep.swept_at]
 
     def _patience_s(self) -> float:
+        if self.samples.is_behind:
+            return 0.0
         clocks = [self._discover, self._sweep, *([self._hot] if self._heard() else [])]
         return min(1.0, self.mender.patience_s(self.followed), *(clock.left_s for clock in clocks))
 

@@ -5,5 +5,6 @@ from queues.models.job import Job
 from queues.models.lease import Lease
 from queues.models.logline import LogLine
 from queues.models.queue import Queue
+from queues.models.sample import Deploy, Sample, SampleCursor
 
-__all__ = ["AuditEntry", "Job", "Lease", "LogLine", "Outcome", "Queue"]
+__all__ = ["AuditEntry", "Deploy", "Job", "Lease", "LogLine", "Outcome", "Queue", "Sample", "SampleCursor"]

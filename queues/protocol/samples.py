@@ -64,8 +64,10 @@ class Ended(Count):
 
 def shown_name(name: str) -> str:
     """A job's name as figures are kept under it: short, and fit for every table."""
-    short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    return codec.text(codec.raw(short)) or NAMELESS
+    if codec.MARK in name:
+        # What stands for odd bytes must not be cut in two.
+        name = name.replace(codec.MARK, "?")
+    return name if 0 < len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" if name else NAMELESS
 
 
 def present_commands(on: SampleKeys, minute: int, queues: Sequence[str]) -> list[Command[Any]]:
@@ -79,7 +81,7 @@ def record_command(
     on: SampleKeys, process_id: str, number: int, queue: str, minute: int, told: Mapping[str, Figures]
 ) -> Command[int]:
     """Add what was recorded; 0 where this delivery was heard before. Numbers of a process rise with each delivery."""
-    packed = [part for name, figures in told.items() for part in (codec.raw(shown_name(name)), _flat(figures))]
+    packed = [part for name, figures in told.items() for part in (codec.raw(name), _flat(figures))]
     return call_script(
         "recordMinute",
         (on.delivery(process_id), on.minute(minute), on.names(queue)),
@@ -112,7 +114,7 @@ def figures_command(on: SampleKeys, minute: int, queue: str, name: str) -> Comma
 
 
 def _names(reply: Iterable[bytes]) -> list[str]:
-    return [codec.text(name) for name in reply]
+    return [name for stored in reply if 0 < len(name := codec.text(stored)) <= LONGEST_NAME]
 
 
 def _counts(reply: Any) -> dict[str, Count]:

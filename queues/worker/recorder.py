@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from queues.errors import RedisUnavailable, TorilError
-from queues.histogram import bucket
+from queues.histogram import bucket, merge
 from queues.protocol.commands import Command
 from queues.protocol.connections import prefix
 from queues.protocol.fleet import time_command
@@ -31,6 +31,7 @@ from queues.protocol.samples import (
     Figures,
     present_commands,
     record_command,
+    shown_name,
 )
 from queues.runs.execution import Execution
 from queues.worker.aside import Aside
@@ -168,7 +169,7 @@ class Book:
             cells, self._cells = self._cells, {}
         told: dict[int, dict[str, Figures]] = {}
         for (minute, name), figures in cells.items():
-            told.setdefault(minute, {})[name] = figures
+            merge(told.setdefault(minute, {}).setdefault(shown_name(name), {}), figures)
         return told
 
     def _cell(self, minute: int, name: str) -> Figures:
