@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.mirror.leader import RENEW_S, Leader, LeaseLost
+from queues.mirror.schedulers import SchedulerGuard, close_database
 from queues.mirror.session import Session
 from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.protocol.connections import close_wires
@@ -53,7 +54,8 @@ class Pauses:
 
 
 class Mirror:
-    """Duties: 1. lead or wait, 2. follow each connection, 3. keep the lease, 4. say how far behind it is.
+    """Duties: 1. lead or wait, 2. follow each connection, 3. keep the lease, 4. say how far behind it is,
+    5. guard paused schedulers.
 
     `run` lasts until it is cancelled, then leaves nothing half written and gives the lease back.
     """
@@ -100,6 +102,7 @@ class Mirror:
             async with asyncio.TaskGroup() as group:
                 for name in self.connections:
                     group.create_task(self._keep(name), name=f"mirror {name}")
+                    group.create_task(SchedulerGuard(name).run(), name=f"mirror schedulers {name}")
                 group.create_task(self._renew(), name="mirror lease")
                 group.create_task(self._report(), name="mirror report")
         except* LeaseLost as lost:
@@ -147,6 +150,7 @@ class Mirror:
         with contextlib.suppress(DatabaseUnavailable):
             await self._database.call(self.leader.give_back)
         await self._database.close()
+        await close_database()
         await close_wires()
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from queues.errors import InvalidInput
 from queues.protocol.crontab import parse
+
+MINUTE_MS = 60_000
+YEAR_MS = 366 * 86_400_000
+HOURS = 24
 
 
 def next_ms(pattern: str, after_ms: int, *, start_ms: int | None = None, tz: str = "") -> int:
@@ -21,3 +27,63 @@ def next_ms(pattern: str, after_ms: int, *, start_ms: int | None = None, tz: str
     if due is None:
         raise InvalidInput(f"The pattern {pattern!r} names no day that ever comes.")
     return due
+
+
+class Change(StrEnum):
+    """What a change of the clock does to a run."""
+
+    #: The hour does not exist on that day: it runs as much later as the clock is put forward.
+    LEFT_OUT = "left out"
+    #: The hour comes twice, and it runs in the first one alone.
+    FIRST = "first"
+    #: The hour comes twice, and it runs in both.
+    BOTH = "both"
+
+
+class Moment(NamedTuple):
+    at_ms: int
+    change: Change | None = None
+
+
+def upcoming(
+    pattern: str, after_ms: int, count: int, *, start_ms: int | None = None, end_ms: int | None = None, tz: str = ""
+) -> list[Moment]:
+    """The next `count` moments, none after `end_ms`. Raises InvalidInput as `next_ms` does. No more than the first is
+    known of an `H`, which is drawn anew each time.
+    """
+    moments: list[Moment] = []
+    while len(moments) < (1 if "H" in pattern else count):
+        after_ms = next_ms(pattern, after_ms, start_ms=start_ms, tz=tz)
+        if end_ms is not None and after_ms > end_ms:
+            break
+        moments.append(Moment(after_ms, change(pattern, after_ms, tz)))
+    return moments
+
+
+def previous(pattern: str, before_ms: int, count: int, tz: str = "") -> list[int]:
+    """The last moments before that one, newest first, as far as two years back; none of an `H`."""
+    if "H" in pattern:
+        return []
+    span_ms = MINUTE_MS
+    found: list[int] = []
+    while span_ms < 2 * YEAR_MS:
+        at_ms, found = before_ms - span_ms, []
+        # In a span that is too long for a dense pattern, the shorter one had enough.
+        while (at_ms := next_ms(pattern, at_ms, tz=tz)) < before_ms:
+            found.append(at_ms)
+        if len(found) >= count:
+            break
+        span_ms *= 4
+    return found[: -count - 1 : -1]
+
+
+def change(pattern: str, at_ms: int, tz: str) -> Change | None:
+    """Whether that run falls where the clock of `tz` changes."""
+    if not tz or "H" in pattern:
+        return None
+    rule, local = parse(pattern), datetime.fromtimestamp(at_ms / 1000, ZoneInfo(tz))
+    if local.hour not in rule.hours or local.minute not in rule.minutes:
+        return Change.LEFT_OUT
+    if local.replace(fold=0).utcoffset() == local.replace(fold=1).utcoffset():
+        return None
+    return Change.BOTH if len(rule.hours) == HOURS else Change.FIRST

@@ -40,12 +40,16 @@ class Rule:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSchedule(Rule):
     """A scheduler to be stored, checked. `data` is the template's JSON; `options` are the template's, with Python's
-    names.
+    names; `stored_options`, where given, are those as BullMQ stores them, and count instead.
+
+    `count` is which of its jobs the next one is, for its limit.
     """
 
     data: str = "{}"
     options: Mapping[str, Any] = field(default_factory=dict)
+    stored_options: Mapping[str, Any] | None = None
     is_immediate: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,7 @@ async def upsert(connection: str, queue: str, schedule: NewSchedule) -> str | No
     if schedule.end_ms is not None and now_ms > schedule.end_ms:
         return None
     due_ms = _due_ms(schedule, now_ms)
-    return await wire(connection).call(_upsert(keys(connection, queue), schedule, now_ms, due_ms))
+    return await wire(connection).call(adding(keys(connection, queue), schedule, now_ms, due_ms))
 
 
 def _due_ms(schedule: NewSchedule, now_ms: int) -> int | None:
@@ -79,11 +83,9 @@ def _due_ms(schedule: NewSchedule, now_ms: int) -> int | None:
     return max(now_ms, next_ms(schedule.pattern, now_ms, start_ms=schedule.start_ms, tz=schedule.tz))
 
 
-def _upsert(k: Keys, schedule: NewSchedule, now_ms: int, due_ms: int | None) -> Command[str]:
-    template = wire_options(schedule.options, k.prefix)
-    if "attempts" not in schedule.options:
-        # A job's default; Node writes none into a template.
-        del template["attempts"]
+def adding(k: Keys, schedule: NewSchedule, now_ms: int, due_ms: int | None) -> Command[str]:
+    """The command that stores it, its next job due at `due_ms`; of `every` the script reckons that itself."""
+    template = _template(k, schedule)
     arguments = (
         "" if due_ms is None else due_ms,
         pack(_rule(schedule)),
@@ -102,6 +104,16 @@ def _upsert(k: Keys, schedule: NewSchedule, now_ms: int, due_ms: int | None) -> 
         return codec.text(reply[0])
 
     return call_script("addJobScheduler", k.many(_UPSERT), arguments, read)
+
+
+def _template(k: Keys, schedule: NewSchedule) -> dict[str, Any]:
+    if schedule.stored_options is not None:
+        return dict(schedule.stored_options)
+    template = wire_options(schedule.options, k.prefix)
+    if "attempts" not in schedule.options:
+        # A job's default; Node writes none into a template.
+        del template["attempts"]
+    return template
 
 
 def _rule(schedule: NewSchedule) -> dict[str, Any]:
@@ -129,10 +141,23 @@ def _first_options(
         "limit": schedule.limit,
     }
     dates = {"startDate": schedule.start_ms, "endDate": schedule.end_ms}
-    offset = {"offset": schedule.offset_ms if schedule.every_ms and schedule.offset_ms else None, "count": 1}
+    offset = {
+        "offset": schedule.offset_ms if schedule.every_ms and schedule.offset_ms else None,
+        "count": schedule.count,
+    }
     repeat = {key: value for key, value in {**told, **dates}.items() if value is not None} | offset
     first = {**template, "repeat": repeat, "jobId": "", "delay": 0, "timestamp": now_ms}
     return {**first, **({} if due_ms is None else {"prevMillis": due_ms}), "repeatJobKey": schedule.id}
+
+
+def fields_of(schedule: NewSchedule) -> dict[str, str]:
+    """The record's hash as the script would store it, without what it counts itself."""
+    fields = {name: value if isinstance(value, str) else str(value) for name, value in _rule(schedule).items()}
+    if schedule.data not in ("", "{}"):
+        fields["data"] = schedule.data
+    if template := _template(Keys("", ""), schedule):
+        fields["opts"] = codec.to_json(template)
+    return fields
 
 
 async def schedules(connection: str, queue: str, start: int, count: int) -> list[Schedule]:
@@ -141,24 +166,27 @@ async def schedules(connection: str, queue: str, start: int, count: int) -> list
     flat = await on.call(command("ZRANGE", k("repeat"), start, start + count - 1, "WITHSCORES"))
     ids, scores = flat[::2], flat[1::2]
     hashes = await on.run([command("HGETALL", k("repeat:") + found) for found in ids], return_errors=True)
-    return [_schedule(*row) for row in zip(ids, hashes, scores, strict=True)]
+    return [schedule_of(*row) for row in zip(ids, hashes, scores, strict=True)]
 
 
 async def schedule(connection: str, queue: str, schedule_id: str) -> Schedule | None:
     on, k, raw_id = wire(connection), keys(connection, queue), codec.raw(schedule_id)
     stored, score = await on.run([command("HGETALL", k("repeat:") + raw_id), command("ZSCORE", k("repeat"), raw_id)])
-    return None if score is None else _schedule(raw_id, stored, score)
+    return None if score is None else schedule_of(raw_id, stored, score)
 
 
 async def remove(connection: str, queue: str, schedule_id: str) -> bool:
     """Remove it and its next job, where that still waits for its time; whether it was there."""
-    k = keys(connection, queue)
+    return await wire(connection).call(removing(keys(connection, queue), schedule_id))
+
+
+def removing(k: Keys, schedule_id: str) -> Command[bool]:
     given = (codec.raw(schedule_id), k.base)
-    asked = call_script("removeJobScheduler", k.many("repeat delayed events"), given, lambda reply: reply == 0)
-    return await wire(connection).call(asked)
+    return call_script("removeJobScheduler", k.many("repeat delayed events"), given, lambda reply: reply == 0)
 
 
-def _schedule(raw_id: bytes, stored: Any, score: bytes) -> Schedule:
+def schedule_of(raw_id: bytes, stored: Any, score: bytes) -> Schedule:
+    """The scheduler from its hash (HGETALL's reply, a mapping, or what Redis refused) and its score."""
     fields = {} if isinstance(stored, Exception) else codec.pairs(stored)
 
     def number(name: bytes) -> int | None:
