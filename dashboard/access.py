@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from dashboard import errors, links
+from dashboard import errors, links, theme
 from dashboard.context import connection_of, queue_of
 from dashboard.grants import Grants, grants_of
 from dashboard.request import Next, Request
@@ -38,7 +38,7 @@ log = structlog.get_logger("toril.access")
 #: Paths that answer anyone. Probes never wait for a database.
 PROBES = frozenset({"/livez", "/readyz"})
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-OPEN = PROBES | {SIGN_IN, "/favicon.ico"}
+OPEN = PROBES | {SIGN_IN, "/favicon.ico", theme.PATH}
 
 
 @dataclass(frozen=True, slots=True)

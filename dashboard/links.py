@@ -26,6 +26,14 @@ def overview_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/", connection, query)
 
 
+def redis_url(connection: str = DEFAULT_CONNECTION) -> str:
+    return _address("/redis", connection, {})
+
+
+def check_url(connection: str = DEFAULT_CONNECTION) -> str:
+    return _address("/check", connection, {})
+
+
 def queue_url(connection: str, queue: str, **query: object) -> str:
     if queue in _NO_SEGMENT:
         return _address("/queue", connection, {"name": queue} | query)
@@ -38,8 +46,18 @@ def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
     return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
 
 
+def metrics_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/metrics-history", connection, query)
+
+
 def workers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/workers", connection, query)
+
+
+def page_url(path: str, connection: str = DEFAULT_CONNECTION) -> str:
+    """A page about a whole connection, by its path below the dashboard: "", `/workers`, `/settings#keys`."""
+    path, mark, place = path.partition("#")
+    return f"{_address(path or '/', connection, {})}{mark}{place}"
 
 
 def jump_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
@@ -49,6 +67,24 @@ def jump_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
 def settings_url(**query: object) -> str:
     """What a browser chooses for itself, on whatever connection."""
     return _address("/settings", DEFAULT_CONNECTION, query)
+
+
+def schedulers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/job-schedulers", connection, query)
+
+
+def scheduler_url(connection: str, queue: str, scheduler_id: str, **query: object) -> str:
+    """Names in the query: a scheduler's id may be anything, and so may its queue's."""
+    return schedulers_url(connection, **{"queue": queue, "id": scheduler_id} | query)
+
+
+def flows_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/flows", connection, query)
+
+
+def flow_url(connection: str, queue: str, job_id: str, **query: object) -> str:
+    """The tree below that job."""
+    return flows_url(connection, **{"queue": queue, "id": job_id} | query)
 
 
 def live_url(
@@ -94,4 +130,4 @@ def _escape(match: re.Match[bytes]) -> bytes:
 def _address(path: str, connection: str, query: dict[str, object]) -> str:
     shown = {"connection": connection} if connection not in (DEFAULT_CONNECTION, LOCAL_CONNECTION) else {}
     asked = {key: value for key, value in (query | shown).items() if value is not None}
-    return f"{site_root()}/{BASE}{path}" + (f"?{urlencode(asked)}" if asked else "")
+    return f"{site_root()}/{BASE}{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")

@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from dashboard.pages import door, health, job, overview, queue, session, ways, workers
+from dashboard import theme
+from dashboard.pages import door, health, job, jump, overview, queue, session, settings, ways, workers
 from dashboard.raw_path import Segment
 
 register_converter(Segment, "segment")
@@ -21,6 +22,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/queue/<segment:queue>", queue.queue_page),
     path("admin/queues/queue/<segment:queue>/<segment:job_id>", job.job_page),
     path("admin/queues/workers", workers.workers_page),
+    path("admin/queues/jump", jump.jump_page),
+    path("admin/queues/settings", settings.settings_page),
+    path("admin/queues/theme.css", theme.theme_css),
     # After the dashboard, which lies below it.
     path("admin", ways.to_admin),
     path("admin/", admin.site.urls),

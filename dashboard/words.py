@@ -30,8 +30,9 @@ def _words(language: str) -> str:
             "changed": gettext("Changed since"),
             "pause": gettext("Pause"),
             "go_on": gettext("Go on"),
-            "is_paused": gettext("paused, figures from %(time)s"),
-            "rows_changed": gettext("Rows came or went. Show them"),
+            "paused": gettext("Refreshing is paused."),
+            "live": gettext("The figures are live."),
+            "lost": gettext("The connection is lost; it is tried again."),
             "nothing_found": gettext("Nothing found."),
             "found": gettext("%(count)s found."),
             "silence": gettext(

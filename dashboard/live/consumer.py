@@ -49,6 +49,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._mail: deque[str] = deque()
         self._news = asyncio.Event()
         self._closing: Close | None = None
+        self._told_at = float("-inf")
         self._allowance, self._heard_at = float(MOST_MESSAGES), time.monotonic()
         self._registry: Registry = registry()
         self._sender: asyncio.Task[None] | None = None
@@ -112,9 +113,11 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     def offer(self, frames: list[str]) -> None:
         if not frames or self._closing is not None or self.behind_since is not None:
             return
-        if self._line.unsent > BEHIND_BYTES or len(self._mail) > MOST_WAITING:
+        is_early = time.monotonic() - self._told_at < self.place.every_s
+        if is_early or self._line.unsent > BEHIND_BYTES or len(self._mail) > MOST_WAITING:
             self.behind_since = time.time()
             return
+        self._told_at = time.monotonic()
         self._mail.extend(frames)
         self._news.set()
 
@@ -127,7 +130,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         self._unsent = unsent
         if now - self._moved_at > STUCK_S or now - self._clear_at > SLOW_S:
             self.dismiss(Close.NOT_READING)
-        elif self.behind_since is not None and not unsent:
+        elif self.behind_since is not None and not unsent and now - self._told_at >= self.place.every_s:
             since, self.behind_since = self.behind_since, None
             self._registry.catch_up(self, since)
 

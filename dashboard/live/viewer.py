@@ -29,6 +29,8 @@ class Place:
     job: str = ""
     since: float = 0.0
     seen: str = ""
+    #: Told no more often than this, where a browser wants it slower; 0 for at once.
+    every_s: float = 0.0
 
     @classmethod
     def of(cls, query: bytes) -> Place:
@@ -47,6 +49,7 @@ class Place:
             said("job"),
             int(since) / 1000 if since.isascii() and since.isdecimal() and len(since) < 16 else 0.0,
             said("seen"),
+            float(every) if (every := said("every")).isascii() and every.isdecimal() and len(every) < 5 else 0.0,
         )
 
     @property

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import template
 from django.template import Context
+from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard import links, moments
+from dashboard.theme import PATH as THEME_PATH
+from dashboard.theme import own_style_mark
 from queues.models import Job, Queue
 
 register = template.Library()
@@ -42,6 +46,16 @@ def job_url(context: Context, job: Job | str, job_id: str | None = None, **query
 
 
 @register.simple_tag(takes_context=True)
+def metrics_url(context: Context, **query: object) -> str:
+    return links.metrics_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
+def schedulers_url(context: Context, **query: object) -> str:
+    return links.schedulers_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
 def workers_url(context: Context, **query: object) -> str:
     return links.workers_url(_connection(context, query), **query)
 
@@ -54,6 +68,31 @@ def jump_url(context: Context, **query: object) -> str:
 @register.simple_tag
 def settings_url(**query: object) -> str:
     return links.settings_url(**query)
+
+
+@register.simple_tag
+def theme_url() -> str:
+    """The style that the settings add, or nothing."""
+    mark = own_style_mark()
+    return f"{links.site_root()}{THEME_PATH}?v={mark}" if mark else ""
+
+
+@register.simple_tag
+def site_picture(told: str, otherwise: str = "") -> str:
+    """A logo or icon of the settings: an address on this site, or a static file."""
+    return told if told.startswith("/") else static(told or otherwise)
+
+
+@register.filter
+def json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+@register.simple_tag(takes_context=True)
+def sees(context: Context, queue: str) -> bool:
+    """Whether this queue exists for whoever looks: {% sees parent.queue as is_seen %}."""
+    grants = context.get("grants")
+    return bool(grants and grants.sees(queue))
 
 
 @register.simple_tag(takes_context=True)

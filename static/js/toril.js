@@ -5,24 +5,44 @@
   const root = document.documentElement;
   const all = (selector, within = document) => within.querySelectorAll(selector);
 
-  // --- times: rendered by the server in UTC; told here in the reader's zone and kept ticking by the server's clock
+  const words = JSON.parse(root.dataset.words || "{}");
+  const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+
+  // --- times: rendered by the server in the chosen zone, or UTC; told here in the browser's where none was chosen, and
+  // kept ticking by the server's clock. Formats are Django's letters.
   const skew = Number(root.dataset.now || Date.now()) - Date.now();
   const serverNow = () => Date.now() + skew;
+  const zone = root.dataset.zone || undefined;
+  const parts = new Intl.DateTimeFormat(root.lang, { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const named = (at, how) => at.toLocaleDateString(root.lang, { timeZone: zone, ...how });
   const two = (number, width = 2) => String(number).padStart(width, "0");
-  const day = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  const clock = (at) => `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-  const today = (at, text) => (day(at) === day(new Date(serverNow())) ? text : `${day(at)} ${text}`);
-
-  const UNITS = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
-  function rough(ms) { // the twin of moments.rough
-    for (const [size, unit] of UNITS) if (ms >= size) return `${Math.floor(ms / size).toLocaleString("en-US")} ${unit}`;
-    return "0 s";
+  function written(at, format) {
+    const is = Object.fromEntries(parts.formatToParts(at).map(({ type, value }) => [type, Number(value)]));
+    const half = is.hour % 12 || 12;
+    const letters = {
+      Y: is.year, y: two(is.year % 100), m: two(is.month), n: is.month, d: two(is.day), j: is.day,
+      H: two(is.hour), G: is.hour, h: two(half), g: half, i: two(is.minute), s: two(is.second), A: is.hour < 12 ? "AM" : "PM",
+    };
+    return format.replace(/[A-Za-z]/g, (letter) => letters[letter] ?? { M: named(at, { month: "short" }), D: named(at, { weekday: "short" }), N: named(at, { month: "short" }) }[letter] ?? letter);
   }
+  const { dayFormat = "Y-m-d", timeFormat = "H:i:s" } = root.dataset;
+  const day = (at) => written(at, dayFormat);
+  const clock = (at) => written(at, timeFormat);
+  const today = (at, text) => (day(at) === day(new Date(serverNow())) ? text : `${day(at)} ${text}`);
+  const exact = (at) => clock(at).replace(/[\d:.]*\d(?=\D*$)/, (digits) => `${digits}.${two(at.getMilliseconds(), 3)}`);
+
+  const SIZES = [86400000, 3600000, 60000, 1000];
+  function rough(ms) { // the twin of moments.rough
+    const at = SIZES.findIndex((size) => ms >= size);
+    return at < 0 ? `0 ${words.units[3]}` : `${Math.floor(ms / SIZES[at]).toLocaleString("en-US")} ${words.units[at]}`;
+  }
+  const isAbsolute = root.dataset.dates === "absolute";
+  const relative = (ms) => (Math.abs(ms) < 1000 ? words.now : fill(ms > 0 ? words.ago : words.in, { time: rough(Math.abs(ms)) }));
   const told = {
-    ago: (at, ms) => (Math.abs(ms) < 1000 ? "just now" : ms > 0 ? `${rough(ms)} ago` : `in ${rough(-ms)}`),
+    ago: (at, ms) => (isAbsolute ? today(at, clock(at)) : relative(ms)),
     age: (at, ms) => rough(ms),
     clock: (at) => today(at, clock(at)),
-    exact: (at) => today(at, `${clock(at)}.${two(at.getMilliseconds(), 3)}`),
+    exact: (at) => today(at, exact(at)),
   };
   function tick(within = document) {
     for (const element of all("time[data-time]", within)) {
@@ -48,7 +68,7 @@
   function nameTheme() {
     for (const button of all("[data-theme-toggle]")) {
       button.hidden = false;
-      button.textContent = otherTheme() === "dark" ? "Dark" : "Light";
+      button.textContent = words[otherTheme()];
     }
   }
   function toggleTheme() {
@@ -109,7 +129,7 @@
       const left = Number(hint.dataset.drawn) - all("#list tr.moved").length; // what this page moved itself is no news
       const more = count ? Number(count.dataset.value) - left : 0;
       hint.hidden = more === 0;
-      hint.textContent = more > 0 ? `${more.toLocaleString("en-US")} new` : "Changed since";
+      hint.textContent = more > 0 ? fill(words.new, { count: more.toLocaleString("en-US") }) : words.changed;
     }
   }
 
@@ -126,12 +146,7 @@
   document.addEventListener("input", (event) => { if (event.target.matches("[data-find]")) find(); });
   document.addEventListener("keydown", (event) => {
     const field = document.querySelector("[data-find]");
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
-    if (event.key === "/" && !typing && field && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      event.preventDefault();
-      field.focus();
-      field.select();
-    } else if (event.key === "Escape" && event.target === field) {
+    if (event.key === "Escape" && event.target === field) {
       field.value = "";
       find();
       field.blur();
@@ -163,12 +178,12 @@
     if (!source) return;
     try {
       await navigator.clipboard.writeText(source.textContent);
-      button.textContent = "Copied";
+      button.textContent = words.copied;
     } catch { // no permission, or not a secure context: select it, so that one key copies
       getSelection().selectAllChildren(source);
-      button.textContent = "Selected";
+      button.textContent = words.selected;
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    setTimeout(() => { button.textContent = words.copy; }, 2000);
   }
 
   // --- no answer at all: said in one place, with what it means
@@ -177,7 +192,7 @@
     if (!place || !event.detail.ctx) return;
     const line = document.createElement("p");
     line.className = "notice bad";
-    line.textContent = "The server did not answer, so what was asked may or may not have been done. Look again before repeating it.";
+    line.textContent = words.silence;
     place.replaceChildren(line);
   });
 
