@@ -61,9 +61,18 @@ def _paused(queue: Queue) -> Trouble | None:
     return Trouble("", "paused", f"Paused: {waits}.")
 
 
+def is_deserted(queue: Queue) -> bool:
+    """Whether there is something to do and nobody to do it."""
+    return queue.workers == 0 and not queue.is_paused and bool(queue.waiting + queue.prioritized + queue.active)
+
+
+def is_limited(queue: Queue) -> bool:
+    return queue.rate_limited_ms > 0 and not queue.is_paused and bool(queue.waiting + queue.prioritized)
+
+
 def _deserted(queue: Queue) -> Trouble | None:
     ready = queue.waiting + queue.prioritized
-    if queue.workers != 0 or queue.is_paused or not (ready or queue.active):
+    if not is_deserted(queue):
         return None
     if queue.is_local:
         why = f"{jobs(ready)} waiting and no processor here that takes them: write one in jobs.py of an installed app."
@@ -74,8 +83,7 @@ def _deserted(queue: Queue) -> Trouble | None:
 
 
 def _limited(queue: Queue) -> Trouble | None:
-    ready = queue.waiting + queue.prioritized
-    if queue.rate_limited_ms <= 0 or queue.is_paused or not ready:
+    if not is_limited(queue):
         return None
     limit = f" ({rate(queue)})" if rate(queue) else ""
     left = span(queue.rate_limited_ms)

@@ -8,10 +8,10 @@ from typing import Any
 from django import template
 from django.template import Context
 from django.utils.dateformat import format as date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard import links, moments
+from dashboard import moments
 from dashboard.choices import DEFAULT, Choices
 from dashboard.pages import attempts, rows, sentences
 from dashboard.pages import timeline as told
@@ -76,33 +76,6 @@ def size(value: Any) -> str:
         if value < 1000 or unit == "MB":
             break
     return f"{value:,.0f} {unit}" if value >= 10 or value == int(value) else f"{value:.1f} {unit}"
-
-
-@register.simple_tag
-def state_cells(queue: Queue) -> SafeString:
-    """The cells of a queue's counts: seven in each of hundreds of rows, and as a template five times as slow."""
-    return format_html_join("\n", "{}", ((_cell(queue, state, number),) for state, number in queue.counts.items()))
-
-
-def _cell(queue: Queue, state: State, number: int) -> SafeString:
-    if not number:
-        zero = '<td class="num"><span class="zero" data-n="{}" data-value="0">0</span></td>'
-        return format_html(zero, state.value)
-    return format_html(
-        '<td class="num s-{0}" data-label="{1}"><a class="n" data-n="{0}" data-value="{2}" href="{3}">{4}</a></td>',
-        state.value,
-        state.label.lower(),
-        number,
-        links.queue_url(queue.connection, queue.name, status=state.value),
-        f"{number:,}",
-    )
-
-
-@register.simple_tag
-def bar(queue: Queue) -> SafeString:
-    """The rectangles of a queue's proportion bar."""
-    parts = ((part.state.value, part.x, part.width) for part in sentences.segments(queue))
-    return format_html_join("", '<rect class="s-{}" x="{}" width="{}" height="6"/>', parts)
 
 
 @register.simple_tag(takes_context=True)

@@ -98,6 +98,7 @@ class _Source:
         self._last: Snapshot | None = None
         self._error: TorilError | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._feeling: asyncio.Task[None] | None = None
 
     async def look(self, max_age_s: float) -> Snapshot:
         # A failed reading counts as one: in an outage no page waits for what the page before it waited for.
@@ -118,10 +119,11 @@ class _Source:
         return self._answer()
 
     async def stop(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reading
+        for task in (self._reading, self._feeling):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self.discovery.stop()
 
     async def _join(self) -> None:
@@ -140,7 +142,8 @@ class _Source:
             names = await self.discovery.look()
             began = datetime.now(UTC)
             around = time.monotonic() - self._surroundings_at >= SURROUNDINGS_EVERY_S
-            facts, self._pulses = await asyncio.gather(self._facts(names, around), metrics.pulses(self.connection))
+            facts = await self._facts(names, around)
+            await self._feel(must_wait=self._last is None)
             self._known = {name: known for name, known in self._known.items() if name in self.discovery.names}
             await self._learn(facts)
             self._last, self._error = self._snapshot(began), None
@@ -166,6 +169,17 @@ class _Source:
         for name in gone:
             self._known.pop(name, None)
         return [fact for fact in facts if fact.name not in gone]
+
+    async def _feel(self, *, must_wait: bool) -> None:
+        """The last hour: read beside the figures and shown with the next ones; nobody waits for it but the first."""
+        if self._feeling is None or self._feeling.done():
+            self._feeling = asyncio.create_task(self._read_pulses(), name=f"last hour of {self.connection}")
+        if must_wait:
+            await asyncio.wait({self._feeling}, timeout=ANSWER_WITHIN_S)
+
+    async def _read_pulses(self) -> None:
+        with contextlib.suppress(TorilError):
+            self._pulses = await metrics.pulses(self.connection)
 
     async def _explained(self, facts: list[QueueFacts]) -> list[QueueFacts]:
         """Broken queues with the sentence that names the wrong key."""

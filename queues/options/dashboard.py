@@ -32,6 +32,8 @@ class QueueView:
 
     title: str = ""
     description: str = ""
+    #: What parts its name into groups; None: as for all.
+    delimiter: str | None = None
     external_job_url: str = ""
     #: A JSON Schema, or the dotted path of a function that is given the queue's name and returns one.
     job_data_schema: Mapping[str, object] | str | None = None
@@ -88,6 +90,11 @@ class Dashboard:
     def title_of(self, name: str) -> str:
         """What the pages call this queue: its title, else its name."""
         return self.queue(name).title or name
+
+    def delimiter_of(self, name: str) -> str:
+        """What parts this queue's name into groups; empty for nothing."""
+        own = self.queue(name).delimiter
+        return self.delimiter if own is None else own
 
     def external_url_of(self, name: str) -> str:
         """The template or dotted path of the link from this queue's jobs to elsewhere; empty for none."""

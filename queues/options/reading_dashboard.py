@@ -20,7 +20,10 @@ TOKENS = frozenset(
     "paper sheet sunk line line-strong ink ink-2 ink-3 focus waiting active prioritized delayed failed completed "
     "waiting-children waiting-soft active-soft failed-soft completed-soft".split()
 )
-SORTS = ("name", "oldest", "waiting", "active", "prioritized", "delayed", "failed", "completed", "waiting-children")
+SORTS = tuple(
+    "name oldest waiting active prioritized delayed failed completed waiting-children rate failing drain "
+    "workers".split()
+)
 
 
 def dashboard(value: Any) -> Dashboard:
@@ -172,6 +175,7 @@ _RIGHTS: dict[str, Reader] = {"allow_retries": boolean, "allow_completed_retries
 _QUEUE: dict[str, Reader] = {
     "title": _short(200),
     "description": _short(2_000),
+    "delimiter": _short(5),
     "external_job_url": _job_url,
     "job_data_schema": _schema,
     "formatters": _formatters,

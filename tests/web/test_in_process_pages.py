@@ -72,7 +72,10 @@ async def test_the_overview_counts_rows_and_knows_where_nobody_takes_them(viewer
     await add(delay_ms=60_000)
     await queue("nobody").add("waits")
     html = await page(viewer, "/admin/queues/")
-    rows = {name: text_of(cells) for name, cells in re.findall(r'data-name="([^"]+)">\n(.*?)</tr>', html, re.DOTALL)}
+    rows = {
+        name: text_of(cells)
+        for name, cells in re.findall(r'data-name="([^"]+)" role="row">\n(.*?)</tr>', html, re.DOTALL)
+    }
     assert re.search(r"\b0 0 0 1 2 1 0\b", rows["chat"])
     assert "no processor" in rows["nobody"]
     assert "2 queues" in text_of(html)

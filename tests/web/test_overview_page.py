@@ -13,6 +13,7 @@ from queues.lookups.snapshot import snapshot
 from queues.options import reset_options
 from tests.eventually import eventually
 from tests.planting import plant_delayed, plant_failed, plant_waiting
+from tests.web.planted import text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OVERVIEW = "/admin/queues/"
@@ -25,7 +26,7 @@ async def page(browser, path: str = OVERVIEW, **kwargs) -> str:
 
 
 def row(html: str, name: str) -> str:
-    found = re.search(rf'<tr id="[^"]*" data-name="{re.escape(name)}">.*?</tr>', html, re.DOTALL)
+    found = re.search(rf'<tr id="[^"]*" data-name="{re.escape(name)}" role="row">.*?</tr>', html, re.DOTALL)
     assert found, f"no row for {name}"
     return found[0]
 
@@ -35,7 +36,9 @@ def numbers(html: str) -> dict[str, str]:
 
 
 def names(html: str) -> list[str]:
-    return re.findall(r'<tr id="[^"]*" data-name="([^"]*)">', html)
+    """Of the rows that are seen: what a filter leaves out lies hidden below them."""
+    seen = html.partition('<tbody role="rowgroup" hidden>')[0]
+    return re.findall(r'<tr id="[^"]*" data-name="([^"]*)" role="row">', seen)
 
 
 async def is_stale() -> bool:
@@ -215,8 +218,151 @@ async def test_redis_that_never_answered_is_a_page_of_its_own(viewer, settings, 
     reset_options()
 
 
-async def test_only_reading_is_possible(admin, connection):
+async def test_a_form_that_says_nothing_does_nothing(admin, connection):
     assert (await admin.post(OVERVIEW)).status_code == 405
+    assert (await admin.post(OVERVIEW + "?action=obliterate")).status_code == 400
+    assert (await admin.post(OVERVIEW + "?action=pause", {"plan": "[]"})).status_code == 400
+
+
+async def test_what_a_filter_leaves_out_still_counts_in_the_totals(viewer, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    plant_failed(client_of_redis, prefix, "scan", 3)
+    html = await page(viewer, OVERVIEW + "?q=chat")
+    assert re.search(r'data-total="failed">5</b>', html)
+    assert numbers(row(html, "scan"))["failed"] == "3"
+
+
+async def test_queues_are_narrowed_to_a_state_or_a_trouble(viewer, connection, client_of_redis, prefix):
+    await plant_waiting(connection, "waits", 2)
+    plant_failed(client_of_redis, prefix, "fails")
+    await plant_waiting(connection, "paused", 1)
+    client_of_redis.hset(f"{prefix}:paused:meta", "paused", 1)
+    client_of_redis.hset(f"{prefix}:held:meta", mapping={"max": 1, "duration": 60_000})
+    client_of_redis.set(f"{prefix}:held:limiter", 1, px=60_000)
+    await plant_waiting(connection, "held", 1)
+    client_of_redis.hset(f"{prefix}:odd:meta", "version", "bullmq:6")
+    client_of_redis.set(f"{prefix}:odd:wait", "not a list")
+    client_of_redis.hset(f"{prefix}::toril:minute:{int(time.time() // 60) - 1}", mapping={"cwaits": 9, "fwaits": 1})
+    for narrow, found in {
+        "state=failed": ["fails"],
+        "trouble=paused": ["paused"],
+        "trouble=limited": ["held"],
+        "trouble=no-workers": ["held", "waits"],
+        "trouble=broken": ["odd"],
+        "trouble=failing": ["waits"],
+        "trouble=%3Cb%3E": ["fails", "held", "odd", "paused", "waits"],
+    }.items():
+        assert names(await page(viewer, f"{OVERVIEW}?{narrow}")) == found, narrow
+    html = await page(viewer, OVERVIEW + "?state=delayed")
+    assert names(html) == []
+    assert "No queue is so now." in html
+
+
+async def test_a_queue_tells_its_last_hour(viewer, connection, client_of_redis, prefix):
+    await plant_waiting(connection, "chat", 60)
+    now = int(time.time() // 60)
+    for back in range(1, 6):
+        client_of_redis.hset(f"{prefix}::toril:minute:{now - back}", mapping={"cchat": 27, "fchat": 3})
+    html = row(await page(viewer), "chat")
+    assert text_of(re.search(r'c-rate".*?</td>', html)[0]).endswith("30/min")
+    assert ">10 %<" in html
+    assert ">2 min<" in html
+    assert "150 jobs ended in the last hour, 15 of them failed" in html
+    quiet = row(await page(viewer), "chat")
+    assert quiet == html
+
+
+async def test_every_column_sorts_and_again_the_other_way_round(viewer, connection, client_of_redis, prefix):
+    now = int(time.time() // 60) - 1
+    plant_failed(client_of_redis, prefix, "a", 1)
+    await plant_waiting(connection, "b", 2)
+    await plant_waiting(connection, "c", 50)
+    client_of_redis.hset(f"{prefix}::toril:minute:{now}", mapping={"cb": 5, "fb": 5, "cc": 50, "fc": 0})
+    for sort, order in {
+        "rate": "cba",
+        "failing": "bca",
+        "drain": "cba",
+        "waiting": "cba",
+        "-waiting": "abc",
+        "-name": "cba",
+        "-rate": "bca",
+    }.items():
+        assert "".join(names(await page(viewer, f"{OVERVIEW}?sort={sort}"))) == order, sort
+    html = await page(viewer, OVERVIEW + "?sort=rate&q=b")
+    assert re.search(r'c-rate" aria-sort="descending"><a href="[^"]*q=b&amp;sort=-rate"', html)
+
+
+def groups_of(html: str) -> dict[str, list[str]]:
+    bodies = re.findall(r'<tbody role="rowgroup"([^>]*)>(.*?)</tbody>', html, re.DOTALL)
+    found = {}
+    for head, body in bodies:
+        path = re.search(r'data-group="([^"]*)"', head)
+        found[path[1] if path else "starred" if "starred" in head else "alone" if "alone" in head else ""] = names(body)
+    return found
+
+
+async def test_queues_stand_in_groups_with_sums_and_groups_of_one_are_none(viewer, connection, client_of_redis, prefix):
+    for name, count in {"mail.eu.in": 1, "mail.eu.out": 2, "mail.us": 4, "chat": 8, "x.y": 1}.items():
+        plant_failed(client_of_redis, prefix, name, count)
+    html = await page(viewer)
+    found = groups_of(html)
+    assert found["alone"] == ["chat", "x.y"]
+    assert found["mail"] == ["mail.us"]
+    assert found["mail.eu"] == ["mail.eu.in", "mail.eu.out"]
+    mail = re.search(r'data-group="mail" .*?</tr>', html, re.DOTALL)[0]
+    assert re.search(r'data-sum="failed">7<', mail)
+    flat = groups_of(await page(viewer, OVERVIEW + "?view=flat"))
+    assert flat["alone"] == ["chat", "mail.eu.in", "mail.eu.out", "mail.us", "x.y"]
+
+
+async def test_groups_are_closed_by_the_address_or_by_what_the_browser_remembers(
+    viewer, connection, client_of_redis, prefix
+):
+    for name in ("mail.in", "mail.out", "scan.a", "scan.b"):
+        plant_failed(client_of_redis, prefix, name)
+    html = await page(viewer)
+    assert "?closed=mail" in html
+    viewer.cookies["toril_closed"] = "mail"
+    html = await page(viewer)
+    assert 'data-group="mail" class="depth-1 closed"' in html
+    assert 'data-group="scan" class="depth-1"' in html
+    html = await page(viewer, OVERVIEW + "?closed=scan")
+    assert 'data-group="mail" class="depth-1"' in html
+    assert 'data-group="scan" class="depth-1 closed"' in html
+
+
+async def test_delimiter_title_and_description_come_from_the_settings(
+    viewer, settings, connection, client_of_redis, prefix
+):
+    settings.TORIL = {
+        **settings.TORIL,
+        "DASHBOARD": {
+            "delimiter": "-",
+            "queues": {"a-x": {"title": "The X", "description": "What X does"}, "b-*": {"delimiter": ""}},
+        },
+    }
+    reset_options()
+    for name in ("a-x", "a-y", "b-x", "b-y"):
+        plant_failed(client_of_redis, prefix, name)
+    html = await page(viewer)
+    assert groups_of(html)["a"] == ["a-x", "a-y"]
+    assert groups_of(html)["alone"] == ["b-x", "b-y"]
+    assert "The X" in row(html, "a-x")
+    assert 'title="What X does"' in row(html, "a-x")
+
+
+async def test_a_favourite_is_kept_without_script_and_stands_first(viewer, connection, client_of_redis, prefix):
+    for name in ("a", "b,c é", "d"):
+        plant_failed(client_of_redis, prefix, name)
+    html = await page(viewer, OVERVIEW + "?star=b%2Cc+%C3%A9")
+    assert "Keep b,c é among" in html
+    answer = await viewer.post(OVERVIEW + "?action=star", {"name": "b,c é"})
+    assert answer.status_code == 303
+    html = await page(viewer)
+    assert names(html) == ["b,c é", "a", "d"]
+    assert groups_of(html)["starred"] == ["b,c é"]
+    await viewer.post(OVERVIEW + "?action=star", {"name": "b,c é"})
+    assert names(await page(viewer)) == ["a", "b,c é", "d"]
 
 
 async def test_the_page_is_drawn_from_its_own_host_alone(viewer, connection):
