@@ -139,11 +139,11 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
 
 
 def _leads(path: str) -> bool:
+    """Whether there is such a page; what lies below `admin/` and is none of ours, Django's admin takes for its own."""
     try:
-        resolve(f"/{links.BASE}{path}")
+        return "admin" not in resolve(f"/{links.BASE}{path}").app_names
     except Resolver404:
         return False
-    return True
 
 
 def _actions(request: Request, found: Snapshot) -> Iterator[Found]:

@@ -39,8 +39,6 @@ class QueueView:
     job_data_schema: Mapping[str, object] | str | None = None
     #: `data`, `return_value`, `progress`, `name` → a function's dotted path.
     formatters: Mapping[str, str] = field(default_factory=dict)
-    allow_retries: bool = True
-    allow_completed_retries: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,6 @@ class Dashboard:
     show_redis: bool = True
     external_job_url: str = ""
     formatters: Mapping[str, str] = field(default_factory=dict)
-    allow_retries: bool = True
-    allow_completed_retries: bool = True
     #: A queue's name, or a pattern with `*`, → how it is presented.
     queues: Mapping[str, QueueView] = field(default_factory=dict)
 
@@ -103,13 +99,6 @@ class Dashboard:
     def formatter_of(self, name: str, what: str) -> str:
         """The dotted path of what draws this part of this queue's jobs; empty for none."""
         return self.queue(name).formatters.get(what, "") or self.formatters.get(what, "")
-
-    def may_retry(self, name: str, completed: bool = False) -> bool:
-        """Whether failed jobs of this queue, or completed ones, may be retried at all, whoever asks."""
-        own = self.queue(name)
-        if completed and not (self.allow_completed_retries and own.allow_completed_retries):
-            return False
-        return self.allow_retries and own.allow_retries
 
 
 NO_VIEW = QueueView()

@@ -171,7 +171,6 @@ def _readable_on(colour: str) -> str:
     return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, colour))
 
 
-_RIGHTS: dict[str, Reader] = {"allow_retries": boolean, "allow_completed_retries": boolean}
 _QUEUE: dict[str, Reader] = {
     "title": _short(200),
     "description": _short(2_000),
@@ -179,7 +178,6 @@ _QUEUE: dict[str, Reader] = {
     "external_job_url": _job_url,
     "job_data_schema": _schema,
     "formatters": _formatters,
-    **_RIGHTS,
 }
 _SITE: dict[str, Reader] = {
     "title": _short(60),
@@ -206,5 +204,4 @@ _SITE: dict[str, Reader] = {
     "external_job_url": _job_url,
     "formatters": _formatters,
     "queues": _queues,
-    **_RIGHTS,
 }
