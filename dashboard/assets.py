@@ -1,13 +1,46 @@
-"""Static files from WhiteNoise's index, without a thread or a database; no collectstatic is needed."""
+"""Static files from WhiteNoise's index, without a thread or a database; no collectstatic is needed.
+
+A file's address carries a hash of what is in it (`toril.js?v=…`), so that browsers keep it for good; under an address
+without one, or with that of another version, they keep it for a minute and ask whether it is still so.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
 from asgiref.sync import markcoroutinefunction, sync_to_async
+from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
+from dashboard.compression import accepts, is_worth_it, packed_once
 from dashboard.request import Next, Request
+
+FOR_GOOD = "max-age=31536000, public, immutable"
+
+
+class Versioned(StaticFilesStorage):
+    """Addresses with the hash of the file's content."""
+
+    def url(self, name: str | None) -> str:
+        mark = version(name or "")
+        return super().url(name) + (f"?v={mark}" if mark else "")
+
+
+def version(name: str) -> str:
+    """Of the static file of that name, as it is now; empty where there is none."""
+    found = finders.find(name)
+    return _hash(found, Path(found).stat().st_mtime_ns) if isinstance(found, str) and Path(found).is_file() else ""
+
+
+@lru_cache(maxsize=1_000)
+def _hash(path: str, changed_ns: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
 class Assets:
@@ -27,23 +60,38 @@ class Assets:
             file = await sync_to_async(self.index.find_file)(request.path_info)
         else:
             file = self.index.files.get(request.path_info)
-        return (
-            HttpResponse("Not found.", status=404, content_type="text/plain")
-            if file is None
-            else _answer(file, request)
-        )
+        if file is None:
+            return HttpResponse("Not found.", status=404, content_type="text/plain")
+        return _answer(file, request)
 
 
 def _answer(file: StaticFile, request: Request) -> HttpResponse:
-    found = file.get_response(request.method, request.META)
+    # Two encodings of one file have one tag, a weak one; WhiteNoise knows it as a strong one.
+    asked = request.META | {"HTTP_IF_NONE_MATCH": request.META.get("HTTP_IF_NONE_MATCH", "").removeprefix("W/")}
+    found = file.get_response(request.method, asked)
     response = HttpResponse(status=int(found.status))
     del response["Content-Type"]
     for name, value in found.headers:
         response[name] = value
+    if response.has_header("ETag"):
+        response["ETag"] = f"W/{response['ETag'].removeprefix('W/')}"
     if found.file is not None:
         # Whole, at once: they are small, and a file object would be read piece by piece in a thread.
         # The length is of what was read: a file may have changed since the index was made.
         with found.file as handle:
             response.content = handle.read()
-        response["Content-Length"] = str(len(response.content))
+        _dress(response, request, found.status == 200)
     return response
+
+
+def _dress(response: HttpResponse, request: Request, is_whole: bool) -> None:
+    """Compressed, unless a part of it was asked for; kept for good where the address names exactly this content."""
+    mark = request.GET.get("v", "")
+    if is_whole and mark and hashlib.sha256(response.content).hexdigest().startswith(mark) and len(mark) >= 12:
+        response["Cache-Control"] = FOR_GOOD
+    if is_whole and is_worth_it(response):
+        patch_vary_headers(response, ("Accept-Encoding",))
+        if accepts(request):
+            response.content = packed_once(response.content)
+            response["Content-Encoding"] = "gzip"
+    response["Content-Length"] = str(len(response.content))

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
 # Each is asynchronous to the core: Django's own chain enters a thread sixteen times per request, this one once.
 MIDDLEWARE = [
     "dashboard.headers.headers",
+    "dashboard.compression.compression",
     "dashboard.raw_path.raw_path",
     "dashboard.assets.Assets",
     "django_htmx.middleware.HtmxMiddleware",
@@ -115,6 +116,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 FORCE_SCRIPT_NAME = environment.root_path(ENVIRON)
 STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "dashboard.assets.Versioned"},
+}
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
