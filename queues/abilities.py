@@ -60,6 +60,7 @@ ACTIONS: Mapping[str, str] = {
     "workers.quiet": "workers",
     "workers.resume": "workers",
     "workers.stop": "workers",
+    "deploy.mark": "workers",
     "audit.view": "view_audit",
 }
 #: Ready-made groups. An operator does what can be put right again; who removes, reveals or stops is an admin.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queues.console import bulk, job, listing, steering, tail, workers
+from queues.console import bulk, deploys, job, listing, steering, tail, workers
 from queues.console.exits import Exit
 from queues.console.session import Session
 from queues.protocol import codec
@@ -147,6 +147,10 @@ def _processes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every worker process of the connection")
 
 
+def _deploy(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("label", metavar="LABEL", help="what went live: a version, a commit")
+
+
 VERBS: dict[str, Word] = {
     "list": Word(listing.list_queues, _nothing),
     "counts": Word(listing.counts, _queues),
@@ -164,6 +168,7 @@ VERBS: dict[str, Word] = {
     "quiet": Word(workers.quiet, _processes, is_write=True, asks=True),
     "resume-workers": Word(workers.resume_workers, _processes, is_write=True, asks=True),
     "stop-workers": Word(workers.stop_workers, _processes, is_write=True, asks=True),
+    "mark_deploy": Word(deploys.mark, _deploy, is_write=True),
 }
 
 

@@ -63,6 +63,13 @@ class SampleRows:
             if until is not None:
                 SampleCursor.objects.update_or_create(connection=self.connection, defaults={"until": until * MINUTE_S})
 
+    def _move(self, until: int) -> None:
+        """Forwards only: a new session looks at the last hours again, from their beginning."""
+        cursor, _ = SampleCursor.objects.get_or_create(connection=self.connection, defaults={"until": until})
+        if cursor.until < until:
+            cursor.until = until
+            cursor.save()
+
     def _rows(self, minute: Minute) -> Iterable[Sample]:
         whole = self._row(minute, "", minute.whole)
         whole.recorded = 1 if minute.source else 0

@@ -8,11 +8,13 @@ A few minutes at a time: between them, the mirror follows its streams.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from queues.errors import TorilError
 from queues.mirror.followed import Followed
 from queues.mirror.sample_rows import Backlog, Minute, SampleRows
 from queues.mirror.sides import REST, Sides
@@ -23,6 +25,8 @@ from queues.protocol.fleet import time_command
 from queues.protocol.keys import SampleKeys
 from queues.protocol.native import native_counts
 from queues.protocol.samples import KEPT_S, Count, Ended, figures_command, minute_command, names_command
+
+log = logging.getLogger(__name__)
 
 #: So long after its end a minute is taken: workers deliver every few seconds.
 SETTLE_MS = 8_000
@@ -47,6 +51,7 @@ class Samples:
         #: The newest minute that was put down to be taken.
         self._last: int | None = None
         self._wanted: deque[int] = deque()
+        self._is_said = False
 
     @property
     def is_behind(self) -> bool:
@@ -101,9 +106,9 @@ class Samples:
             if queue in queues and known.get((queue, minute)) != count
         ]
         stirred = sorted({queue for _, queue, count in news if not count.is_empty})
-        names = dict(zip(stirred, await self._run([names_command(self._keys, q) for q in stirred]), strict=True))
+        names = dict(zip(stirred, await self._run([names_command(self._keys, q) for q in stirred], []), strict=True))
         asked = [(m, q, name) for m, q, count in news if not count.is_empty for name in names[q]]
-        figures = await self._run([figures_command(self._keys, *place) for place in asked])
+        figures = await self._run([figures_command(self._keys, *place) for place in asked], Ended())
         found = {(m, q): Minute(q, m, WORKERS) for m, q, _ in news}
         for (m, q, name), ended in zip(asked, figures, strict=True):
             if not ended.is_empty:
@@ -115,11 +120,16 @@ class Samples:
             whole.completed, whole.failed, whole.retried = count.completed, count.failed, count.retried
         return list(found.values())
 
-    async def _run(self, commands: Sequence[Command[Any]]) -> list[Any]:
+    async def _run(self, commands: Sequence[Command[Any]], nothing: Any) -> list[Any]:
+        """`nothing` stands for what Redis refuses: what we may not read, or what somebody made of a key."""
         found: list[Any] = []
         for start in range(0, len(commands), CHUNK):
-            found += await self.sides.on.run(commands[start : start + CHUNK])
-        return found
+            found += await self.sides.on.run(commands[start : start + CHUNK], return_errors=True)
+        refused = [one for one in found if isinstance(one, TorilError)]
+        if refused and not self._is_said:
+            self._is_said = True
+            log.warning("connection %s: what workers recorded cannot be read: %s", self.sides.connection, refused[0])
+        return [nothing if isinstance(one, TorilError) else one for one in found]
 
     async def _listed(
         self,

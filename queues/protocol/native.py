@@ -34,8 +34,8 @@ class _List:
 async def native_counts(
     on: Wire, prefix: str, queues: Sequence[str], minutes: Sequence[int], now: int
 ) -> dict[str, dict[int, Count]]:
-    """By queue and minute, one round trip; `now` is the minute under way. A queue whose workers write no lists is not in
-    it, nor a minute before them.
+    """By queue and minute, one round trip; `now` is the minute under way. A queue whose workers write no lists is not
+    in it, nor a minute before them.
 
     The lists cannot tell a minute in which nothing ended from one without a worker: both are nought. Of minutes after
     the last job they say nothing at all; those are nought here.
