@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
+from dashboard.pages.frames import Part, parts
+from queues.masking import mask_text
 from queues.models import Job
 from queues.states import State
 
 TRACEBACK = "Traceback (most recent call last)"
+#: Older errors are told by their number alone.
+MOST_SHOWN = 20
+#: The error's type at the beginning of its line.
+_TYPE = re.compile(r"([A-Za-z_][\w.$]*)(?:: |:?$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +27,36 @@ class Failure:
     headline: str
     stack: str = ""
 
+    @property
+    def kind(self) -> str:
+        """The error's type, `TimeoutError`; empty where its line begins otherwise."""
+        found = _TYPE.match(self.headline)
+        return found[1] if found and (found[1][:1].isupper() or "." in found[1]) else ""
+
+    @property
+    def message(self) -> str:
+        return self.headline[len(self.kind) :].lstrip(": ") if self.kind else self.headline
+
+    @property
+    def parts(self) -> list[Part]:
+        return parts(self.stack)
+
 
 def failures(job: Job) -> list[Failure]:
-    """One per stored stack, newest first; the failed reason alone where no stack was kept."""
+    """One per stored stack, newest first, secrets masked; the failed reason alone where no stack was kept."""
     stacks = [stack for stack in reversed(job.stacks) if stack.strip() not in ("", "NoneType: None")]
+    failed = failed_attempts(job)
     if not stacks:
-        return (
-            [Failure(_failed_attempts(job) or None, headline(job.failed_reason), job.failed_reason)]
-            if job.failed_reason
-            else []
-        )
-    failed = _failed_attempts(job)
+        reason = mask_text(job.failed_reason)
+        return [Failure(failed or None, headline(reason), reason)] if reason else []
     told = failed >= len(stacks)
     return [
-        Failure(failed - at if told else None, headline(stack) or job.first_error_line, stack)
-        for at, stack in enumerate(stacks)
+        Failure(failed - at if told else None, headline(stack) or mask_text(job.first_error_line), stack)
+        for at, stack in enumerate(map(mask_text, stacks[:MOST_SHOWN]))
     ]
 
 
-def _failed_attempts(job: Job) -> int:
+def failed_attempts(job: Job) -> int:
     """BullMQ counts an attempt when it ends, the one that completed the job too."""
     return max(job.attempts_made - 1, 0) if job.state == State.COMPLETED else job.attempts_made
 
@@ -49,3 +69,26 @@ def headline(stack: str) -> str:
     # A Python error of several lines starts at the last line that is not indented.
     flush = [line for line in lines if not line[0].isspace()]
     return (flush[-1] if TRACEBACK in stack and flush else lines[0]).strip()
+
+
+def verdict(job: Job) -> str:
+    """Why a failed job is not tried again, in a sentence; empty for one that has not failed for good."""
+    if job.state != State.FAILED:
+        return ""
+    left, reason = job.attempts - job.attempts_made, job.failed_reason
+    if "stalled more than allowable limit" in reason:
+        return _("Not tried again: it lost its worker more often than the queue allows (stalled).")
+    if "started more than allowable limit" in reason:
+        return _("Not tried again: it was started more often than the queue allows.")
+    if "was cancelled" in reason.lower() or reason.lower().startswith("cancelled"):
+        return _("Not tried again: it was cancelled.")
+    if "(not tried again: " in reason:
+        return _("Not tried again: its backoff gave no time for another attempt.")
+    if reason.startswith("child ") and reason.endswith(" failed"):
+        return _("Not tried again: a child that it cannot do without has failed.")
+    if left <= 0:
+        return ""
+    words = {"left": left, "of": job.attempts}
+    if any("UnrecoverableError" in part for part in (reason, job.stacks[-1] if job.stacks else "")):
+        return _("Not tried again, though %(left)s of %(of)s attempts were left: the error was unrecoverable.") % words
+    return _("Not tried again, though %(left)s of %(of)s attempts were left.") % words

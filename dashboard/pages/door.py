@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponseBase, HttpResponseRedirect
 
 from dashboard import links
 from dashboard.pages.job import job_page
@@ -10,7 +10,7 @@ from dashboard.pages.queue import queue_page
 from dashboard.request import Request
 
 
-async def by_query(request: Request) -> HttpResponse:
+async def by_query(request: Request) -> HttpResponseBase:
     name, job_id = request.GET.get("name"), request.GET.get("id")
     if name is None:
         return HttpResponseRedirect(links.overview_url())

@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import asyncio
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods
 
-from dashboard.pages import job_acting, why
+from dashboard.pages import downloads, job_acting, job_parts
 from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.pages.job_context import shown
+from dashboard.pages.nowhere import nowhere
 from dashboard.request import Request
-from queues.errors import InvalidInput, NotFound, TorilError
-from queues.lookups.jobs import job_detail, job_log, job_payload
+from queues.errors import JobNotFound, TorilError
+from queues.lookups.jobs import job_detail
 from queues.lookups.snapshot import Snapshot, snapshot
-from queues.protocol.codec import raw
-
-MOST_LOG_LINES = 100_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-async def job_page(request: Request, queue: str, job_id: str) -> HttpResponse:
+async def job_page(request: Request, queue: str, job_id: str) -> HttpResponseBase:
     connection = known_connection(request)
     if request.method == "POST":
         return await job_acting.act(request, connection, queue, job_id)
     if field := request.GET.get("field"):
-        return await download(connection, queue, job_id, field)
-    fragment, show = request.GET.get("fragment"), request.GET.get("show", "")
-    if fragment == "job":
-        return render(request, "job/job.html", await shown(await job_detail(connection, queue, job_id), show))
-    if fragment == "why":
-        job = (await job_detail(connection, queue, job_id)).job
-        return render(request, "why/job.html", {"job": job, "why": await why.of_job(job)})
-    if fragment == "payload":
-        context = await shown(await job_detail(connection, queue, job_id), show)
-        card = next((card for card in context["cards"] if card.field == show), None)
-        if card is None:
-            raise InvalidInput("There is no such field.")
-        return render(request, "job/payload.html", context | {"card": card})
-    around, detail = await asyncio.gather(_around(request, connection), job_detail(connection, queue, job_id))
-    return render(request, "job/page.html", frame(around, here=queue, **await shown(detail, show)))
+        request.grants.on(queue).require("job.payload")
+        return await downloads.download(connection, queue, job_id, field)
+    if part := job_parts.PARTS.get(request.GET.get("fragment", "")):
+        return await part(request, connection, queue, job_id)
+    return await _page(request, connection, queue, job_id)
+
+
+async def _page(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
+    try:
+        around, detail = await asyncio.gather(_around(request, connection), job_detail(connection, queue, job_id))
+    except JobNotFound:
+        return await nowhere(request, await _around(request, connection), connection, queue, job_id)
+    context = await shown(detail, request.GET)
+    return render(request, "job/page.html", frame(around, here=queue, **context))
 
 
 async def _around(request: Request, connection: str) -> Snapshot | None:
@@ -50,20 +46,3 @@ async def _around(request: Request, connection: str) -> Snapshot | None:
         return visible(request, await snapshot(connection))
     except TorilError:
         return None
-
-
-async def download(connection: str, queue: str, job_id: str, field: str) -> HttpResponse:
-    """One payload field or the log, byte for byte. Never shown by the browser as what it may claim to be."""
-    value = await _log(connection, queue, job_id) if field == "logs" else None
-    value = value or await job_payload(connection, queue, job_id, field)
-    if value is None:
-        raise NotFound(f"Queue “{queue}” holds no {field} of a job “{job_id}”.")
-    name = f"{queue}-{job_id}-{field}.{'txt' if field in ('failedReason', 'logs') else 'json'}"
-    headers = {"Content-Disposition": content_disposition_header(True, name) or "attachment"}
-    return HttpResponse(value, content_type="application/octet-stream", headers=headers)
-
-
-async def _log(connection: str, queue: str, job_id: str) -> bytes:
-    """The whole log, or its end where it is longer than anybody reads."""
-    lines = await job_log(connection, queue, job_id, MOST_LOG_LINES)
-    return b"".join(raw(line) + b"\n" for line in lines)

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from dashboard.live.viewer import seen
 from dashboard.moments import now_ms
-from dashboard.pages import payloads, why
+from dashboard.pages import log_lines, payloads, why
+from dashboard.pages.attempts import failures, verdict
+from dashboard.pages.option_words import in_words, retention
 from dashboard.pages.timeline import timeline
-from queues.lookups.jobs import JobDetail, job_payload
+from dashboard.presentation import external_link
+from queues.lookups.jobs import JobDetail
+from queues.lookups.logs import Line, LogWindow
+from queues.masking import mask_text
 from queues.models import Job
 from queues.options import get_options
+from queues.states import State
 
 
-async def shown(detail: JobDetail, show: str = "") -> dict[str, Any]:
-    """Everything job/job.html draws; `show` names a field to be shown whole."""
-    job = detail.job
-    whole = await job_payload(job.connection, job.queue, job.job_id, show) if payloads.loadable(detail, show) else None
+async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Everything job/job.html draws; `asked` may say which field is wanted raw (`show`, `view`).
+
+    What a viewer without `job.payload` may not see is left out by the templates.
+    """
+    job, asked = detail.job, asked or {}
+    window = log_window(detail)
     return {
         "job": job,
         "detail": detail,
-        "moments": timeline(job, now_ms()),
-        "cards": payloads.cards(detail, show, whole),
+        "moments": timeline(job, now_ms(), detail.runs),
+        "moments_without_errors": timeline(job, now_ms(), detail.runs, with_errors=False),
+        "failures": failures(job),
+        "verdict": verdict(job),
+        "deferred": mask_text(job.deferred_failure),
+        "has_succeeded": job.state == State.COMPLETED,
+        "cards": payloads.cards(detail, asked.get("show", ""), is_raw=asked.get("view") == "raw"),
+        "options_in_words": in_words(job) if job.options else "",
+        "retention": "" if job.state_enum.is_finished else retention(job),
+        "window": window,
+        "keeps_lines": "kl" in job.options or "keepLogs" in job.options,
+        "lines": log_lines.drawn(window.lines),
+        "external": external_link(job) if job.exists else None,
         "seen": seen(job),
         "parent": parent_of(job),
         "why": await why.of_job(job),
     }
+
+
+def log_window(detail: JobDetail) -> LogWindow:
+    first = detail.log_total - len(detail.logs) + 1
+    return LogWindow([Line(first + at, line) for at, line in enumerate(detail.logs)], detail.log_total)
 
 
 def parent_of(job: Job) -> Job | None:

@@ -1,143 +1,200 @@
-"""Stored JSON laid out for reading. The text is tokenised, never parsed into numbers: every digit stays as stored."""
+"""A job's stored fields as cards: the beginning of each, drawn as rows or raw, and the way to the rest of it.
+
+Everything drawn here went through the masks first. Where a slice begins is signed: from another place a secret would
+stand there without the key that tells that it is one.
+"""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 
-from django.utils.html import escape, format_html, format_html_join
+from django.core import signing
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from dashboard.pages.json_html import drawn
+from dashboard.pages.json_rows import Place, Slice, Step, after_string, slice_of
+from dashboard.presentation import formatted
+from queues.errors import InvalidInput
 from queues.lookups.jobs import JobDetail
-from queues.protocol.codec import is_json, text
+from queues.masking import mask_json, mask_text
+from queues.models import Job
+from queues.protocol.codec import text
 
-#: More than this is not shown in a page even when asked for; it can be downloaded.
-MOST_SHOWN_BYTES = 8 * 1024 * 1024
-#: Longer text is shown as it lies in Redis: laying out megabytes would hold up everyone else.
-LAID_OUT_BYTES = 256 * 1024
-#: Up to here keys and numbers are marked; each mark costs some microseconds.
-MARKED_BYTES = 16 * 1024
-#: Deeper nesting is not indented further: indentation alone would be megabytes.
-DEEPEST = 24
-#: A list or object that holds no other and is no longer than this stays on one line.
-FLAT_LENGTH, FLAT_TOKENS = 60, 40
+START = Place()
+#: So much of a value makes one slice; its rows are bounded too.
+SLICE_BYTES = 64 * 1024
 
-#: BullMQ's name → the model's, the title, and what is said where there is nothing.
+#: BullMQ's name → the model's, the formatter's, the title, and what is said where there is nothing.
 FIELDS = (
-    ("progress", "progress", "Progress", ""),
-    ("data", "data", "Data", "No data."),
-    ("returnvalue", "return_value", "Return value", ""),
-    ("opts", "opts", "Options", "No options."),
+    ("data", "data", "data", gettext_lazy("Data"), gettext_lazy("No data.")),
+    ("returnvalue", "return_value", "return_value", gettext_lazy("Result"), ""),
+    ("progress", "progress", "progress", gettext_lazy("Progress"), ""),
+    ("opts", "opts", "", gettext_lazy("Options"), gettext_lazy("No options.")),
 )
-
-_TOKEN = re.compile(r'\s+|("(?:[^"\\]|\\.)*"?)|([{\[])|([}\]])|([:,])|([^\s{}\[\]:,"]+)', re.DOTALL)
-_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}")
+NAMES = tuple(field for field, *_rest in FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One stored field as it is shown. `is_whole`: all of it, because somebody asked."""
+    """One stored field: `text` is what is here of its `size` bytes, from `place` on, as it is stored.
 
+    `is_cut`: more of it follows. `is_raw`: wanted as it is stored. `is_left_out`: too large to be read
+    again only because the job moved; what the page has of it stays.
+    """
+
+    job: Job
     field: str
     title: str
-    text: str
     none: str
+    text: str
     size: int
+    place: Place = START
     is_cut: bool = False
-    is_whole: bool = False
+    is_raw: bool = False
+    is_left_out: bool = False
 
     @property
-    def shown_size(self) -> int:
-        return len(self.text.encode("utf-8", "replace"))
+    def problem(self) -> str:
+        """What is wrong with it, where it is no JSON; a part of it cannot be judged."""
+        if not self.text or self.is_cut or self.place.at:
+            return ""
+        try:
+            json.loads(self.text)
+        except RecursionError:
+            return ""
+        except ValueError as error:
+            return _("This is not JSON (%(why)s). It is shown as it is stored.") % {"why": error}
+        return ""
 
     @property
-    def html(self) -> SafeString:
-        """The beginning of JSON is laid out as JSON; what is not JSON at all is shown as it is stored."""
-        fits = len(self.text) <= LAID_OUT_BYTES
-        return laid_out(self.text) if fits and (self.is_cut or is_json(self.text)) else escape(self.text)
+    def is_json(self) -> bool:
+        return not self.problem and self.text.lstrip()[:1] in '{["-0123456789tfn' and bool(self.text.strip())
 
     @property
-    def is_loadable(self) -> bool:
-        return self.is_cut and self.size <= MOST_SHOWN_BYTES
+    def same(self) -> str:
+        """Equal for what is drawn alike: such a card is left alone when the page is told anew."""
+        told = "" if self.is_left_out or self.is_cut else zlib.crc32(self.text.encode("utf-8", "replace"))
+        return f"{self.field}-{self.size}-{told}"
+
+    @property
+    def drawn(self) -> Drawn:
+        return draw(self)
 
 
-def cards(detail: JobDetail, show: str = "", whole: bytes | None = None) -> list[Card]:
-    """The fields that have something to show; data and options always. `whole` replaces the cut text of `show`."""
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """`html`: rows of a tree, or text. `rest`: the signed place of what follows, empty where nothing does.
+
+    `shown`: up to which byte of the value this reaches.
+    """
+
+    html: SafeString | str
+    is_tree: bool
+    rest: str
+    shown: int
+    rows: int = 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is worth searching."""
+        return self.rows > 12 or bool(self.rest)
+
+
+def cards(detail: JobDetail, show: str = "", *, is_raw: bool = False) -> list[Card]:
+    """The fields that have something to show; data and options always. `show` names the one that `is_raw` is of."""
     found: list[Card] = []
-    for name, attribute, title, none in FIELDS:
-        stored, size = str(getattr(detail.job, attribute)), detail.sizes.get(name, 0)
-        if name == show and whole is not None:
-            found.append(Card(name, title, text(whole), none, size, is_whole=True))
-        elif detail.job.exists and (stored or none or size):
-            found.append(Card(name, title, stored, none, size, is_cut=name in detail.cut))
+    for name, attribute, kind, title, none in FIELDS:
+        stored, size, is_cut = str(getattr(detail.job, attribute)), detail.sizes.get(name, 0), name in detail.cut
+        if not detail.job.exists or not (stored or none or size):
+            continue
+        if stored and kind and not is_cut:
+            stored = formatted(detail.job.queue, kind, stored)
+        left_out = is_cut and not stored
+        found.append(
+            Card(
+                detail.job,
+                name,
+                str(title),
+                str(none),
+                stored,
+                size,
+                is_cut=is_cut,
+                is_raw=is_raw and name == show,
+                is_left_out=left_out,
+            )
+        )
     return found
 
 
-def loadable(detail: JobDetail, show: str) -> bool:
-    """Whether the field was cut and may be shown whole."""
-    return show in detail.cut and detail.sizes.get(show, 0) <= MOST_SHOWN_BYTES
+def card_of(job: Job, field: str, value: bytes, place: Place, *, is_raw: bool = False) -> Card:
+    """The slice of a whole value that begins at this place. Raises InvalidInput for what is no such field."""
+    found = next((each for each in FIELDS if each[0] == field), None)
+    if found is None:
+        raise InvalidInput(_("There is no such field."))
+    if place.is_inside_text:
+        place = after_string(value, place)
+    piece = value[place.at : place.at + SLICE_BYTES]
+    is_cut = place.at + len(piece) < len(value)
+    return Card(job, field, str(found[3]), str(found[4]), text(piece), len(value), place, is_cut, is_raw)
 
 
-def laid_out(stored: str) -> SafeString:
-    """JSON, or the beginning of some, as escaped and indented HTML."""
-    if len(stored) > MARKED_BYTES:
-        return escape("".join(text for _, text in _pieces(stored)))
-    return format_html_join("", "{}", ((_marked(kind, text),) for kind, text in _pieces(stored)))
+def draw(card: Card) -> Drawn:
+    if not card.is_json:
+        return Drawn(mask_text(card.text), False, "", card.place.at + _bytes(card.text))
+    stored = slice_of(card.text, card.place, is_cut=card.is_cut)
+    until = card.size if stored.rest is None else stored.rest.at
+    rest = "" if stored.rest is None else signed(card, stored.rest)
+    told = masked(card.text[: stored.length], card.place)
+    if card.is_raw:
+        return Drawn(told, False, rest, until, len(stored.rows))
+    rows = stored if told == card.text[: stored.length] else _again(told, card.place, stored)
+    return Drawn(drawn(rows.rows, has_start=card.place.at == 0), True, rest, until, len(rows.rows))
 
 
-def _marked(kind: str, text: str) -> str:
-    return format_html('<span class="{}">{}</span>', kind, text) if kind else text
+def _again(told: str, place: Place, stored: Slice) -> Slice:
+    """The rows of masked text: it ends where the slice does, in the middle of a value."""
+    found = slice_of(told, place, is_cut=False)
+    if stored.rest is not None and stored.rest.is_inside_text and stored.rows and found.rows:
+        found.rows[-1] = replace(found.rows[-1], more=-1)
+    return found
 
 
-def _pieces(stored: str) -> Iterator[tuple[str, str]]:
-    """What each piece is (a key, a number or word, or nothing to mark) and its text, with the space around it."""
-    tokens = [match for match in _TOKEN.finditer(stored) if not match[0].isspace()]
-    depth, flat_until = 0, -1
-    for at, token in enumerate(tokens):
-        word, opens, closes, mark = token[1], token[2], token[3], token[4]
-        if opens and at > flat_until:
-            flat_until = max(_flat_end(tokens, at), flat_until)
-        is_flat = at <= flat_until
-        depth += bool(opens) - bool(closes and depth)
-        if opens:
-            yield "", opens + ("" if is_flat else _line(depth))
-        elif closes:
-            yield "", closes if is_flat else _line(depth) + closes
-        elif mark:
-            yield "", ": " if mark == ":" else ", " if is_flat else "," + _line(depth)
-        elif word is None:
-            # Two words in a row are no JSON; what was apart stays apart.
-            yield "no", " " * (at > 0 and tokens[at - 1][5] is not None) + token[0]
-        else:
-            is_key = at + 1 < len(tokens) and tokens[at + 1][0] == ":"
-            yield "key" if is_key else "", readable(word)
+def masked(piece: str, place: Place) -> str:
+    """Part of a JSON value, its secrets masked by their shape and by every key they stand under."""
+    opening = place.opening
+    told = mask_json(opening + piece)
+    # A mask may have taken the place of a container that was opened before: nothing of it is shown then.
+    return told[len(opening) :] if told.startswith(opening) else mask_text(_("(masked)"))
 
 
-def _flat_end(tokens: list[re.Match[str]], at: int) -> int:
-    """Where the list or object that opens here ends, if it is short and holds no other: it stays on one line."""
-    length = 0
-    for end in range(at + 1, min(at + FLAT_TOKENS, len(tokens))):
-        length += len(tokens[end][0])
-        if tokens[end][2] or length > FLAT_LENGTH:
-            return -1
-        if tokens[end][3]:
-            return end
-    return -1
+def _bytes(stored: str) -> int:
+    return len(stored.encode("utf-8", "replace"))
 
 
-def _line(depth: int) -> str:
-    return "\n" + "  " * min(depth, DEEPEST)
+# --- signed places
 
 
-def readable(word: str) -> str:
-    """A string token with `\\u00e9` told as é; as stored where that would hide something unprintable."""
-    if not _ESCAPED.search(word):
-        return word
+def signed(card: Card, place: Place) -> str:
+    steps = [list(step) for step in place.inside]
+    return signing.dumps(
+        [place.at, steps, place.is_inside_text, card.size], salt=_salt(card.job, card.field), compress=True
+    )
+
+
+def place_of(job: Job, field: str, token: str, size: int) -> Place:
+    """What `signed` made this token of. Raises InvalidInput where it did not, or where the value is another by now."""
     try:
-        plain = json.dumps(json.loads(word), ensure_ascii=False)
-        plain.encode()
-    except (ValueError, UnicodeEncodeError):
-        return word
-    return plain if plain.isprintable() else word
+        at, steps, is_inside_text, was_size = signing.loads(token, salt=_salt(job, field))
+    except signing.BadSignature:
+        raise InvalidInput(_("There is no such place in this value.")) from None
+    if was_size != size:
+        raise InvalidInput(_("The value is another one by now. Reload the page to see it."))
+    return Place(at, tuple(Step(*step) for step in steps), is_inside_text)
+
+
+def _salt(job: Job, field: str) -> str:
+    return "\0".join(("toril.slice", job.connection, job.queue, job.job_id, field))

@@ -13,7 +13,8 @@ from queues.console.exits import Exit
 from queues.console.screen import moment, number, printable, printable_lines, size
 from queues.console.session import Session
 from queues.errors import InvalidInput
-from queues.lookups.jobs import JobDetail, job_detail, job_payload
+from queues.lookups.jobs import JobDetail, job_detail
+from queues.lookups.payloads import job_payload
 from queues.models import Job
 from queues.protocol import codec
 

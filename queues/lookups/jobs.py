@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 from queues.errors import JobNotFound, RedisRefused, RedisUnavailable
 from queues.lookups import local, mirrored
+from queues.lookups.attempts import attempt_runs
 from queues.lookups.excerpt import LINE_SHOWN, SHOWN, excerpt, shortened_stacks
 from queues.models import Job
 from queues.models.local import is_in_process
 from queues.protocol import reads
+from queues.protocol.attempts import Run
 from queues.protocol.codec import JobRecord
 from queues.protocol.keys import RESERVED_IDS
 from queues.protocol.reads import JobLogs, JobSight
+from queues.protocol.reads.jobs import large_field
 from queues.states import State
 
 LOG_LINES = 200
@@ -39,15 +42,21 @@ class JobDetail:
     cut: frozenset[str]
     is_live: bool
     note: str = ""
+    #: When its attempts ran, as far as that is recorded, by number.
+    runs: tuple[Run, ...] = ()
 
 
-async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:
-    """The job as Redis has it, else as the mirror kept it; if neither does, raises JobNotFound (RedisUnavailable)."""
+async def job_detail(connection: str, queue: str, job_id: str, *, is_again: bool = False) -> JobDetail:
+    """The job as Redis has it, else as the mirror kept it; if neither does, raises JobNotFound (RedisUnavailable).
+
+    `is_again`: whoever asks has the beginnings of its large fields; they are not read again.
+    """
     if is_in_process():
         return await _local(connection, queue, job_id)
     try:
         sight, logs = await asyncio.gather(
-            _sight(connection, queue, job_id), reads.job_logs(connection, queue, job_id, -LOG_LINES, LOG_LINES)
+            _sight(connection, queue, job_id, is_again),
+            reads.job_logs(connection, queue, job_id, -LOG_LINES, LOG_LINES),
         )
     except RedisUnavailable as error:
         return await _kept(connection, queue, job_id, f"{error} This is the copy Toril kept.", error)
@@ -55,22 +64,6 @@ async def job_detail(connection: str, queue: str, job_id: str) -> JobDetail:
         note = "Redis no longer has this job. This is the copy Toril kept."
         return await _kept(connection, queue, job_id, note, JobNotFound(queue, job_id))
     return await _live(connection, queue, sight, logs)
-
-
-async def job_payload(connection: str, queue: str, job_id: str, field: str) -> bytes | None:
-    """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more."""
-    if field not in reads.PAYLOAD_FIELDS:
-        return None
-    if is_in_process():
-        return await local.payload(queue, job_id, field)
-    try:
-        value = await reads.job_field(connection, queue, job_id, field)
-    except RedisRefused:
-        value = None
-    if value is None:
-        kept = await mirrored.last_incarnation(connection, queue, job_id)
-        value = mirrored.payload(kept, field) if kept else None
-    return value
 
 
 async def job_log(connection: str, queue: str, job_id: str, most_lines: int) -> list[str]:
@@ -90,10 +83,10 @@ async def _local(connection: str, queue: str, job_id: str) -> JobDetail:
     return JobDetail(job, lines, total, sizes, cut, is_live=job.removed_at is None, note=note)
 
 
-async def _sight(connection: str, queue: str, job_id: str) -> JobSight | None:
+async def _sight(connection: str, queue: str, job_id: str, is_again: bool) -> JobSight | None:
     """None where Redis has no such job: neither listed nor a hash that a job would have."""
     try:
-        sight = await reads.job(connection, queue, job_id, SHOWN)
+        sight = await reads.job(connection, queue, job_id, SHOWN, with_beginnings=not is_again)
     except RedisRefused as error:
         (state,) = await reads.job_states(connection, queue, [job_id])
         sight = JobSight(JobRecord(job_id, exists=False, problems=(str(error),)), state)
@@ -109,10 +102,11 @@ async def _live(connection: str, queue: str, sight: JobSight, logs: JobLogs) -> 
         job.problems = "\n".join([*job.problem_list, "no list of the queue holds it"])
     cut = frozenset(name for name, size in sight.sizes.items() if size > SHOWN)
     if "stacktrace" in cut and sight.sizes["stacktrace"] <= LARGEST_STACKTRACE:
-        whole = await reads.job_field(connection, queue, job.job_id, "stacktrace")
+        whole = await large_field(connection, queue, job.job_id, "stacktrace")
         job.stacktrace = shortened_stacks(whole or b"")
     lines = [excerpt(line, LINE_SHOWN) for line in logs.lines]
-    return JobDetail(job, lines, logs.total, sight.sizes, cut, is_live=True)
+    runs = await attempt_runs(connection, job, sight.record.runs)
+    return JobDetail(job, lines, logs.total, sight.sizes, cut, is_live=True, runs=runs)
 
 
 async def _kept(connection: str, queue: str, job_id: str, note: str, error: Exception) -> JobDetail:

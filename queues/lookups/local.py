@@ -129,6 +129,16 @@ def log_lines(queue: str, job_id: str, most: int, longest: int | None = LINE_SHO
 
 
 @sync_to_async
+def log_range(queue: str, job_id: str, start: int, count: int, longest: int | None) -> tuple[list[str], int]:
+    """Lines oldest first from this one on (negative: from the end), and how many there are in all."""
+    lines = LogLine.objects.filter(job__in=_newest(queue, job_id).values("pk")[:1]).order_by("pk")
+    total = lines.count()
+    first = max(total + start, 0) if start < 0 else start
+    found = lines.values_list("text", flat=True)[first : first + count]
+    return [line if longest is None else excerpt(line, longest) for line in found], total
+
+
+@sync_to_async
 def marks(asked: Sequence[tuple[str, str]]) -> list[JobMark]:
     """Whether jobs that somebody looks at have moved."""
     return [_mark(_newest(queue, job_id).first()) for queue, job_id in asked]

@@ -98,6 +98,8 @@ class JobRecord:
     deduplication_id: str = ""
     deferred_failure: str = ""
     processed_by: str = ""
+    #: What our workers write beside a failure: when its attempts ran, and who ran them (`protocol.attempts`).
+    runs: str = ""
     problems: tuple[str, ...] = ()
     #: Bytes of `data` in Redis, where it was measured.
     data_size: int | None = None
@@ -126,10 +128,15 @@ _TEXTS = {
     b"deid": "deduplication_id",
     b"defa": "deferred_failure",
     b"pb": "processed_by",
+    b"toril:runs": "runs",
 }
 #: Fields a list needs; `data`, `returnvalue` and `stacktrace` are read on the job's own page alone.
 SUMMARY_FIELDS: tuple[bytes, ...] = (
-    *(name for name in (*_INTEGERS, *_TEXTS) if name not in (b"data", b"returnvalue", b"stacktrace", b"progress")),
+    *(
+        name
+        for name in (*_INTEGERS, *_TEXTS)
+        if name not in (b"data", b"returnvalue", b"stacktrace", b"progress", b"toril:runs")
+    ),
     b"attemptsMade",
     b"stalledCounter",
 )

@@ -10,6 +10,8 @@ from typing import Any
 from queues.errors import JobNotFound
 from queues.options import Limiter
 from queues.protocol import codec
+from queues.protocol.attempts import FIELD as RUNS_FIELD
+from queues.protocol.attempts import Run, runs_json
 from queues.protocol.commands import Argument, Command, call_script, command, pack
 from queues.protocol.keys import Keys
 from queues.protocol.scripts import Script, script
@@ -152,14 +154,14 @@ class RunningCommands:
     def fail(
         self, job: TakenJob, token: str, reason: str, stacktrace_json: str, keep: KeepJobs, *, fetch_next: bool
     ) -> Command[Fetched]:
-        fields = _fields(reason, stacktrace_json)
+        fields = self._fields(job, reason, stacktrace_json)
         return self._finish(job, token, "failed", "failedReason", reason, keep, fetch_next, fields)
 
     def delay(
         self, job: TakenJob, token: str, reason: str, stacktrace_json: str, delay_ms: int, *, fetch_next: bool
     ) -> Command[Fetched]:
         """The attempt failed; the next is due in `delay_ms`."""
-        return self._move_to_delayed(job, token, delay_ms, _fields(reason, stacktrace_json), fetch_next)
+        return self._move_to_delayed(job, token, delay_ms, self._fields(job, reason, stacktrace_json), fetch_next)
 
     def postpone(self, job: TakenJob, token: str, delay_ms: int, *, fetch_next: bool) -> Command[Fetched]:
         """Run it again in `delay_ms`; no attempt is counted."""
@@ -172,7 +174,7 @@ class RunningCommands:
         return call_script(
             "retryJob",
             (*self.keys.many(before), self.keys.base + job.raw_id, *self.keys.many(after)),
-            (self.keys.base, now_ms(), push, job.raw_id, token, _fields(reason, stacktrace_json)),
+            (self.keys.base, now_ms(), push, job.raw_id, token, self._fields(job, reason, stacktrace_json)),
             read_moved,
         )
 
@@ -299,6 +301,11 @@ class RunningCommands:
             }
         )
 
+    def _fields(self, job: TakenJob, reason: str, stacktrace_json: str) -> bytes:
+        run = Run(job.attempts_made + 1, job.processed_on_ms, now_ms(), self.name)
+        runs = runs_json(job.runs, run)
+        return pack(["failedReason", reason, "stacktrace", stacktrace_json, RUNS_FIELD, runs])
+
     def _exists(self, job: TakenJob) -> Any:
         def read(reply: Any) -> None:
             if reply == -1:
@@ -312,10 +319,6 @@ def _finish_script() -> Script:
     if found.key_count != 14:
         raise ValueError(f"moveToFinished takes {found.key_count} keys, not 14")
     return found
-
-
-def _fields(reason: str, stacktrace_json: str) -> bytes:
-    return pack(["failedReason", reason, "stacktrace", stacktrace_json])
 
 
 def _values(reply: Any) -> dict[str, Any]:

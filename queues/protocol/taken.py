@@ -78,6 +78,16 @@ class TakenJob:
         return _number(self._fields, b"ats")
 
     @property
+    def processed_on_ms(self) -> int:
+        """When this run was fetched."""
+        return _number(self._fields, b"processedOn")
+
+    @property
+    def runs(self) -> str:
+        """What our workers noted of its earlier attempts (`protocol.attempts`)."""
+        return codec.text(self._fields.get(b"toril:runs", b""))
+
+    @property
     def timestamp_ms(self) -> int:
         return _number(self._fields, b"timestamp")
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from queues.errors import JobNotFound, RedisUnavailable
 from queues.lookups import jobs as lookup
-from queues.lookups.jobs import job_detail, job_payload
+from queues.lookups.jobs import job_detail
 from queues.lookups.lists import job_list
+from queues.lookups.payloads import job_payload
 from queues.models import Job
 from queues.options import reset_options
 from queues.protocol.codec import raw, text

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import time
-from html import unescape
 
 import pytest
 from django.http import QueryDict
@@ -14,62 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.pages import rows
-from dashboard.pages.attempts import failures, headline
+from dashboard.pages.attempts import failures, headline, verdict
 from dashboard.pages.listing import Listing
-from dashboard.pages.payloads import laid_out, readable
 from dashboard.pages.sentences import in_words, rate, segments, troubles
 from dashboard.pages.timeline import ran_ms, timeline, waited_ms
 from queues.models import Job, Queue
+from queues.protocol.attempts import Run
 from queues.states import State
-
-
-def plain(html: str) -> str:
-    return unescape(re.sub(r"<[^>]*>", "", html))
-
-
-# --- payloads
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
-)
-
-
-@given(value=values, is_compact=st.booleans())
-def test_laid_out_json_is_the_same_json(value, is_compact):
-    stored = json.dumps(value, separators=(",", ":") if is_compact else None)
-    assert json.loads(plain(laid_out(stored))) == value
-
-
-@given(stored=st.text(alphabet="{}[]\":,\\ab<&'0 \n"))
-def test_laying_out_never_fails_and_never_lets_markup_through(stored):
-    assert not re.search(r"<(?!span class=\"(?:key|no)\">|/span>)", laid_out(stored))
-
-
-def test_numbers_keep_every_digit():
-    exact = ["12345678901234567890", "1.10", "1E+400", "-0.0", "0.30000000000000004"]
-    assert re.findall(r'class="no">([^<]*)', laid_out(f"[{','.join(exact)}]")) == exact
-
-
-def test_short_lists_stay_on_one_line_and_long_ones_do_not():
-    assert plain(laid_out('{"a":[1,2],"b":{}}')) == '{\n  "a": [1, 2],\n  "b": {}\n}'
-    assert plain(laid_out(json.dumps(["x" * 40, "y" * 40]))).count("\n") == 3
-
-
-@pytest.mark.parametrize("stored", ["[" * 65_536, '{"a":' * 13_000, "[1," * 20_000, '"' + "\\" * 60_000])
-def test_hostile_nesting_costs_neither_time_nor_space(stored):
-    began = time.process_time()
-    html = laid_out(stored)
-    assert time.process_time() - began < 1
-    assert len(html) < 80 * len(stored)
-
-
-def test_escaped_letters_are_read_as_letters_unless_they_would_deceive():
-    assert readable('"caf\\u00e9 \\ud83d\\udc02"') == '"café 🐂"'
-    for kept in ('"\\u202e"', '"\\ud83d"', '"\\u0000"', '"\\u00e'):
-        assert readable(kept) == kept
-
 
 # --- attempts
 
@@ -126,12 +74,54 @@ def test_a_job_that_was_retried_and_completed_keeps_each_error_with_its_attempt(
         (2, "Error: second"),
         (1, "Error: first"),
     ]
-    told = [(moment.label, moment.note) for moment in timeline(job, 7_000)]
+    told = [(moment.label, moment.error or moment.note, moment.is_lost) for moment in timeline(job, 7_000)]
     assert told[:3] == [
-        ("Attempt 1 failed", "Error: first"),
-        ("Attempt 2 failed", "Error: second"),
-        ("Attempt 3 started", "ran 1.0 s"),
+        ("Attempt 1 failed", "Error: first", True),
+        ("Attempt 2 failed", "Error: second", True),
+        ("Attempt 3 started", "ran 1.0 s", False),
     ]
+
+
+def test_recorded_attempts_tell_when_where_how_long_and_what_they_waited_for():
+    job = Job(state="failed", timestamp_ms=1_000, attempts_made=3, processed_on_ms=40_000, finished_on_ms=41_000)
+    runs = [Run(1, 3_000, 5_000, "web-1"), Run(2, 6_000, 16_000, "web-3")]
+    told = [(moment.label, moment.at_ms, moment.note) for moment in timeline(job, 50_000, runs)]
+    assert told[:4] == [
+        ("Added", 1_000, "waited 2.0 s"),
+        ("Attempt 1 failed on web-1", 3_000, "ran 2.0 s, then waited 1.0 s"),
+        ("Attempt 2 failed on web-3", 6_000, "ran 10.0 s, then waited 24.0 s"),
+        ("Attempt 3 started", 40_000, "ran 1.0 s"),
+    ]
+
+
+def test_the_wait_of_a_delayed_job_counts_from_its_due_time_even_after_backoffs_have_overwritten_the_delay():
+    job = Job(state="failed", timestamp_ms=1_000, opts='{"delay":5000}', delay_ms=0, attempts_made=1)
+    job.processed_on_ms, job.finished_on_ms, job.attempts_started = 7_500, 8_000, 1
+    assert timeline(job, 9_000)[0].note == "to run after 5.0 s, waited 1.5 s"
+
+
+@pytest.mark.parametrize(
+    ("reason", "opts", "made", "said"),
+    [
+        ("job stalled more than allowable limit", '{"attempts":5}', 1, "lost its worker more often"),
+        ("job started more than allowable limit", "{}", 1, "started more often"),
+        ("child bull:q:7 failed", '{"attempts":5}', 1, "a child that it cannot do without"),
+        (
+            "UnrecoverableError: no such user",
+            '{"attempts":5}',
+            1,
+            "though 4 of 5 attempts were left: the error was unr",
+        ),
+        ("Boom", '{"attempts":5}', 2, "though 3 of 5 attempts were left."),
+        ("Boom", '{"attempts":2}', 2, ""),
+    ],
+)
+def test_why_a_failed_job_is_not_tried_again_is_said(reason, opts, made, said):
+    job = Job(state="failed", failed_reason=reason, opts=opts, attempts_made=made)
+    assert said in verdict(job)
+    assert bool(verdict(job)) == bool(said)
+    job.state = "completed"
+    assert verdict(job) == ""
 
 
 def test_a_hundred_thousand_attempts_are_told_in_few_lines():

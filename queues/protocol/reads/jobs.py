@@ -10,7 +10,7 @@ from queues.protocol import codec
 from queues.protocol.codec import JobRecord, job_record, text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, wire
-from queues.protocol.keys import STATE_KEYS, Keys
+from queues.protocol.keys import RESERVED_IDS, STATE_KEYS, Keys
 from queues.protocol.reads.lists import due_ms
 from queues.states import LISTED, State
 
@@ -37,8 +37,13 @@ class JobLogs:
     total: int
 
 
-async def job(connection: str, queue: str, job_id: str, limit_bytes: int | None = None) -> JobSight:
-    """One job, whole or with each payload field cut to `limit_bytes`. One that is nowhere has `record.exists` False."""
+async def job(
+    connection: str, queue: str, job_id: str, limit_bytes: int | None = None, *, with_beginnings: bool = True
+) -> JobSight:
+    """One job, whole or with each payload field cut to `limit_bytes`. One that is nowhere has `record.exists` False.
+
+    Without beginnings such a field is not read at all: Redis hands it over whole, however little of it is wanted.
+    """
     on, k = wire(connection), keys(connection, queue)
     lengths = [command("HSTRLEN", k.job(job_id), name) for name in PAYLOAD_FIELDS]
     where = [*_state_commands(k, job_id), command("EXISTS", k.lock(job_id))]
@@ -47,7 +52,10 @@ async def job(connection: str, queue: str, job_id: str, limit_bytes: int | None 
     large = {name for name, size in sizes.items() if limit_bytes is not None and size > limit_bytes}
     fields = await _fields(connection, queue, job_id, large)
     for name in large:
-        fields[name.encode()] = await _beginning(connection, queue, job_id, name, sizes[name], limit_bytes or 0)
+        most = LARGEST_READ if with_beginnings else 0
+        is_read = sizes[name] <= most
+        value = await large_field(connection, queue, job_id, name) if is_read else None
+        fields[name.encode()] = (value or b"")[:limit_bytes]
     state, due = _state(replies[len(PAYLOAD_FIELDS) : -1])
     record = job_record(job_id, fields, data_size=sizes.get("data", 0), cut=frozenset(large))
     return JobSight(record, state, due, replies[-1] == 1, sizes)
@@ -62,16 +70,18 @@ async def _fields(connection: str, queue: str, job_id: str, without: set[str]) -
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
-async def _beginning(connection: str, queue: str, job_id: str, name: str, size: int, limit: int) -> bytes:
-    # Redis cannot send part of a hash field without a script: it is read whole and cut here, or not read at all.
-    if size > LARGEST_READ:
-        return b""
-    return (await job_field(connection, queue, job_id, name) or b"")[:limit]
-
-
 async def job_field(connection: str, queue: str, job_id: str, name: str) -> bytes | None:
     """One field of the hash, whole; None where there is none."""
     value: bytes | None = await wire(connection).call(command("HGET", keys(connection, queue).job(job_id), name))
+    return value
+
+
+async def large_field(connection: str, queue: str, job_id: str, name: str) -> bytes | None:
+    """The same on a connection of its own, so that other answers need not wait behind megabytes. Waits as long as it
+    takes.
+    """
+    on = wire(connection, purpose="large fields")
+    value: bytes | None = await on.call(command("HGET", keys(connection, queue).job(job_id), name))
     return value
 
 
@@ -132,3 +142,12 @@ def _state(replies: list[Any]) -> tuple[State, int | None]:
         if isinstance(position, int):
             return state, None
     return State.UNKNOWN, None
+
+
+async def queues_of_job(connection: str, queues: Sequence[str], job_id: str) -> list[str]:
+    """Those of these queues that have a job of this id."""
+    if job_id in RESERVED_IDS:
+        return []
+    asked = [command("HEXISTS", keys(connection, queue).job(job_id), "timestamp") for queue in queues]
+    replies = await wire(connection).run(asked, return_errors=True)
+    return [queue for queue, reply in zip(queues, replies, strict=True) if reply == 1]
