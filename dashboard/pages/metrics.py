@@ -15,12 +15,13 @@ from dashboard.errors import wants_fragment
 from dashboard.pages import metrics_tables
 from dashboard.pages.charts import charts
 from dashboard.pages.frame import frame, go, known_connection, visible
+from dashboard.pages.small_chart import small_chart
 from dashboard.request import Request
 from queues.actions.deploys import mark_deploy
 from queues.errors import QueueNotFound
 from queues.lookups.history import RANGES, History, history
 from queues.lookups.snapshot import Snapshot, snapshot
-from queues.models import Sample
+from queues.models import Queue, Sample
 from queues.models.local import is_in_process
 
 #: Beyond this the tables are told to be behind: a minute is taken some seconds after its end.
@@ -57,6 +58,8 @@ async def metrics_page(request: Request) -> HttpResponseBase:
     asked = RANGES.get(request.GET.get("range", ""), RANGES["1h"])
     if queue is not None:
         await _require(request, connection, seen, queue)
+        if request.GET.get("fragment") == "small" and wants_fragment(request):
+            return await _small(request, connection, seen, queue)
     names = None if request.grants.sees_all else [one.name for one in seen.queues]
     found = await history(connection, asked, names, queue, name if queue is not None else "")
     context = _shown(request, seen, found, queue, name)
@@ -110,6 +113,11 @@ def _notes(found: History, queue: str | None) -> list[str]:
     if queue is not None and not any(point.recorded for point in found.points):
         said.append(NOBODY)
     return [str(sentence) for sentence in said]
+
+
+async def _small(request: Request, connection: str, seen: Snapshot, name: str) -> HttpResponse:
+    queue = seen.queue(name) or Queue(connection=connection, name=name)
+    return render(request, "metrics/small.html", {"queue": queue, "small": await small_chart(queue)})
 
 
 async def _mark(request: Request, connection: str) -> HttpResponse:
