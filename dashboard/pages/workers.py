@@ -57,13 +57,13 @@ async def workers_page(request: Request) -> HttpResponse:
         "entries": await last_asked(connection),
         "is_steerable": bool(fleet.own),
     }
-    return render(request, "worker/page.html", frame(found, **shown, **panel))
+    return render(request, "worker/page.html", frame(found, **(shown | panel)))
 
 
 async def _fleet(request: Request, connection: str, max_age_s: float | None = None) -> tuple[Fleet, str]:
     """As much of it as this person sees, and why it could not be read."""
     try:
-        fleet = await (shared_fleet(connection) if max_age_s is None else shared_fleet(connection, max_age_s))
+        fleet = await shared_fleet(connection, max_age_s)
     except (RedisUnavailable, RedisRefused) as error:
         return Fleet(connection), str(error)
     return (fleet if request.grants.sees_all else seen_by(fleet, request.grants.sees)), ""

@@ -55,13 +55,16 @@ class _Reading:
 _readings: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[object, _Reading]] = WeakKeyDictionary()
 
 
-async def shared_fleet(connection: str, max_age_s: float = FRESH_S) -> Fleet:
-    """The workers, no older than `max_age_s`; whoever asks meanwhile gets the same. Raises as `processes` does."""
+async def shared_fleet(connection: str, max_age_s: float | None = None) -> Fleet:
+    """The workers, no older than `max_age_s` (`FRESH_S` where none is told); whoever asks meanwhile gets the same.
+
+    Raises as `processes` does.
+    """
     readings = _readings.setdefault(asyncio.get_running_loop(), {})
     options = get_options().connection(connection) if get_options().use_job_queue else connection
     if options not in readings:
         readings[options] = _Reading(connection)
-    return await readings[options].look(max_age_s)
+    return await readings[options].look(FRESH_S if max_age_s is None else max_age_s)
 
 
 def seen_by(fleet: Fleet, sees: Callable[[str], bool]) -> Fleet:

@@ -1,4 +1,4 @@
-"""docs/from-bull-board.md: every option of Bull Board has its row, and every key named there is one that the code takes."""
+"""docs/from-bull-board.md: every option of Bull Board has its row, every key named there is one that the code takes."""
 
 import re
 from dataclasses import fields
