@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from dashboard.grants import Grants
 from queues.actions import bulk
@@ -17,16 +19,16 @@ from queues.states import BULK_ACTIONS, LISTED, State, parse_state
 HOUR_MS = 3_600_000
 #: Ages to choose from; any other is `custom` with a number of hours.
 AGES = (
-    ("now", "of any age"),
-    ("1h", "older than 1 hour"),
-    ("1d", "older than 1 day"),
-    ("7d", "older than 7 days"),
-    ("custom", "older than …"),
+    ("now", _lazy("of any age")),
+    ("1h", _lazy("older than 1 hour")),
+    ("1d", _lazy("older than 1 day")),
+    ("7d", _lazy("older than 7 days")),
+    ("custom", _lazy("older than …")),
 )
 _HOURS = {"now": 0, "1h": 1, "1d": 24, "7d": 168}
 MOST_HOURS = 87_600
 DESTRUCTIVE = frozenset({"clean", "drain"})
-WARNINGS = {"promote-all": "They run as soon as a worker is free, in spite of their delay."}
+WARNINGS = {"promote-all": _lazy("They run as soon as a worker is free, in spite of their delay.")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,20 @@ class Age:
             return cls(name, _HOURS[name])
         hours = whole(given)
         if name != "custom" or hours is None or hours > MOST_HOURS:
-            raise InvalidInput(f"The age must be a whole number of hours from 0 to {MOST_HOURS:,}.")
+            words = _("The age must be a whole number of hours from 0 to %(most)s.")
+            raise InvalidInput(words % {"most": f"{MOST_HOURS:,}"})
         return cls("custom", hours)
 
 
 def whole(text: str | None) -> int | None:
     """A whole number as forms of ours write it; None for anything else."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 17 else None
+
+
+def require_name(form: QueryDict, name: str) -> None:
+    """Raises InvalidInput unless the person has typed the queue's name: what cannot be undone is not done by a slip."""
+    if form.get("typed", "").strip() != name.strip():
+        raise InvalidInput(_("Nothing was removed: type the queue’s name, “%(name)s”, to confirm.") % {"name": name})
 
 
 async def counted(queue: Queue, action: str, query: QueryDict, status: State, grants: Grants) -> dict[str, Any]:
@@ -62,9 +71,11 @@ async def counted(queue: Queue, action: str, query: QueryDict, status: State, gr
 async def run(queue: Queue, action: str, form: QueryDict, grants: Grants) -> Progress:
     """Do what was confirmed: the jobs that were there at that moment, and no more than were counted."""
     _require(action, grants)
+    if action in DESTRUCTIVE:
+        require_name(form, queue.name)
     state, before, count = parse_state(form.get("state", "")), whole(form.get("before")), whole(form.get("count"))
     if state not in BULK_ACTIONS[action] or before is None or count is None:
-        raise InvalidInput("The form does not say which jobs; open the action again.")
+        raise InvalidInput(_("The form does not say which jobs; open the action again."))
     plan = await bulk.plan(queue.connection, queue.name, action, state, before_ms=before)
     return await bulk.run(grants.actor, replace(plan, count=min(plan.count, count)))
 
@@ -78,7 +89,7 @@ def told(plan: Plan, age: Age, is_again: bool) -> dict[str, Any]:
         "has_jobs": has_jobs,
         # A plan's sentence is an order; here it is a question still.
         "question": plan.sentence.replace(".", "?", 1) if has_jobs else plan.sentence,
-        "button": f"Continue: {what[:1].lower()}{what[1:]}" if is_again else what,
+        "button": _("Continue: %(what)s") % {"what": f"{what[:1].lower()}{what[1:]}"} if is_again else what,
         "is_again": is_again,
         "is_destructive": plan.action in DESTRUCTIVE,
         "warning": WARNINGS.get(plan.action, ""),
@@ -97,5 +108,5 @@ def asked_state(action: str, query: QueryDict, status: State) -> State:
 
 def _require(action: str, grants: Grants) -> None:
     if action not in BULK_ACTIONS:
-        raise InvalidInput(f"There is no action “{action[:60]}”.")
+        raise InvalidInput(_("There is no action “%(action)s”.") % {"action": action[:60]})
     grants.require(f"queue.{action}")

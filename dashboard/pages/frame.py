@@ -73,17 +73,24 @@ def go(request: Request, url: str, message: str, kind: str = "done") -> HttpResp
 
 
 def swap(
-    request: Request, template: str, context: dict[str, Any], message: str, kind: str = "done", status: int = 200
+    request: Request,
+    template: str,
+    context: dict[str, Any],
+    message: str,
+    kind: str = "done",
+    status: int = 200,
+    way: object = None,
 ) -> HttpResponse:
-    """The changed fragment for htmx, with what was done for #notices."""
-    notice = render_to_string("notice.html", {"notice": {"tags": kind, "message": message}}) if message else ""
+    """The changed fragment for htmx, with what was done for #notices, and the way back (`ways_back.WayBack`)."""
+    told = {"notice": {"tags": kind, "message": message, "undo": way}}
+    notice = render_to_string("notice.html", told, request) if message else ""
     said = partial("notices", notice, "innerHTML")
     return HttpResponse(render_to_string(template, context, request) + said, status=status)
 
 
-def figures_of(queue: Queue, status: State) -> SafeString:
+def figures_of(queue: Queue, tab: State | str) -> SafeString:
     """A queue's counts wherever the page shows them: not everyone has a socket that brings them."""
-    tabs = render_to_string("queue/counts.html", {"queue": queue, "status": status})
+    tabs = render_to_string("queue/counts.html", {"queue": queue, "tab": tab})
     line = render_to_string("queue/nav_item.html", {"queue": queue})
     return partial("tabs", tabs) + partial(fragment_id("nav", queue.name), line)
 

@@ -8,7 +8,8 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from dashboard.pages import downloads, job_acting, job_parts
+from dashboard.errors import wants_fragment
+from dashboard.pages import downloads, job_acting, job_forms, job_parts
 from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.pages.job_context import shown
 from dashboard.pages.nowhere import nowhere
@@ -37,6 +38,10 @@ async def _page(request: Request, connection: str, queue: str, job_id: str) -> H
     except JobNotFound:
         return await nowhere(request, await _around(request, connection), connection, queue, job_id)
     context = await shown(detail, request.GET)
+    if "form" in request.GET:
+        context |= await job_forms.opened(request, connection, queue, job_id)
+        if wants_fragment(request):
+            return render(request, context["panel"], context)
     return render(request, "job/page.html", frame(around, here=queue, **context))
 
 

@@ -1,59 +1,88 @@
-"""What may be done to one job: its buttons, on its page and in its line of a list."""
+"""What may be done to one job: its buttons and forms, on its page and in its line of a list."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from django.http import HttpResponse, QueryDict
+from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.errors import wants_fragment
+from dashboard.pages import acts, copying, editing, ways_back
+from dashboard.pages.acts import Address
 from dashboard.pages.columns import Columns
-from dashboard.pages.frame import figures_of, go, swap
+from dashboard.pages.frame import figures_of, go, partial, swap
 from dashboard.pages.job_context import shown
 from dashboard.pages.listing import Listing
 from dashboard.request import Request
-from queues.actions.actor import Actor
-from queues.actions.jobs import promote_job, remove_job, retry_job
+from queues.actions.audit import Offer
 from queues.errors import InvalidInput, JobNotFound, Refused, TorilError
 from queues.lookups.jobs import job_detail
 from queues.lookups.snapshot import refresh
 from queues.models import Job, Queue
 
-ACTIONS = {"retry": retry_job, "promote": promote_job, "remove": remove_job}
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What is said of it, whether the job is nowhere now, the status of the answer, the way back."""
+
+    message: str
+    is_gone: bool
+    status: int = 200
+    undo: Offer | None = None
+
+    @property
+    def kind(self) -> str:
+        return "done" if self.status == 200 else "bad"
 
 
 async def act(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     """A button on the job's page or in its line of a list. That the job has moved on is an answer, no error."""
     action, grants = request.GET.get("action", ""), request.grants.on(queue)
-    if action not in ACTIONS:
-        raise InvalidInput(f"There is no action “{action[:60]}”.")
-    grants.require(f"job.{action}")
-    message, state, status = await _try(action, grants.actor, connection, queue, job_id)
+    at = Address.of(request, connection, queue, job_id)
+    if action == "undo":
+        return await ways_back.lead_back(request, grants, connection, queue, job_id)
+    if action == "edit":
+        return await editing.act(request, at)
+    if action == "duplicate":
+        return await copying.act(request, at)
+    if action not in acts.ACTS:
+        raise InvalidInput(_("There is no action “%(action)s”.") % {"action": action[:60]})
+    return await answer(request, at, await _try(action, at, request.POST))
+
+
+async def answer(request: Request, at: Address, acted: Acted) -> HttpResponse:
+    """The page, or the list's line, as it is afterwards."""
     # Whatever page follows must show what was done, not what the shared figures knew a second ago.
-    counts = await _recount(connection, queue)
+    counts = await _recount(at.connection, at.queue)
     if "back" in request.POST:
-        job = Job(connection=connection, queue=queue, job_id=job_id)
-        return _in_list(request, job, message, status, state is None, counts)
-    kind = "done" if status == 200 else "bad"
-    if state is None:
-        # The page of a job that is gone would be a dead end.
-        return go(request, links.queue_url(connection, queue), message, kind)
+        return _in_list(request, at, acted, counts)
+    if acted.is_gone:
+        # The page of a job that is gone would be a dead end; what was done there is undone from the queue's.
+        way = ways_back.way_back(acted.undo, at.connection, at.queue, at.job_id)
+        here = links.queue_url(at.connection, at.queue)
+        return go(request, here, acted.message, ways_back.tags(acted.kind, way))
+    way = ways_back.way_back(acted.undo, at.connection, at.queue, at.job_id)
     if not wants_fragment(request):
-        return go(request, links.job_url(connection, queue, job_id), message, kind)
-    context = await shown(await job_detail(connection, queue, job_id))
-    return swap(request, "job/job.html", context, message, kind, status)
+        here = links.job_url(at.connection, at.queue, at.job_id)
+        return go(request, here, acted.message, ways_back.tags(acted.kind, way))
+    context = await shown(await job_detail(at.connection, at.queue, at.job_id))
+    response = swap(request, "job/job.html", context, acted.message, acted.kind, acted.status, way)
+    if "panel" in request.POST and acted.status == 200:
+        response.write(partial("panel", "", "innerHTML"))
+    return response
 
 
-async def _try(action: str, actor: Actor, connection: str, queue: str, job_id: str) -> tuple[str, object, int]:
-    """The sentence, where the job is now (None: nowhere), and the status of the answer."""
+async def _try(action: str, at: Address, form: QueryDict) -> Acted:
     try:
-        done = await ACTIONS[action](actor, connection, queue, job_id)
+        done = await acts.run(action, at, form)
     except JobNotFound as error:
-        return str(error), None, error.status
+        return Acted(str(error), True, error.status)
     except Refused as error:
-        return str(error), getattr(error, "state", "unknown"), error.status
-    return done.message, done.state, 200
+        return Acted(str(error), getattr(error, "state", "unknown") is None, error.status)
+    return Acted(done.message, done.state is None, undo=done.undo)
 
 
 async def _recount(connection: str, queue: str) -> Queue | None:
@@ -63,16 +92,18 @@ async def _recount(connection: str, queue: str) -> Queue | None:
     return None
 
 
-def _in_list(
-    request: Request, job: Job, message: str, status: int, is_gone: bool, counts: Queue | None
-) -> HttpResponse:
+def _in_list(request: Request, at: Address, acted: Acted, counts: Queue | None) -> HttpResponse:
     """The job's line keeps its place in the list and says what became of the job; the counts follow."""
-    back, kind = QueryDict(request.POST["back"][:400]), "done" if status == 200 else "bad"
-    listing = Listing.read(back, Queue(connection=job.connection, name=job.queue))
+    back = QueryDict(request.POST["back"][:400])
+    job = Job(connection=at.connection, queue=at.queue, job_id=at.job_id)
+    listing = Listing.read(back, Queue(connection=at.connection, name=at.queue))
+    way = ways_back.way_back(acted.undo, at.connection, at.queue, at.job_id, back.urlencode())
     if not wants_fragment(request):
-        return go(request, links.queue_url(job.connection, job.queue, **listing.query), message, kind)
-    context = {"job": job, "message": message, "rest": Columns.of(listing.status).rest, "is_gone": is_gone}
-    response = swap(request, "job/moved_row.html", context, "", kind, status)
+        here = links.queue_url(at.connection, at.queue, **listing.query)
+        return go(request, here, acted.message, ways_back.tags(acted.kind, way))
+    rest = Columns.of(listing.status).rest
+    context = {"job": job, "message": acted.message, "rest": rest, "is_gone": acted.is_gone, "way": way}
+    response = swap(request, "job/moved_row.html", context, "", acted.kind, acted.status)
     if counts is not None:
         response.write(figures_of(counts, listing.status))
     return response

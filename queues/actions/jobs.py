@@ -10,7 +10,7 @@ from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
 from queues.actions.looking import checked, look, moved, refuse_in_process, scheduler_of
 from queues.actions.retrying import former, offer_back, retry_later
-from queues.errors import InvalidInput, Refused
+from queues.errors import InvalidInput, Refused, TorilError
 from queues.models.local import is_in_process
 from queues.options import get_options
 from queues.protocol import copying, flows, moving, reads, undoing, writes
@@ -24,20 +24,30 @@ MOST_LINES = 2_000
 
 
 async def retry_job(
-    actor: Actor, connection: str, queue: str, job_id: str, *, reset_attempts: bool = False, delay_ms: int = 0
+    actor: Actor,
+    connection: str,
+    queue: str,
+    job_id: str,
+    *,
+    reset_attempts: bool = False,
+    delay_ms: int = 0,
+    refusal_of_completed: TorilError | None = None,
 ) -> Done:
     """Put a failed or completed job back to wait, or to run in `delay_ms`: its attempts count on, unless
     `reset_attempts`, and its priority stays.
 
-    Raises JobNotFound, or JobStateChanged with where the job is by now.
+    Raises JobNotFound, JobStateChanged with where the job is by now, or `refusal_of_completed` where it has completed.
     """
     if not 0 <= delay_ms <= MOST_DELAY_MS:
         raise InvalidInput("The delay must be between 0 and a year.")
 
     async def act() -> Done:
         if is_in_process():
-            return await local.retry_job(queue, job_id, afresh=reset_attempts, delay_ms=delay_ms)
+            closed = refusal_of_completed
+            return await local.retry_job(queue, job_id, afresh=reset_attempts, delay_ms=delay_ms, closed=closed)
         state = await checked(connection, queue, job_id, "retry", "retried")
+        if state is State.COMPLETED and refusal_of_completed is not None:
+            raise refusal_of_completed
         was = await former(connection, queue, job_id, state)
         if delay_ms:
             await retry_later(connection, queue, job_id, state, was.known, delay_ms, reset_attempts)

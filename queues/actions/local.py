@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
 from queues.actions.audit import Done
-from queues.errors import JobLocked, JobNotFound, JobStateChanged, QueueNotFound, Refused
+from queues.errors import JobLocked, JobNotFound, JobStateChanged, QueueNotFound, Refused, TorilError
 from queues.models import Job, moves
 from queues.models.local import jobs, queues
 from queues.protocol.codec import raw, text
@@ -18,10 +18,14 @@ from queues.protocol.writes import now_ms
 from queues.states import JOB_ACTIONS, State
 
 
-async def retry_job(queue: str, job_id: str, *, afresh: bool = False, delay_ms: int = 0) -> Done:
+async def retry_job(
+    queue: str, job_id: str, *, afresh: bool = False, delay_ms: int = 0, closed: TorilError | None = None
+) -> Done:
     if delay_ms:
         raise Refused("A retry with a delay is for jobs in Redis; here they run in the process that adds them.")
     job = await _checked(queue, job_id, "retry", "retried")
+    if job.state == State.COMPLETED and closed is not None:
+        raise closed
     is_lifo = job.options.get("lifo") is True
     moved = await sync_to_async(moves.retry)(queue, [job_id], State(job.state), afresh=afresh, first=is_lifo)
     return await _done(queue, job_id, moved, "retried", "was put back to run again")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,14 @@ async def offer(connection: str, action: str, queue: str, job_id: str, kind: str
         return None
 
 
+async def chain(connection: str, action: str, queue: str, job_id: str, offers: Sequence[Offer | None]) -> Offer | None:
+    """One offer for acts done one after the other; the last is undone first. None where one has no way back."""
+    tokens = [one.token for one in offers if one is not None]
+    if len(tokens) < len(offers):
+        return None
+    return await offer(connection, action, queue, job_id, "chain", tokens=tokens[::-1])
+
+
 async def find(connection: str, queue: str, job_id: str, token: str) -> Undoable:
     """Raises NotFound where its time is over, or it belongs to another queue or job."""
     found = None if is_in_process() or not token else await keeping.kept(connection, token[:64])
@@ -71,6 +79,16 @@ async def undo(actor: Actor, act: Undoable) -> Done:
     deed = Deed(actor, _AUDITED.get(act.action, "job.undo"), act.connection, act.queue, act.job_id)
     deed.parameters = {"undoes": act.action}
     return await record(deed, run, of_done)
+
+
+async def _chain(act: Undoable, needed: dict[str, Any]) -> Done:
+    done = Done(OVER)
+    for token in needed["tokens"]:
+        link = await find(act.connection, act.queue, act.job_id, token)
+        if not await keeping.claim(act.connection, token):
+            raise NotFound(OVER)
+        done = await _WAYS[link.kind](link, link.needed)
+    return done
 
 
 async def _move(act: Undoable, needed: dict[str, Any]) -> Done:
@@ -166,6 +184,7 @@ async def _limits(act: Undoable, needed: dict[str, Any]) -> Done:
 
 
 _WAYS: dict[str, Callable[[Undoable, dict[str, Any]], Awaitable[Done]]] = {
+    "chain": _chain,
     "move": _move,
     "delay": _delay,
     "field": _field,

@@ -165,6 +165,15 @@ async def _ask(connection: str, order: Order, expected: Sequence[str]) -> dict[s
 # --- one job
 
 
+async def why_not_cancelled(connection: str, queue: str, job_id: str) -> str:
+    """Why this job cannot be cancelled now, as a sentence; empty where it can. Raises JobNotFound."""
+    try:
+        await _runner(connection, queue, job_id)
+    except Refused as error:
+        return str(error)
+    return ""
+
+
 async def _runner(connection: str, queue: str, job_id: str) -> str:
     """The process that runs the job."""
     _, beats = await _beats(connection)

@@ -51,9 +51,13 @@ def test_every_form_that_posts_carries_its_token(template):
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=relative)
 def test_what_htmx_does_a_browser_without_script_can_do(template):
-    """hx-post stands on a form that posts; hx-get on a link or a form, unless it only refreshes itself."""
+    """hx-post stands on a form that posts, or on a field whose form does so by a button; hx-get on a link or
+    a form, unless it only refreshes itself.
+    """
     for tag in re.findall(r"<[a-z][^>]*\shx-(?:post|get)=[^>]*>", template.read_text()):
-        if "hx-post=" in tag:
+        if "hx-post=" in tag and tag.startswith("<textarea"):
+            assert "hx-trigger=" in tag, tag
+        elif "hx-post=" in tag:
             assert re.match(r"<form\b.*method=\"?post", tag, re.DOTALL), tag
         elif "hx-trigger=" not in tag:
             assert tag.startswith("<form") or "href=" in tag, tag
