@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from dashboard import links, moments
 from dashboard.theme import PATH as THEME_PATH
 from dashboard.theme import own_style_mark
+from queues import masking
 from queues.models import Job, Queue
 
 register = template.Library()
@@ -174,3 +175,15 @@ def thousands(value: Any) -> str:
 def _now(now: Any) -> int:
     given = moments.as_ms(now)
     return moments.now_ms() if given is None else given
+
+
+@register.filter
+def mask_text(value: Any) -> str:
+    """Free text (an error, a stack, a log line) with its secrets masked; escaped as any text is."""
+    return masking.mask_text(str(value))
+
+
+@register.filter
+def mask_json(value: Any) -> str:
+    """Stored JSON with its secrets masked, all else as it is stored."""
+    return masking.mask_json(str(value))

@@ -44,7 +44,10 @@ __all__ = [
     "redis_url",
     "reset_options",
 ]
-_KNOWN = {"CONNECTIONS", "DASHBOARD", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT", "USE_JOB_QUEUE", "VARIABLES"}
+_KNOWN = {
+    "CONNECTIONS", "DASHBOARD", "MASK_KEYS", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT", "UNMASKED_KEYS",
+    "USE_JOB_QUEUE", "VARIABLES",
+}  # fmt: skip
 
 #: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
 DECLARED: dict[str, dict[str, Any]] = {}
@@ -63,6 +66,9 @@ class Options:
     trace_context: str = ""
     #: Nothing can be changed from pages and commands.
     read_only: bool = False
+    #: Names of secrets beside those that are known, and names that are none (queues/masking).
+    mask_keys: tuple[str, ...] = ()
+    unmasked_keys: tuple[str, ...] = ()
     #: What the project calls its code that runs here; workers whose releases differ are pointed out.
     release: str = ""
     #: How the pages look and what they show (docs/from-bull-board.md).
@@ -119,8 +125,11 @@ def load(toril: Mapping[str, Any]) -> Options:
     shown = dashboard(toril.get("DASHBOARD", {}))
     read_only = boolean("TORIL['READ_ONLY']", toril.get("READ_ONLY", False))
     return Options(
-        connections, queues, use_job_queue, variables, told, trace_context, read_only, release=release, dashboard=shown
-    )
+        connections, queues, use_job_queue, variables, told, trace_context, read_only,
+        mask_keys=reading.names("TORIL['MASK_KEYS']", toril.get("MASK_KEYS", ())),
+        unmasked_keys=reading.names("TORIL['UNMASKED_KEYS']", toril.get("UNMASKED_KEYS", ())),
+        release=release, dashboard=shown,
+    )  # fmt: skip
 
 
 def mistakes(toril: Any) -> list[str]:

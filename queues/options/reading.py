@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,6 +97,12 @@ def text(where: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{where} must be text, not {value!r}.")
     return value
+
+
+def names(where: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(one, str) for one in value):
+        raise ConfigurationError(f"{where} must be a list of names.")
+    return tuple(value)
 
 
 def settings(name: str, value: Any) -> dict[str, Any]:
