@@ -9,26 +9,50 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from dashboard.errors import wants_fragment
-from dashboard.pages import confirmation, queue_acting, why
+from dashboard.pages import about, confirmation, glimpse, queue_acting, queue_forms, selection, why
 from dashboard.pages.frame import known_connection, visible
 from dashboard.pages.listing import Listing
 from dashboard.pages.queue_context import look_up, shown
 from dashboard.request import Request
+from queues.models import Queue
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 async def queue_page(request: Request, queue: str) -> HttpResponse:
     connection = known_connection(request)
     found, seen = await look_up(connection, queue)
-    asked = Listing.read(request.GET, seen)
+    asked = Listing.of(request, seen)
     if request.method == "POST":
         return await queue_acting.act(request, seen, asked)
-    if request.GET.get("fragment") == "why":
-        return render(request, "why/queue.html", {"queue": seen, "why": await why.of_queue(seen)})
-    context: dict[str, Any] = {}
-    if action := request.GET.get("confirm"):
-        grants = request.grants.on(queue)
-        context = await confirmation.counted(seen, action, request.GET, asked.status, grants)
-        if wants_fragment(request):
-            return render(request, "queue/confirm.html", {"queue": seen, "status": asked.status} | context)
+    if (part := await _part(request, seen, asked)) is not None:
+        return part
+    context = await _panel(request, seen, asked)
+    if context and wants_fragment(request):
+        return render(request, context["panel"], {"queue": seen, "status": asked.status, "asked": asked} | context)
+    if "about" in request.GET:
+        context |= await about.of_queue(request, seen)
     return render(request, "queue/page.html", await shown(visible(request, found), seen, asked) | context)
+
+
+async def _part(request: Request, queue: Queue, asked: Listing) -> HttpResponse | None:
+    """A fragment that the page fetches by itself or that unfolds, or None."""
+    if request.GET.get("fragment") == "why":
+        return render(request, "why/queue.html", {"queue": queue, "why": await why.of_queue(queue)})
+    if request.GET.get("fragment") == "about":
+        return render(request, "queue/about.html", {"queue": queue} | await about.of_queue(request, queue))
+    if (job_id := request.GET.get("expand")) is not None:
+        return render(request, "queue/more.html", await glimpse.unfolded(queue, asked, job_id))
+    return None
+
+
+async def _panel(request: Request, queue: Queue, asked: Listing) -> dict[str, Any]:
+    """What a bulk action asks before it starts, or a form, where the address asks for one."""
+    if "form" in request.GET:
+        return await queue_forms.opened(request, queue)
+    action = request.GET.get("confirm")
+    if not action:
+        return {}
+    if action == "selected":
+        return await selection.asked_about(request, queue, asked)
+    grants = request.grants.on(queue.name)
+    return await confirmation.counted(queue, action, request.GET, asked.status, grants)

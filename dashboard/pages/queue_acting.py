@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, QueryDict
 
 from dashboard.errors import wants_fragment
-from dashboard.pages import confirmation
+from dashboard.pages import confirmation, selection
 from dashboard.pages.frame import figures_of, go, swap, visible
 from dashboard.pages.listing import Listing
 from dashboard.pages.queue_context import shown
@@ -22,6 +22,8 @@ SWITCHES = {"pause": pause_queue, "resume": resume_queue}
 async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     """One of the buttons; the answer is the whole queue as it is afterwards."""
     action, grants = request.GET.get("action", ""), request.grants.on(queue.name)
+    if action == "selected":
+        return await selection.act(request, queue, asked)
     if action in SWITCHES:
         grants.require(f"queue.{action}")
         done = await SWITCHES[action](grants.actor, queue.connection, queue.name)
@@ -53,5 +55,5 @@ async def _after(
         grants, query = request.grants.on(queue.name), QueryDict(urlencode(rest))
         context |= await confirmation.counted(queue, str(rest["confirm"]), query, asked.status, grants)
     response = swap(request, "queue/queue.html", context, message, kind)
-    response.write(figures_of(context["queue"], asked.status))
+    response.write(figures_of(context["queue"], asked.tab))
     return response

@@ -7,13 +7,16 @@ from typing import Any
 from dashboard.pages import why
 from dashboard.pages.columns import Columns
 from dashboard.pages.frame import frame
-from dashboard.pages.listing import Listing, pager
+from dashboard.pages.listing import Listing
+from dashboard.pages.pager import pager
+from dashboard.pages.searching import Searched, searched_list
+from dashboard.pages.small_chart import small_chart
 from queues.errors import QueueNotFound, RedisRefused, RedisUnavailable
 from queues.lookups.audit import paused_by
-from queues.lookups.lists import JobList, job_list
+from queues.lookups.lists import JobList, job_list, latest
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import AuditEntry, Queue
-from queues.states import BULK_ACTIONS
+from queues.states import BULK_ACTIONS, LISTED
 
 
 async def look_up(connection: str, name: str) -> tuple[Snapshot, Queue]:
@@ -29,22 +32,26 @@ async def look_up(connection: str, name: str) -> tuple[Snapshot, Queue]:
 
 async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]:
     """Everything queue/page.html draws. A list that cannot be read is a sentence, not an error page."""
-    listed, trouble = await _jobs(found, queue, asked)
+    listed, searched, trouble = await _jobs(found, queue, asked)
     complaints = [*asked.complaints, *([listed.note] if listed and listed.note else [])]
     return frame(
         found,
         here=queue.name,
         queue=queue,
         status=asked.status,
+        tab=asked.tab,
+        asked=asked,
         list=listed,
+        searched=searched,
         unreadable=trouble,
         complaints=complaints,
-        columns=Columns.of(asked.status),
+        columns=asked.columns or Columns.of(asked.status),
         pager=pager(queue, asked, listed) if listed else None,
         retriable=BULK_ACTIONS["retry-all"],
         back=asked.back,
         paused_by=await _pauser(queue),
         why=await why.of_queue(queue),
+        small=await small_chart(queue),
     )
 
 
@@ -52,12 +59,22 @@ async def _pauser(queue: Queue) -> AuditEntry | None:
     return (await paused_by(queue.connection, [queue.name])).get(queue.name) if queue.is_paused else None
 
 
-async def _jobs(found: Snapshot, queue: Queue, asked: Listing) -> tuple[JobList | None, str]:
+async def _jobs(found: Snapshot, queue: Queue, asked: Listing) -> tuple[JobList | None, Searched | None, str]:
     if found.error:
         # Asking again would make the page wait once more for what has just not answered.
-        return None, found.error
+        return None, None, found.error
     try:
-        listed = await job_list(queue.connection, queue.name, asked.status, asked.page, asked.per_page)
+        listed, searched = await _listed(queue, asked)
     except (RedisUnavailable, RedisRefused) as error:
-        return None, str(error)
-    return (None, listed.broken) if listed.broken else (listed, "")
+        return None, None, str(error)
+    return (None, None, listed.broken) if listed.broken else (listed, searched, "")
+
+
+async def _listed(queue: Queue, asked: Listing) -> tuple[JobList, Searched | None]:
+    if asked.is_latest:
+        jobs = await latest(queue.connection, queue.name, max(asked.per_page, len(LISTED)))
+        return JobList(jobs, len(jobs), 1, 1, max(len(jobs), 1), asked.status), None
+    if asked.is_scanned:
+        return await searched_list(queue, asked)
+    where = queue.connection, queue.name, asked.status
+    return await job_list(*where, asked.page, asked.per_page, asked.is_reversed), None

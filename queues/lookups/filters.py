@@ -47,7 +47,9 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """All that is set must hold. `name`, `text`: found anywhere, whatever the case. Ages are told from `at_ms`."""
+    """All that is set must hold. `name`, `text`: found anywhere, whatever the case. Ages are told from `at_ms`; what
+    came, or ended, after `until_ms` is not meant.
+    """
 
     name: str = ""
     id_prefix: str = ""
@@ -55,6 +57,7 @@ class Filter:
     older_ms: int | None = None
     newer_ms: int | None = None
     text: str = ""
+    until_ms: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -62,7 +65,11 @@ class Filter:
 
     @property
     def asks_for_facts(self) -> bool:
-        return bool(self.name or self.attempts or self.older_ms is not None or self.newer_ms is not None)
+        return bool(self.name or self.attempts or self.asks_for_moments)
+
+    @property
+    def asks_for_moments(self) -> bool:
+        return any(bound is not None for bound in (self.older_ms, self.newer_ms, self.until_ms))
 
     def means(self, job: Facts, state: State, at_ms: int) -> bool:
         """Whether its facts fit; the id and the text are looked at elsewhere."""
@@ -70,9 +77,13 @@ class Filter:
             return False
         if self.attempts and not COMPARED[self.attempts[0]](job.attempts_made, self.attempts[1]):
             return False
+        return not self.asks_for_moments or self._fits_age(since_ms(job, state), at_ms)
+
+    def _fits_age(self, since: int, at_ms: int) -> bool:
+        if self.until_ms is not None and since > self.until_ms:
+            return False
         if self.older_ms is None and self.newer_ms is None:
             return True
-        since = since_ms(job, state)
         if not since:
             return False
         age = at_ms - since

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from queues.errors import RedisRefused
+from queues.errors import JobNotFound, RedisRefused
 from queues.lookups import local
 from queues.models import Job
 from queues.models.local import is_in_process
 from queues.protocol import reads
 from queues.protocol.diagnosis import broken_key
+from queues.protocol.keys import RESERVED_IDS
 from queues.states import LISTED, State, parse_state
 
 MOST_PER_PAGE = 300
@@ -104,3 +105,31 @@ async def jobs_by_id(connection: str, queue: str, state: State, job_ids: Sequenc
     return [
         Job.from_record(connection, queue, state, record, due_ms=due) for record, due in zip(records, dues, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A job with as much as a list unfolds. `sizes` are the bytes of its large fields, `too_large` those not read."""
+
+    job: Job
+    sizes: dict[str, int]
+    too_large: frozenset[str] = frozenset()
+
+
+#: A field of more bytes is not read for a glimpse: its beginning costs Redis as much as the whole.
+LARGEST_GLIMPSED = 128 * 1024
+
+
+async def glimpse(connection: str, queue: str, state: State, job_id: str) -> Glimpse:
+    """Raises JobNotFound where there is no such job now."""
+    if is_in_process():
+        job = await local.whole_job(connection, queue, job_id)
+        if job is None or job.removed_at is not None:
+            raise JobNotFound(queue, job_id)
+        sizes, cut = local.fitted(job)
+        return Glimpse(job, sizes, cut)
+    record, sizes = await reads.glimpse(connection, queue, job_id, LARGEST_GLIMPSED)
+    if not record.exists or job_id in RESERVED_IDS or not record.timestamp_ms:
+        raise JobNotFound(queue, job_id)
+    too_large = frozenset(name for name, size in sizes.items() if size > LARGEST_GLIMPSED)
+    return Glimpse(Job.from_record(connection, queue, state, record), sizes, too_large)

@@ -133,7 +133,7 @@ async def _facts(asked: Asked, found: Scan, ids: Sequence[str]) -> AsyncIterator
     sort, wanted = asked.sort, asked.filter
     measured = {b"name": LARGEST_SORTED} if wanted.name else {}
     measured |= dict.fromkeys(sort.measured, LARGEST_SORTED) if sort else {}
-    plain = FACT_FIELDS if wanted.attempts or wanted.older_ms is not None or wanted.newer_ms is not None else ()
+    plain = FACT_FIELDS if wanted.attempts or wanted.asks_for_moments else ()
     plain = tuple(dict.fromkeys((*plain, *(sort.fields if sort else ()))))
     async for job_id, fields in _read(asked, found, ids, plain, measured):
         yield job_id, codec.job_record(job_id, fields.values)

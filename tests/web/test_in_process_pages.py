@@ -93,8 +93,8 @@ async def test_an_empty_installation_says_how_to_begin(viewer):
 
 async def test_a_queues_lists_stand_in_running_order_and_page(viewer):
     ids = [job_id for number in range(30) for job_id in [(await queue("chat").add("x", number)).id]]
-    assert cells(await page(viewer, QUEUE + "?status=waiting")) == ids[:25]
-    html = await page(viewer, QUEUE + "?status=waiting&page=2")
+    assert cells(await page(viewer, QUEUE + "?status=waiting&jobsPerPage=25")) == ids[:25]
+    html = await page(viewer, QUEUE + "?status=waiting&jobsPerPage=25&page=2")
     assert cells(html) == ids[25:]
     assert count(html, "waiting") == 30
     assert "30 jobs waiting and no processor here" in text_of(html)

@@ -37,18 +37,31 @@ async def test_failed_jobs_show_their_first_error_line_newest_first(viewer, conn
 
 
 async def test_waiting_jobs_stand_in_running_order(viewer, connection):
-    ids = await plant_waiting(connection, "chat", 30)
-    assert cells(await page(viewer, QUEUE + "?status=waiting")) == ids[:25]
-    assert cells(await page(viewer, QUEUE + "?status=wait&page=2")) == ids[25:]
+    ids = await plant_waiting(connection, "chat", 60)
+    assert cells(await page(viewer, QUEUE + "?status=waiting")) == ids[:50]
+    assert cells(await page(viewer, QUEUE + "?status=wait&page=2")) == ids[50:]
+    assert cells(await page(viewer, QUEUE + "?status=wait&sort=reverse")) == ids[::-1][:50]
 
 
-@pytest.mark.parametrize("status", ["", "?status=latest"])
-async def test_without_a_state_the_first_that_has_jobs_is_shown(viewer, connection, client_of_redis, prefix, status):
+async def test_without_a_state_the_first_that_has_jobs_is_shown(viewer, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 2)
     await plant_delayed(connection, "chat", 1)
-    html = await page(viewer, QUEUE + status)
+    html = await page(viewer, QUEUE)
     assert re.search(r'status=delayed" aria-current="page"', html)
     assert len(cells(html)) == 1
+
+
+async def test_bull_boards_latest_mixes_the_first_of_every_state(viewer, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 40)
+    await plant_delayed(connection, "chat", 2)
+    plant_job(client_of_redis, prefix, "chat", "done", "completed")
+    html = await page(viewer, QUEUE + "?status=latest")
+    assert re.search(r'status=latest" aria-current="page"', html)
+    ids = cells(html)
+    assert len(ids) == 10
+    assert {"40", "34", "done"} <= set(ids)
+    assert "33" not in ids
+    assert "failed" in html.split("<tbody>")[1]
 
 
 async def test_every_state_has_a_tab_with_its_count(viewer, connection, client_of_redis, prefix):
@@ -85,11 +98,11 @@ async def test_every_state_has_its_own_columns_and_its_own_empty_sentence(
 
 async def test_paging_says_where_it_is_and_leads_on(viewer, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 60)
-    html = await page(viewer, QUEUE + "?status=failed")
+    html = await page(viewer, QUEUE + "?status=failed&jobsPerPage=25")
     assert "1–25 of 60" in text_of(html)
-    assert 'href="/admin/queues/queue/chat?status=failed&amp;page=2" rel="next"' in html
-    assert 'href="/admin/queues/queue/chat?status=failed&amp;page=3"' in html
-    last = await page(viewer, QUEUE + "?status=failed&page=3")
+    assert 'href="/admin/queues/queue/chat?status=failed&amp;page=2&amp;jobsPerPage=25" rel="next"' in html
+    assert 'href="/admin/queues/queue/chat?status=failed&amp;page=3&amp;jobsPerPage=25"' in html
+    last = await page(viewer, QUEUE + "?status=failed&jobsPerPage=25&page=3")
     assert "51–60 of 60" in text_of(last)
     assert 'rel="next"' not in last
     assert 'rel="prev"' in last
@@ -105,11 +118,11 @@ async def test_bull_boards_page_size_is_accepted_up_to_300(viewer, connection, c
 
 async def test_a_deep_page_asks_redis_no_more_than_the_first(viewer, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 10_000)
-    await page(viewer, f"{QUEUE}?status=failed")
+    await page(viewer, f"{QUEUE}?status=failed&jobsPerPage=25")
     asked = {}
     for number in (1, 400):
         before = client_of_redis.info("stats")
-        html = await page(viewer, f"{QUEUE}?status=failed&page={number}")
+        html = await page(viewer, f"{QUEUE}?status=failed&jobsPerPage=25&page={number}")
         after = client_of_redis.info("stats")
         asked[number] = after["total_commands_processed"] - before["total_commands_processed"]
         assert after["total_net_output_bytes"] - before["total_net_output_bytes"] < 60_000
@@ -290,7 +303,8 @@ BUTTONS = ("Pause", "Retry all", "Clean…", "Empty…", "Remove…")
 async def test_buttons_are_those_that_are_granted(viewer, operator, admin, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 2)
     for browser, granted in ((viewer, set()), (operator, {"Pause", "Retry all"}), (admin, set(BUTTONS))):
-        html = text_of(await page(browser, QUEUE + "?status=failed"))
+        whole = await page(browser, QUEUE + "?status=failed")
+        html = text_of(whole.split('<section id="queue"')[1].split("</main>")[0])
         assert {button for button in BUTTONS if button in html} == granted
 
 

@@ -14,7 +14,7 @@ from queues.protocol.reads.jobs import (
     job_logs,
     job_states,
 )
-from queues.protocol.reads.lists import JobPage, JobRow, due_times, first_of_each, job_page, state_ids, summaries
+from queues.protocol.reads.lists import JobPage, JobRow, due_times, first_of_each, glimpse, job_page, state_ids, summaries
 from queues.protocol.reads.queues import Board, board, queue_facts, queue_names
 from queues.protocol.reads.server import Listener, ServerInfo, server_info, worker_clients, worker_listeners
 
@@ -30,6 +30,7 @@ __all__ = [
     "board",
     "due_times",
     "first_of_each",
+    "glimpse",
     "job",
     "job_field",
     "job_fields",

@@ -195,3 +195,21 @@ async def due_times(connection: str, queue: str, job_ids: Sequence[str]) -> list
         return []
     scores = await wire(connection).call(command("ZMSCORE", keys(connection, queue).state(State.DELAYED), *members))
     return [due_ms(score) if isinstance(score, bytes) else None for score in scores]
+
+
+#: What a line unfolds to, beside what the line has.
+_LARGE = ("data", "opts", "failedReason", "stacktrace", "returnvalue")
+
+
+async def glimpse(connection: str, queue: str, job_id: str, limit: int) -> tuple[JobRecord, dict[str, int]]:
+    """One job without its fields over `limit` bytes, and the bytes of each that may be large."""
+    key, on = keys(connection, queue).job(job_id), wire(connection)
+    names = (*_LARGE, *(name.decode() for name in _OPEN if name.decode() not in _LARGE))
+    lengths = await on.run([command("HSTRLEN", key, name) for name in names], return_errors=True)
+    sizes = {name: size for name, size in zip(names, lengths, strict=True) if isinstance(size, int)}
+    wanted = [name for name in codec.ALL_FIELDS if sizes.get(name.decode(), 0) <= limit]
+    (values,) = await on.run([command("HMGET", key, *wanted)], return_errors=True)
+    if isinstance(values, Exception):
+        return JobRecord(job_id, exists=False, problems=(str(values),)), {}
+    found = {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
+    return job_record(job_id, found), {name: sizes[name] for name in _LARGE if sizes.get(name)}

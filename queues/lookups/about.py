@@ -1,0 +1,23 @@
+"""Who works on a queue, as Redis knows its connections; asked only where somebody wants to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from queues.protocol import reads
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker's connection: its own name ("" for none) and from where."""
+
+    name: str
+    address: str
+
+
+async def workers_of(connection: str, queue: str) -> list[Worker] | None:
+    """None where Redis does not tell who is connected. Raises RedisUnavailable."""
+    found = await reads.worker_listeners(connection)
+    if found is None:
+        return None
+    return sorted((Worker(one.name, one.address) for one in found if one.queue == queue), key=lambda one: one.name)
