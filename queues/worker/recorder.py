@@ -99,9 +99,11 @@ class Recorder:
         except TorilError as error:
             if will_pass(error):
                 return AWAY_RETRY_S
-            # What is refused will be refused again, and memory is bounded.
-            self._unsaid.clear()
-            self._say(f"This worker's figures by the minute are refused, so the metrics do not have them. {error}")
+            self._give_up(f"This worker's figures by the minute are refused, so the metrics do not have them. {error}")
+            return REFUSED_RETRY_S
+        except Exception as error:
+            # A worker that runs jobs is worth more than the figures of it.
+            self._give_up(f"This worker's figures by the minute were not delivered: {type(error).__name__}: {error}")
             return REFUSED_RETRY_S
         self._said = ""
         return DELIVER_EVERY_S
@@ -111,7 +113,8 @@ class Recorder:
         that could still be sent.
         """
         wire = self._aside.wire
-        if not self._numbers or self.minute != self._present:
+        if self.minute != self._present:
+            # Once a minute: clocks drift, and hosts are put to sleep.
             sent = time.monotonic()
             self._learn(await wire.call(time_command()), sent)
         minute = self.minute
@@ -134,7 +137,9 @@ class Recorder:
                     self._numbers += 1
                     yield record_command(self._keys, self._id, self._numbers, book.queue, minute, part)
 
-    def _say(self, sentence: str) -> None:
+    def _give_up(self, sentence: str) -> None:
+        # What is refused will be refused again, and memory is bounded.
+        self._unsaid.clear()
         if sentence != self._said:
             self._said = sentence
             self._aside.tell(log.warning, "%s", sentence)

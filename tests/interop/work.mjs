@@ -3,6 +3,8 @@
 import { Worker } from "bullmq";
 import { connection, prefix, queue, print } from "./shared.mjs";
 
+// METRICS: minutes of BullMQ's own lists.
+const metrics = process.env.METRICS ? { maxDataPoints: Number(process.env.METRICS) } : undefined;
 const worker = new Worker(
   queue,
   async (job) => {
@@ -13,7 +15,7 @@ const worker = new Worker(
     if (job.name === "slow") await new Promise((resolve) => setTimeout(resolve, job.data.ms ?? 5));
     return job.data;
   },
-  { connection, prefix, name: "node-worker", concurrency: 5 },
+  { connection, prefix, name: "node-worker", concurrency: 5, metrics },
 );
 worker.on("error", (error) => print({ error: String(error) }));
 await worker.waitUntilReady();
