@@ -63,6 +63,16 @@ def fits(pattern: str, name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """Which queues of one connection are seen: those that fit one of these. Equal for all who see the same."""
+
+    patterns: frozenset[str]
+
+    def sees(self, queue: str) -> bool:
+        return any(fits(pattern, queue) for pattern in self.patterns)
+
+
+@dataclass(frozen=True, slots=True)
 class Grants:
     """What one person may do on every queue of this connection; `on(queue)` is what they may do on that one."""
 
@@ -85,6 +95,14 @@ class Grants:
     @property
     def sees_all(self) -> bool:
         return "view" in self.abilities
+
+    def sight(self, connection: str | None = None) -> Sight | None:
+        """What is seen of a connection, for those who are told of changes; None where it is everything."""
+        if self.sees_all:
+            return None
+        place = _plain(connection or self.connection)
+        seen = [p for p in self.patterns if "view" in p.abilities and p.fits_connection(place)]
+        return Sight(frozenset(pattern.queue for pattern in seen))
 
     def sees(self, queue: str, connection: str | None = None) -> bool:
         """Whether the queue exists for this person at all."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from dashboard.grants import Grants, Sight
 from dashboard.links import fragment_id
 from dashboard.live.codes import Close
 from dashboard.live.viewer import Place
@@ -62,6 +63,7 @@ class Onlooker(Screen):
         super().__init__()
         self.place = Place(queue=queue, job=job, **more)
         self.topics = self.place.topics
+        self.sight: Sight | None = None
         self.session_key = session
         self.behind_since: float | None = None
         self.looks = 0
@@ -73,6 +75,9 @@ class Onlooker(Screen):
 
     def look(self) -> None:
         self.looks += 1
+
+    def rescope(self, grants: Grants) -> None:
+        self.sight = grants.sight(self.place.connection)
 
     def dismiss(self, code: Close) -> None:
         self.dismissed = code

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from dashboard.grants import Sight
 from dashboard.live import fragments
 from dashboard.live.fragments import NAMES, STATUS, Fragment, Topic
 from dashboard.live.viewer import SKEW_S, Viewer
@@ -63,7 +64,7 @@ class Board:
             for fragment, changed_at in self._drawn.get(topic, {}).values()
             if changed_at >= since
         ]
-        viewer.offer(fragments.frames(missed))
+        viewer.offer(fragments.frames(missed, viewer.sight))
 
     # --- news
 
@@ -124,13 +125,14 @@ class Board:
         return True
 
     def _send(self, changes: Changes) -> None:
-        made: dict[frozenset[Topic], list[str]] = {}
+        made: dict[tuple[frozenset[Topic], Sight | None], list[str]] = {}
         for viewer in tuple(self.viewers):
-            if viewer.topics not in made:
+            eyes = viewer.topics, viewer.sight
+            if eyes not in made:
                 news = [fragment for topic in sorted(viewer.topics) for fragment in changes.get(topic, ())]
-                made[viewer.topics] = fragments.frames(news)
-            if made[viewer.topics] and viewer.behind_since is None:
-                viewer.offer(made[viewer.topics])
+                made[eyes] = fragments.frames(news, viewer.sight)
+            if made[eyes] and viewer.behind_since is None:
+                viewer.offer(made[eyes])
 
 
 def _values(queue: Queue) -> tuple[Any, ...]:

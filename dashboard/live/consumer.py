@@ -11,6 +11,7 @@ from typing import Any, cast
 from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from dashboard.grants import Grants, Sight
 from dashboard.live import guard
 from dashboard.live.codes import Close
 from dashboard.live.fragments import Topic
@@ -42,6 +43,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.place = Place.of(scope.get("query_string", b""))
         self.topics: frozenset[Topic] = self.place.topics
+        self.sight: Sight | None = Sight(frozenset())
         self.session_key = str(scope.get("session_key", ""))
         self.behind_since: float | None = None
         self._line = Line(send)
@@ -77,13 +79,17 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         if not self.session_key:
             return Close.SIGNED_OUT
         try:
-            if code := (await guard.refused({self.session_key})).get(self.session_key):
-                return code
+            verdict = (await guard.judged({self.session_key}))[self.session_key]
         except Exception:
             log.exception("a session could not be checked for the live view")
             return Close.LATER
+        if isinstance(verdict, Close):
+            return verdict
         if self.place.connection not in get_options().connections:
             return Close.UNKNOWN
+        self.sight = verdict.sight(self.place.connection)
+        self.place = self.place.within(self.sight)
+        self.topics = self.place.topics
         return None if self._registry.has_room(self.session_key) else Close.LATER
 
     async def _leave(self) -> None:
@@ -133,6 +139,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels ha
         elif self.behind_since is not None and not unsent and now - self._told_at >= self.place.every_s:
             since, self.behind_since = self.behind_since, None
             self._registry.catch_up(self, since)
+
+    def rescope(self, grants: Grants) -> None:
+        before, self.sight = self.sight, grants.sight(self.place.connection)
+        is_less = self.sight is not None and (before is None or not before.patterns <= self.sight.patterns)
+        if is_less:
+            # The page shows what is no longer to be seen: a reload draws what is left.
+            self.dismiss(Close.FORBIDDEN)
 
     def dismiss(self, code: Close) -> None:
         if self._closing is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 
+from dashboard.grants import Sight
 from dashboard.pages.rows import drawn
 from queues.models import Job, Queue
 from queues.states import LISTED
@@ -44,11 +45,29 @@ class Fragment:
 
     id: str
     html: str
+    #: The queue that it is about.
+    queue: str = ""
+
+    def for_eyes(self, sight: Sight) -> Fragment | None:
+        """What of it somebody is told who sees these queues only."""
+        return self if not self.queue or sight.sees(self.queue) else None
 
     @property
     def partial(self) -> str:
         # Morphing keeps the elements that stay: focus, selection and what is under the pointer.
         return f'<hx-partial hx-target="#{self.id}" hx-swap="outerMorph">{self.html}</hx-partial>'
+
+
+@dataclass(frozen=True, slots=True)
+class Names(Fragment):
+    """That queues came or went: only of those that one sees."""
+
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    def for_eyes(self, sight: Sight) -> Fragment | None:
+        new, gone = (tuple(filter(sight.sees, names)) for names in (self.new, self.gone))
+        return of_names(new, gone) if new or gone else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +94,17 @@ def fragment(template: str, html: str) -> Fragment:
 def of_queue(topic: Topic, queue: Queue) -> list[Fragment]:
     """What this topic shows of a queue. Pages keep rows and navigation, and a push draws them for the pages too."""
     if topic.kind in PER_QUEUE:
-        return [fragment(PER_QUEUE[topic.kind], drawn(PER_QUEUE[topic.kind], queue))]
-    counts = [draw("queue/tab_count.html", queue=queue, state=state) for state in LISTED]
-    return [*counts, draw("queue/facts.html", queue=queue)]
+        made = [fragment(PER_QUEUE[topic.kind], drawn(PER_QUEUE[topic.kind], queue))]
+    else:
+        made = [draw("queue/tab_count.html", queue=queue, state=state) for state in LISTED]
+        made.append(draw("queue/facts.html", queue=queue))
+    return [replace(each, queue=queue.name) for each in made]
 
 
 def of_job(connection: str, topic: Topic) -> Fragment:
     """What makes a job's page fetch the job again."""
     job = Job(connection=connection, queue=topic.queue, job_id=topic.job)
-    return draw("job/moved.html", job=job)
+    return replace(draw("job/moved.html", job=job), queue=topic.queue)
 
 
 def of_status(status: Status) -> Fragment:
@@ -92,12 +113,14 @@ def of_status(status: Status) -> Fragment:
 
 def of_names(new: Sequence[str], gone: Sequence[str]) -> Fragment:
     """That the list of queues is another one than the page's."""
-    return draw("live/names.html", new=new, gone=gone)
+    drawn_for_all = draw("live/names.html", new=new, gone=gone)
+    return Names(drawn_for_all.id, drawn_for_all.html, "", tuple(new), tuple(gone))
 
 
-def frames(fragments: Iterable[Fragment]) -> list[str]:
-    """As few messages as carry them all."""
-    return list(_packed(each.partial for each in fragments if len(each.html) <= LARGEST_CHARS))
+def frames(fragments: Iterable[Fragment], sight: Sight | None = None) -> list[str]:
+    """As few messages as carry them all, for whoever sees these queues only (None: every queue)."""
+    told = fragments if sight is None else [found for each in fragments if (found := each.for_eyes(sight))]
+    return list(_packed(each.partial for each in told if len(each.html) <= LARGEST_CHARS))
 
 
 def _packed(partials: Iterable[str]) -> Iterator[str]:

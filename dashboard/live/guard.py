@@ -13,27 +13,26 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest
 
-from dashboard.grants import grants_of
+from dashboard.grants import Grants, grants_of
 from dashboard.live.codes import Close
 
 #: SQLite takes no more values than this in one query, in its older versions.
 ASKED_AT_ONCE = 500
 
 
-async def refused(session_keys: Collection[str]) -> dict[str, Close]:
-    """Those of these sessions that may not look, and why. One thread hop, whatever their number."""
-    refusals: dict[str, Close] = await database_sync_to_async(_refused)(frozenset(session_keys))
-    return refusals
+async def judged(session_keys: Collection[str]) -> dict[str, Close | Grants]:
+    """For each of these sessions what its person may, or why it may not look. One thread hop, whatever their number."""
+    answers: dict[str, Close | Grants] = await database_sync_to_async(_judged)(frozenset(session_keys))
+    return answers
 
 
-def _refused(keys: frozenset[str]) -> dict[str, Close]:
+def _judged(keys: frozenset[str]) -> dict[str, Close | Grants]:
     held = _contents(keys)
-    answers: dict[Any, Close | None] = {}
+    answers: dict[Any, Close | Grants] = {}
     for content in held.values():
         if _identity(content) not in answers:
             answers[_identity(content)] = _answer(content)
-    found = {key: answers[_identity(held[key])] if key in held else Close.SIGNED_OUT for key in keys}
-    return {key: code for key, code in found.items() if code is not None}
+    return {key: answers[_identity(held[key])] if key in held else Close.SIGNED_OUT for key in keys}
 
 
 def _contents(keys: frozenset[str]) -> dict[str, Mapping[str, Any]]:
@@ -56,13 +55,14 @@ def _identity(content: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(str(content.get(name)) for name in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY))
 
 
-def _answer(content: Mapping[str, Any]) -> Close | None:
+def _answer(content: Mapping[str, Any]) -> Close | Grants:
     asking = HttpRequest()
     asking.session = _Glance(content)  # type: ignore[assignment]
     user = get_user(asking)
     if not (user.is_authenticated and user.is_active):
         return Close.SIGNED_OUT
-    return None if grants_of(user).may_see else Close.FORBIDDEN
+    grants = grants_of(user)
+    return grants if grants.may_see else Close.FORBIDDEN
 
 
 class _Glance(dict[str, Any]):

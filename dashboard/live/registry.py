@@ -119,16 +119,19 @@ class Registry:
             await asyncio.sleep(CHECK_S)
             keys = {viewer.session_key for viewer in self.viewers}
             try:
-                refusals = await guard.refused(keys)
+                verdicts = await guard.judged(keys)
             except Exception:
                 log.exception("sessions could not be checked for the live view")
                 is_blind = time.monotonic() - sure_at > BLIND_S
-                refusals = dict.fromkeys(keys, Close.LATER) if is_blind else {}
+                verdicts = dict.fromkeys(keys, Close.LATER) if is_blind else {}
             else:
                 sure_at = time.monotonic()
             for viewer in tuple(self.viewers):
-                if code := refusals.get(viewer.session_key):
-                    viewer.dismiss(code)
+                verdict = verdicts.get(viewer.session_key)
+                if isinstance(verdict, Close):
+                    viewer.dismiss(verdict)
+                elif verdict is not None:
+                    viewer.rescope(verdict)
 
 
 def _report(task: asyncio.Task[None]) -> None:

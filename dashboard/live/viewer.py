@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import parse_qs
 
+from dashboard.grants import Grants, Sight
 from dashboard.live.codes import Close
 from dashboard.live.fragments import NAMES, NAV, OVERVIEW, STATUS, Topic
 from queues.models import Job
@@ -52,6 +53,10 @@ class Place:
             float(every) if (every := said("every")).isascii() and every.isdecimal() and len(every) < 5 else 0.0,
         )
 
+    def within(self, sight: Sight | None) -> Place:
+        """The same for somebody who sees only so much: of a queue that is not seen nothing is asked."""
+        return self if sight is None or sight.sees(self.queue) else replace(self, queue="", job="")
+
     @property
     def topics(self) -> frozenset[Topic]:
         own = {Topic("queue", self.queue)} if self.queue else {OVERVIEW}
@@ -74,6 +79,8 @@ class Viewer(Protocol):
     place: Place
     session_key: str
     topics: frozenset[Topic]
+    #: Which queues it may be told of; None: all.
+    sight: Sight | None
     #: When it fell behind (epoch seconds); None while it takes what it is sent.
     behind_since: float | None
 
@@ -82,6 +89,9 @@ class Viewer(Protocol):
 
     def look(self) -> None:
         """Each second: notice a reader that has stopped, and one that reads again."""
+
+    def rescope(self, grants: Grants) -> None:
+        """What this person may see, asked anew: be told of more from now on, or be cut where it is less."""
 
     def dismiss(self, code: Close) -> None:
         """Close the socket."""

@@ -11,12 +11,19 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from dashboard.grants import grants_of
+from dashboard.grants import Grants, grants_of
 from dashboard.live import guard
 from dashboard.live.codes import Close
-from dashboard.live.guard import refused
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def refusals(verdicts: dict[str, Close | Grants]) -> dict[str, Close]:
+    return {key: verdict for key, verdict in verdicts.items() if isinstance(verdict, Close)}
+
+
+async def refused(keys: set[str]) -> dict[str, Close]:
+    return refusals(await guard.judged(keys))
 
 
 async def session_of(user: User) -> str:
@@ -100,7 +107,7 @@ async def test_a_thousand_sessions_of_one_person_are_few_questions(vera, django_
 
     def asked() -> dict[str, Close]:
         with django_assert_max_num_queries(7):
-            return guard._refused(frozenset(keys | {"gone"}))
+            return refusals(guard._judged(frozenset(keys | {"gone"})))
 
     assert await sync_to_async(asked)() == {"gone": Close.SIGNED_OUT}
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from autobahn.exception import Disconnected
 
+from dashboard.grants import Grants
 from dashboard.live import consumer as consuming
 from dashboard.live import guard
 from dashboard.live import registry as keeping
@@ -19,11 +20,14 @@ from dashboard.live.fragments import FRAME_CHARS, LARGEST_CHARS, Fragment, draw,
 from dashboard.live.line import Line
 from dashboard.live.registry import Registry, registry
 from dashboard.live.viewer import Place
+from queues.abilities import ABILITIES
+from queues.actions.actor import Actor
 from queues.lookups import snapshot as snapshots
 from tests.eventually import eventually
 from tests.planting import plant_waiting
 from tests.watching import Onlooker, Screen
 
+EVERYTHING = Grants(Actor(None, ""), frozenset(ABILITIES))
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -34,7 +38,7 @@ def live_tasks() -> list[str]:
 @pytest.fixture(autouse=True)
 async def _allowed(monkeypatch):
     """Everybody may look, at first."""
-    monkeypatch.setattr(guard, "refused", lambda keys: answer({}))
+    monkeypatch.setattr(guard, "judged", lambda keys: answer(dict.fromkeys(keys, EVERYTHING)))
     yield
     await registry().stop()
     await snapshots.forget()
@@ -79,11 +83,11 @@ async def test_whoever_may_no_longer_look_is_dismissed(connection, monkeypatch):
     monkeypatch.setattr(keeping, "CHECK_S", 0.05)
     asked = []
 
-    def refused(keys: set[str]) -> Any:
+    def judged(keys: set[str]) -> Any:
         asked.append(keys)
-        return answer({"gone": Close.SIGNED_OUT})
+        return answer(dict.fromkeys(keys, EVERYTHING) | {"gone": Close.SIGNED_OUT})
 
-    monkeypatch.setattr(guard, "refused", refused)
+    monkeypatch.setattr(guard, "judged", judged)
     stays, tabs = Onlooker(session="stays"), [Onlooker(session="gone") for _ in range(3)]
     for viewer in (stays, *tabs):
         await registry().join(viewer)
@@ -98,7 +102,7 @@ async def test_where_nobody_can_say_who_may_look_for_long_nobody_looks(connectio
     async def broken(keys: set[str]) -> Any:
         raise OSError("no database")
 
-    monkeypatch.setattr(guard, "refused", broken)
+    monkeypatch.setattr(guard, "judged", broken)
     viewer = Onlooker()
     await registry().join(viewer)
     await eventually(lambda: "sessions could not be checked" in caplog.text)
@@ -204,7 +208,7 @@ async def test_a_consumer_that_is_cancelled_leaves(connection):
 async def test_without_a_session_or_a_database_nobody_is_let_in(connection, monkeypatch):
     nobody = Server(session="")
     await eventually(lambda: nobody.code == Close.SIGNED_OUT)
-    monkeypatch.setattr(guard, "refused", lambda keys: 1 / 0)
+    monkeypatch.setattr(guard, "judged", lambda keys: 1 / 0)
     somebody = Server()
     await eventually(lambda: somebody.code == Close.LATER)
     assert not registry().viewers
