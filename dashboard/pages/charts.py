@@ -53,6 +53,8 @@ class Chart:
     lines: Sequence[Line]
     rows: Sequence[Row]
     summary: str = ""
+    #: What the rows' notes are; empty where there are none.
+    noted: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -82,20 +84,26 @@ def _throughput(found: History) -> Chart:
         return [point.per_minute(count) for count in (ended.completed, ended.failed, ended.retried)]
 
     minutes = found.range.step_s // 60
-    return _chart(
-        "throughput", _("Jobs per minute"), "n", found, lines, values, lambda point: _coverage(point, minutes)
-    )
+
+    def note(point: Point) -> str:
+        return _coverage(point, minutes)
+
+    return _chart("throughput", _("Jobs per minute"), "n", found, lines, values, _("Recorded"), note)
 
 
 def _coverage(point: Point, minutes: int) -> str:
     if not point.recorded:
         return _("not recorded")
-    return "" if point.recorded >= minutes else f"{point.recorded} / {minutes} {_('min')}"
+    return f"{min(point.recorded, minutes)} / {minutes} {_('min')}"
 
 
 def _times(found: History, id_: str, title: str, colour: str, values: Values) -> Chart:
     lines = [Line("p50", colour), Line("p95", colour, "6 4"), Line("p99", colour, "1 3")]
-    return _chart(id_, title, "ms", found, lines, values, lambda point: f"{sum(getattr(point.ended, id_).values()):,}")
+
+    def note(point: Point) -> str:
+        return f"{sum(getattr(point.ended, id_).values()):,}"
+
+    return _chart(id_, title, "ms", found, lines, values, _("Measured"), note)
 
 
 def _backlog(found: History) -> Chart:
@@ -114,6 +122,7 @@ def _chart(
     found: History,
     lines: Sequence[Line],
     values: Values,
+    noted: str = "",
     note: Callable[[Point], str] = lambda point: "",
 ) -> Chart:
     rows = [(point, values(point)) for point in found.points]
@@ -134,7 +143,7 @@ def _chart(
         )
         for point, told in reversed(rows)
     ]
-    return Chart(id_, title, unit, drawn, told_rows, _summary(drawn, rows, unit))
+    return Chart(id_, title, unit, drawn, told_rows, _summary(drawn, rows, unit), noted)
 
 
 def _summary(lines: Sequence[Line], rows: Sequence[tuple[Point, Sequence[float | None]]], unit: str) -> str:

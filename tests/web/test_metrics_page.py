@@ -49,8 +49,8 @@ async def test_a_queues_minutes_are_in_the_tables_and_a_gap_is_no_nought(viewer:
     await save(minute(here - 9, a=ended(30, 2, run_s=0.5), b=ended(1)), minute(here - 7))
     html = await page(viewer, f"{METRICS}?queue=chat")
     told = table(html, "throughput")
-    assert told[here - 9] == ["31", "2", "0", ""]
-    assert told[here - 7] == ["0", "0", "0", ""]
+    assert told[here - 9] == ["31", "2", "0", "1 / 1 min"]
+    assert told[here - 7] == ["0", "0", "0", "1 / 1 min"]
     assert told[here - 8] == ["–", "–", "–", "not recorded"]
     assert ["31.0", "2.0", "0.0"] in drawn(html, "throughput")
     assert drawn(html, "throughput").count(["", "", ""]) == 58
