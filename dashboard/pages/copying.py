@@ -16,7 +16,7 @@ from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.pages import ways_back
 from dashboard.pages.acts import Address
-from dashboard.pages.editing import Checked, check
+from dashboard.pages.editing import Checked, check, is_revealed, revealed_for
 from dashboard.pages.frame import frame, go, visible
 from dashboard.pages.job_options import OptionsForm, defaults_in_words
 from dashboard.request import Request
@@ -26,6 +26,7 @@ from queues.errors import InvalidInput, JobNotFound, Refused
 from queues.lookups.editable import Editable, editable, require_fit
 from queues.lookups.examples import Example, examples
 from queues.lookups.snapshot import refresh, snapshot
+from queues.masking import mask_json
 from queues.processors import registry
 
 EMPTY = "{\n  \n}"
@@ -46,18 +47,16 @@ class Draft:
         return self.source is None or self.grants.may("job.payload")
 
 
-async def _draft(connection: str, queue: str, grants: Grants, source: str) -> Draft:
+async def _draft(connection: str, queue: str, grants: Grants, source: str, revealed: bool = False) -> Draft:
     """Raises JobNotFound, InvalidInput where the source is too large for a form."""
     if not source:
         return Draft(connection, queue, grants, None, Veil(EMPTY))
     found = await editable(connection, queue, source)
     require_fit(found)
     may_read = grants.may("job.payload")
-    veil = veiled.veil(found.data, grants.may("job.reveal")) if may_read else Veil("")
+    veil = veiled.veil(found.data, revealed) if may_read else Veil("")
     if veil.is_closed:
-        raise InvalidInput(
-            _("Its masked values cannot be told from what surrounds them: this needs the right to reveal.")
-        )
+        raise InvalidInput(_("Its masked values cannot be told from what surrounds them: reveal them first."))
     return Draft(connection, queue, grants, found, veil)
 
 
@@ -67,7 +66,9 @@ async def _draft(connection: str, queue: str, grants: Grants, source: str) -> Dr
 async def opened(at: Address, query: QueryDict) -> dict[str, Any]:
     """On a job's page: a duplicate of it, with its options and without its id."""
     at.grants.require("job.duplicate")
-    draft = await _draft(at.connection, at.queue, at.grants, at.job_id)
+    if revealed := query.get("reveal") == "1":
+        await revealed_for(at, "duplicate")
+    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, revealed)
     return await _context(draft, query, is_duplicate=True)
 
 
@@ -96,7 +97,7 @@ async def _context(draft: Draft, query: QueryDict, *, is_duplicate: bool = False
 
 
 async def _drawn(draft: Draft, name: str, options: OptionsForm, checked: Checked, is_duplicate: bool) -> dict[str, Any]:
-    recent = await examples(draft.connection, draft.queue)
+    recent, source = await examples(draft.connection, draft.queue), draft.source
     return {
         "panel": "acting/add.html",
         "draft": draft,
@@ -106,6 +107,7 @@ async def _drawn(draft: Draft, name: str, options: OptionsForm, checked: Checked
         "options": options,
         "checked": checked,
         "veil": draft.veil,
+        "revealed": source is not None and not draft.veil.is_veiled and mask_json(draft.veil.shown) != draft.veil.shown,
         "is_duplicate": is_duplicate,
         "known": fitting.known(draft.queue, name),
         "defaults": defaults_in_words(draft.queue),
@@ -122,7 +124,9 @@ def _names(queue: str, recent: list[Example]) -> list[str]:
 
 async def act(request: Request, at: Address) -> HttpResponse:
     at.grants.require("job.duplicate")
-    return await _act(request, await _draft(at.connection, at.queue, at.grants, at.job_id), is_duplicate=True)
+    revealed = is_revealed(request.POST, at.grants)
+    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, revealed)
+    return await _act(request, draft, is_duplicate=True)
 
 
 async def act_new(request: Request, connection: str, queue: str) -> HttpResponse:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from dashboard import fitting, json_text, links, veiled
 from dashboard.difference import Line, as_text, difference
 from dashboard.errors import wants_fragment
+from dashboard.grants import Grants
 from dashboard.json_text import Mistake
 from dashboard.pages import ways_back
 from dashboard.pages.acts import Address
@@ -24,6 +25,7 @@ from dashboard.request import Request
 from dashboard.veiled import Veil
 from queues.actions import altering, jobs, undo
 from queues.actions.audit import Done
+from queues.actions.revealing import reveal_data
 from queues.errors import InvalidInput, Refused, TorilError
 from queues.lookups.editable import Editable, editable, require_fit
 from queues.lookups.jobs import job_detail
@@ -59,7 +61,15 @@ def check(typed: str, veil: Veil, stored: str, queue: str, name: str) -> Checked
         return Checked(typed, mistake=problem)
     lines = difference(veil.shown, json_text.laid_out(typed))
     is_same = json_text.is_same(found, stored)
-    return Checked(typed, found, lines=lines, misfits=fitting.mistakes(queue, name, found), is_same=is_same)
+    misfits = [_without_secrets(said, veil) for said in fitting.mistakes(queue, name, found)]
+    return Checked(typed, found, lines=lines, misfits=misfits, is_same=is_same)
+
+
+def _without_secrets(said: str, veil: Veil) -> str:
+    """Libraries quote what does not fit; what is masked must not come out that way."""
+    if not any(secret.strip('"') in said for secret in veil.secrets):
+        return said
+    return _("%(place)s: does not fit") % {"place": said.partition(":")[0]} if ": " in said else _("It does not fit.")
 
 
 # --- opening it
@@ -71,12 +81,19 @@ async def opened(at: Address, query: QueryDict) -> dict[str, Any]:
         at.grants.require(needed)
     found = await editable(at.connection, at.queue, at.job_id)
     require_fit(found)
-    veil = veiled.veil(found.data, at.grants.may("job.reveal"))
+    is_revealed = query.get("reveal") == "1"
+    if is_revealed:
+        await revealed_for(at, "edit")
+    veil = veiled.veil(found.data, is_revealed)
     if veil.is_closed:
-        raise InvalidInput(
-            _("Its masked values cannot be told from what surrounds them: editing it needs the ability to reveal.")
-        )
+        raise InvalidInput(_("Its masked values cannot be told from what surrounds them: reveal them to edit it."))
     return _context(at, found, veil, Checked(veil.shown, found.data, is_same=True)) | _fields(found, veil, query)
+
+
+async def revealed_for(at: Address, form: str) -> None:
+    """Recorded before anything is shown. Raises Forbidden."""
+    at.grants.require("job.reveal")
+    await reveal_data(*at.job, form)
 
 
 def _context(at: Address, found: Editable, veil: Veil, checked: Checked) -> dict[str, Any]:
@@ -87,6 +104,7 @@ def _context(at: Address, found: Editable, veil: Veil, checked: Checked) -> dict
         "panel": "acting/edit.html",
         "found": found,
         "veil": veil,
+        "revealed": not veil.is_veiled and mask_json(veil.shown) != veil.shown,
         "checked": checked,
         "may_retry": may_retry,
         "known": fitting.known(found.queue, found.name),
@@ -112,7 +130,7 @@ async def act(request: Request, at: Address) -> HttpResponse:
     form, step = request.POST, request.GET.get("step") or request.POST.get("step", "show")
     found = await editable(at.connection, at.queue, at.job_id)
     require_fit(found)
-    veil = veiled.veil(found.data, at.grants.may("job.reveal"))
+    veil = veiled.veil(found.data, is_revealed(form, at.grants))
     checked = check(_typed(form, found), veil, found.data, found.queue, found.name)
     context = _context(at, found, veil, checked) | {"sealed": form.get("sealed", found.seal)}
     if step == "check":
@@ -131,6 +149,11 @@ async def act(request: Request, at: Address) -> HttpResponse:
     if step not in ("save", "retry") or not is_seen or checked.data is None or checked.is_same or not is_fit:
         return await _again(request, at, context)
     return await _save(request, at, found, checked, context, with_retry=step == "retry")
+
+
+def is_revealed(form: QueryDict, grants: Grants) -> bool:
+    """Whether the form was opened with its secrets shown, by somebody who may."""
+    return form.get("revealed") == "1" and grants.may("job.reveal")
 
 
 def _typed(form: QueryDict, found: Editable) -> str:

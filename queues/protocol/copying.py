@@ -50,13 +50,16 @@ async def family(connection: str, queue: str, job_id: str) -> list[Member] | str
 
 async def _size(connection: str, one: Member) -> int | None:
     """Bytes in Redis of all its keys; None where it has too many lines of log, or Redis does not tell."""
-    k = keys(connection, one.queue)
-    key = k.job(one.id)
-    asked = [command("MEMORY", "USAGE", name) for name in (key, k.logs(one.id), *(key + link for link in _LINKS))]
-    lines, *sizes = await wire(connection).run([command("LLEN", k.logs(one.id)), *asked], return_errors=True)
-    if not isinstance(lines, int) or lines > MOST_LOG_LINES or any(isinstance(size, Exception) for size in sizes):
+    on, k = wire(connection), keys(connection, one.queue)
+    key, logs = k.job(one.id), k.logs(one.id)
+    # A log or a hash is weighed whole, once it is known to be short; what hangs at it is counted soon.
+    found = await on.run([command("LLEN", logs), command("HLEN", key)], return_errors=True)
+    if any(isinstance(count, Exception) or count > MOST_LOG_LINES for count in found):
         return None
-    return sum(size or 0 for size in sizes)
+    asked = [command("MEMORY", "USAGE", name, "SAMPLES", 0) for name in (key, logs)]
+    asked += [command("MEMORY", "USAGE", key + link) for link in _LINKS]
+    sizes = await on.run(asked, return_errors=True)
+    return None if any(isinstance(size, Exception) for size in sizes) else sum(size or 0 for size in sizes)
 
 
 async def _children(connection: str, one: Member) -> list[Member | None]:
