@@ -18,7 +18,7 @@ from queues.protocol.codec import raw, text
 #: Where the dashboard lies below the site's root.
 BASE = "admin/queues"
 DEFAULT_CONNECTION = "default"
-_NO_SEGMENT = ("", ".", "..")
+NO_SEGMENT = ("", ".", "..")
 _UNSAFE_IN_ID = re.compile(rb"[^A-Za-z0-9-]")
 
 
@@ -35,13 +35,13 @@ def check_url(connection: str = DEFAULT_CONNECTION) -> str:
 
 
 def queue_url(connection: str, queue: str, **query: object) -> str:
-    if queue in _NO_SEGMENT:
+    if queue in NO_SEGMENT:
         return _address("/queue", connection, {"name": queue} | query)
     return _address(f"/queue/{segment(queue)}", connection, query)
 
 
 def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
-    if queue in _NO_SEGMENT or job_id in _NO_SEGMENT:
+    if queue in NO_SEGMENT or job_id in NO_SEGMENT:
         return _address("/queue", connection, {"name": queue, "id": job_id} | query)
     return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
 

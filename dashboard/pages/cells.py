@@ -12,7 +12,8 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_noop as noop
 
 from dashboard import moments
 from dashboard.pages.timeline import ran_ms, waited_ms
@@ -33,6 +34,16 @@ class Teller:
 
     may_read: bool = False
     context: Context = field(default_factory=Context)
+    #: State → its lines' buttons, drawn for any job.
+    drawn: dict[str, str] = field(default_factory=dict)
+
+    _said: dict[str, str] = field(default_factory=dict)
+
+    def say(self, word: str) -> str:
+        """The word in the site's language, looked up once for all lines."""
+        if word not in self._said:
+            self._said[word] = _(word)
+        return self._said[word]
 
     def when(self, ms: int | None) -> SafeString | str:
         return when(self.context, ms) if ms else ""
@@ -75,8 +86,8 @@ def due(job: Job, teller: Teller) -> SafeString:
 
 def priority(job: Job, teller: Teller) -> SafeString:
     if not job.priority:
-        return _zero(_("priority"))
-    return format_html('<td class="num" data-label="{}">{}</td>', _("priority"), f"{job.priority:,}")
+        return _zero(teller.say(noop("priority")))
+    return format_html('<td class="num" data-label="{}">{}</td>', teller.say(noop("priority")), f"{job.priority:,}")
 
 
 def attempts(job: Job, teller: Teller) -> SafeString:
@@ -86,13 +97,13 @@ def attempts(job: Job, teller: Teller) -> SafeString:
     if made > allowed:
         return format_html(
             '<td class="quiet" data-label="{}">{} <span class="faint">({})</span></td>',
-            ngettext("attempt", "attempts", made),
+            teller.say(noop("attempts")),
             f"{made:,}",
             _("%(count)s allowed") % {"count": f"{allowed:,}"},
         )
-    told = _("%(made)s of %(allowed)s") % {"made": f"{made:,}", "allowed": f"{allowed:,}"}
+    told = teller.say(noop("%(made)s of %(allowed)s")) % {"made": f"{made:,}", "allowed": f"{allowed:,}"}
     shown = format_html("{}" if made else '<span class="zero">{}</span>', told)
-    return format_html('<td class="quiet" data-label="{}">{}</td>', ngettext("attempt", "attempts", allowed), shown)
+    return format_html('<td class="quiet" data-label="{}">{}</td>', teller.say(noop("attempts")), shown)
 
 
 @lru_cache(maxsize=1024)
@@ -105,7 +116,7 @@ def _allowed(opts: str) -> int:
 
 def progress(job: Job, teller: Teller) -> SafeString:
     if not teller.may_read or job.progress in ("", "0", "null"):
-        return _zero(_("progress"))
+        return _zero(teller.say(noop("progress")))
     value = parse_json(job.progress)
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = f"{value:g} %"
@@ -113,20 +124,20 @@ def progress(job: Job, teller: Teller) -> SafeString:
         shown = mask_text(value)[:40]
     else:
         shown = mask_json(job.progress)[:40]
-    label = _("progress")
+    label = teller.say(noop("progress"))
     return format_html('<td class="num quiet minor clip" data-label="{}">{}</td>', label, shown)
 
 
 def delay(job: Job, teller: Teller) -> SafeString:
-    return _span(job.delay_ms or None, _("delay"), "")
+    return _span(job.delay_ms or None, teller.say(noop("delay")), "")
 
 
 def waited(job: Job, teller: Teller) -> SafeString:
-    return _span(waited_ms(job), _("waited"), UNKNOWN if job.processed_on_ms else "")
+    return _span(waited_ms(job), teller.say(noop("waited")), UNKNOWN if job.processed_on_ms else "")
 
 
 def ran(job: Job, teller: Teller) -> SafeString:
-    return _span(ran_ms(job), _("ran"), "")
+    return _span(ran_ms(job), teller.say(noop("ran")), "")
 
 
 def worker(job: Job, teller: Teller) -> SafeString:

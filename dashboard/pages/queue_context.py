@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from dashboard.pages import why
@@ -12,6 +13,7 @@ from dashboard.pages.pager import pager
 from dashboard.pages.searching import Searched, searched_list
 from dashboard.pages.small_chart import small_chart
 from queues.errors import QueueNotFound, RedisRefused, RedisUnavailable
+from queues.lookups.about import scheduler_count
 from queues.lookups.audit import paused_by
 from queues.lookups.lists import JobList, job_list, latest
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
@@ -32,7 +34,9 @@ async def look_up(connection: str, name: str) -> tuple[Snapshot, Queue]:
 
 async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]:
     """Everything queue/page.html draws. A list that cannot be read is a sentence, not an error page."""
-    listed, searched, trouble = await _jobs(found, queue, asked)
+    (listed, searched, trouble), schedulers = await asyncio.gather(
+        _jobs(found, queue, asked), _schedulers(found, queue)
+    )
     complaints = [*asked.complaints, *([listed.note] if listed and listed.note else [])]
     return frame(
         found,
@@ -43,6 +47,7 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         asked=asked,
         list=listed,
         searched=searched,
+        schedulers=schedulers,
         unreadable=trouble,
         complaints=complaints,
         columns=asked.columns or Columns.of(asked.status),
@@ -53,6 +58,10 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         why=await why.of_queue(queue),
         small=await small_chart(queue),
     )
+
+
+async def _schedulers(found: Snapshot, queue: Queue) -> int | None:
+    return None if found.error or queue.is_local else await scheduler_count(queue.connection, queue.name)
 
 
 async def _pauser(queue: Queue) -> AuditEntry | None:

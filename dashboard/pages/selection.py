@@ -108,7 +108,7 @@ async def _counted(
     beyond = max(0, found.total - found.searched - found.first + 1) if found.after else 0
     count = len(found.ids)
     selection = Selection(do, count, (), before_ms, beyond, is_again, complaint)
-    return {"panel": PANEL, "selection": selection, "words": ", ".join(in_words(asked.filter))}
+    return {"panel": PANEL, "selection": selection, "filter_words": ", ".join(in_words(asked.filter))}
 
 
 def _allowed(request: Request, queue: Queue, asked: Listing, do: str) -> str:

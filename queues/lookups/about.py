@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from queues.errors import RedisRefused, RedisUnavailable
 from queues.protocol import reads
 
 
@@ -21,3 +22,11 @@ async def workers_of(connection: str, queue: str) -> list[Worker] | None:
     if found is None:
         return None
     return sorted((Worker(one.name, one.address) for one in found if one.queue == queue), key=lambda one: one.name)
+
+
+async def scheduler_count(connection: str, queue: str) -> int | None:
+    """None where Redis does not tell."""
+    try:
+        return await reads.scheduler_count(connection, queue)
+    except (RedisRefused, RedisUnavailable):
+        return None

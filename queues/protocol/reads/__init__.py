@@ -14,7 +14,17 @@ from queues.protocol.reads.jobs import (
     job_logs,
     job_states,
 )
-from queues.protocol.reads.lists import JobPage, JobRow, due_times, first_of_each, glimpse, job_page, state_ids, summaries
+from queues.protocol.reads.lists import (
+    JobPage,
+    JobRow,
+    due_times,
+    first_of_each,
+    glimpse,
+    job_page,
+    scheduler_count,
+    state_ids,
+    summaries,
+)
 from queues.protocol.reads.queues import Board, board, queue_facts, queue_names
 from queues.protocol.reads.server import Listener, ServerInfo, server_info, worker_clients, worker_listeners
 
@@ -40,6 +50,7 @@ __all__ = [
     "lock_owners",
     "queue_facts",
     "queue_names",
+    "scheduler_count",
     "server_info",
     "state_ids",
     "summaries",

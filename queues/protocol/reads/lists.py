@@ -213,3 +213,8 @@ async def glimpse(connection: str, queue: str, job_id: str, limit: int) -> tuple
         return JobRecord(job_id, exists=False, problems=(str(values),)), {}
     found = {name: value for name, value in zip(wanted, values, strict=True) if value is not None}
     return job_record(job_id, found), {name: sizes[name] for name in _LARGE if sizes.get(name)}
+
+
+async def scheduler_count(connection: str, queue: str) -> int:
+    """How many schedulers the queue has; of those that are paused BullMQ knows nothing."""
+    return int(await wire(connection).call(command("ZCARD", keys(connection, queue)("repeat"))))
