@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -23,6 +23,8 @@ _NOT_IN_TEMPLATE = ("job_id", "delay_ms", "timestamp_ms", "parent", "on_failure"
 _BY_WIRE_NAME = {
     wire: ours for ours, wire in WIRE_NAMES.items() if ours not in (*_NOT_IN_TEMPLATE, "trace", "deduplication")
 }
+
+_BY_ANY_NAME = _BY_WIRE_NAME | {ours: ours for ours in _BY_WIRE_NAME.values()} | {"keepLogs": "keep_logs"}
 
 
 def new_schedule(
@@ -63,6 +65,29 @@ def new_schedule(
     )
     _check_rule(schedule, tz)
     return schedule
+
+
+class TemplateOptions(NamedTuple):
+    """`checked` has Python's names, as `new_schedule` takes them; `stored` BullMQ's, as a record holds them."""
+
+    checked: dict[str, Any]
+    stored: dict[str, Any]
+
+
+def template_options(given: Mapping[str, Any], stored: Mapping[str, Any]) -> TemplateOptions:
+    """Options of a scheduler's jobs as a person wrote them, under BullMQ's names or Python's. One that is unknown here
+    stays if it is among those `stored` already. Raises InvalidInput naming the option.
+    """
+    made = TemplateOptions({}, {})
+    for name, value in given.items():
+        ours = _BY_ANY_NAME.get(name)
+        if ours is not None:
+            made.checked[ours] = made.stored[WIRE_NAMES[ours]] = CHECKS[ours](name, value)
+        elif name in stored and stored[name] == value:
+            made.stored[name] = value
+        else:
+            raise InvalidInput(f"{name[:80]!r} is no option of a scheduler's jobs: {', '.join(sorted(_BY_WIRE_NAME))}.")
+    return made
 
 
 def _check_rule(rule: NewSchedule, tz: str | None) -> None:
