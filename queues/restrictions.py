@@ -6,12 +6,14 @@ from queues.abilities import ACTIONS, LOOKING
 from queues.errors import Forbidden, ReadOnly, TorilError
 from queues.options import DECLARED, QueueOptions, get_options
 
-_RETRIES = frozenset({"job.retry", "job.retry-completed", "queue.retry-all"})
+#: They are recorded and change no queue.
+HARMLESS = frozenset({"deploy.mark"})
+_RETRIES = frozenset({"job.retry", "job.retry-completed", "queue.retry-all", "queue.retry_selected"})
 
 
 def refusal_of(action: str, queue: str | None = None) -> TorilError | None:
     """Why this action is closed to everybody, on this queue or (None) on the whole site; None where it is not."""
-    if ACTIONS.get(action) in LOOKING:
+    if ACTIONS.get(action) in LOOKING or action in HARMLESS:
         return None
     options = get_options()
     if options.read_only:

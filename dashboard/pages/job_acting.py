@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.errors import wants_fragment
-from dashboard.pages import acts, copying, editing, ways_back
+from dashboard.pages import acts, copying, editing, revealing, ways_back
 from dashboard.pages.acts import Address
 from dashboard.pages.columns import Columns
 from dashboard.pages.frame import figures_of, go, partial, swap
@@ -44,6 +44,8 @@ async def act(request: Request, connection: str, queue: str, job_id: str) -> Htt
     at = Address.of(request, connection, queue, job_id)
     if action == "undo":
         return await ways_back.lead_back(request, grants, connection, queue, job_id)
+    if action == "reveal":
+        return await revealing.act(request, at)
     if action == "edit":
         return await editing.act(request, at)
     if action == "duplicate":

@@ -19,6 +19,7 @@ from queues.actions.actor import Actor
 from queues.errors import InvalidInput, NotFound, RedisUnavailable, Refused, TorilError
 from queues.models import AuditEntry, Outcome
 from queues.protocol.codec import to_json
+from queues.restrictions import refusal_of
 from queues.states import State
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,8 @@ class Deed:
     job_id: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     is_unwanted: bool = False
+    #: It only keeps up what somebody decided before: read-only mode does not undo that.
+    is_standing: bool = False
 
 
 def of_done(done: Done) -> Ending:
@@ -87,8 +90,10 @@ async def record(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[
     """Open the row, act, close the row; the action's value, or the error it raised.
 
     A cancelled caller neither stops the action nor leaves the row open: it is let go when both are through. Raises
-    AuditUnavailable before anything is done.
+    AuditUnavailable before anything is done, and ReadOnly or Forbidden where this is closed to everybody.
     """
+    if not deed.is_standing and (closed := refusal_of(deed.action, deed.queue or None)):
+        raise closed
     task = asyncio.create_task(_recorded(deed, act, ending), name=f"action {deed.action}")
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)

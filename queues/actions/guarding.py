@@ -89,6 +89,7 @@ async def _take_out_again(row: KeptScheduler) -> bool:
     if not is_there:
         return False
     deed = Deed(TORIL, "scheduler.pause", row.connection, row.queue, parameters={"scheduler": row.scheduler_id})
+    deed.is_standing = True
     done = await record(deed, act, lambda done: of_done(done or Done("It was gone already.", affected=0)))
     return done is not None
 
