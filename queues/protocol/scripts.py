@@ -47,6 +47,14 @@ def script(name: str) -> Script:
     return found
 
 
+def all_scripts() -> int:
+    """How many scripts there are, each read and compared. Raises ConfigurationError for one that is not as locked."""
+    for name, locked in _lock()["scripts"].items():
+        if script(name).key_count != locked["keys"]:
+            raise ConfigurationError(f"BullMQ's script {name} takes {script(name).key_count} keys, not as locked.")
+    return len(_lock()["scripts"])
+
+
 @cache
 def check_version() -> None:
     """Raises ConfigurationError unless the installed bullmq is the locked one; called at each start."""
