@@ -75,7 +75,7 @@ def follow(name: str) -> Callable[[Page], None]:
     """Click the first link or button called so."""
 
     def act(page: Page) -> None:
-        page.locator("main").get_by_text(name, exact=False).first.click()
+        page.locator("main a, main button").filter(has_text=name).locator("visible=true").first.click()
         page.wait_for_timeout(600)
 
     return act
@@ -119,7 +119,10 @@ def samples(folder: Path) -> Iterator[tuple[Stand, Redis]]:
     """The five systems at work for a while, something paused, somebody's doings in the audit log."""
     server = RedisServer(folder)
     # The documented settings, without the tests' own processors.
-    stand = Stand(folder, server.url, PREFIX, TORIL_DEMO="1", DJANGO_SETTINGS_MODULE="dashboard.settings")
+    stand = Stand(folder, server.url, PREFIX, DJANGO_SETTINGS_MODULE="dashboard.settings")
+    # As `bin/up` runs them: on a server of the house's own.
+    (folder / "redis-url").write_text(server.url)
+    stand.environ = {name: value for name, value in stand.environ.items() if name != "REDIS_URL"}
     try:
         stand.web()
         stand.workers()
