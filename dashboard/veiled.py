@@ -25,6 +25,8 @@ class Veil:
 
     shown: str
     secrets: tuple[str, ...] = ()
+    #: Of each secret whether it is a value of its own, with its quotes, or a part of a text.
+    are_whole: tuple[bool, ...] = ()
     is_veiled: bool = False
     #: Its secrets cannot be told from their surroundings: it is not to be edited by whoever may not reveal.
     is_closed: bool = False
@@ -45,7 +47,7 @@ def veil(stored: str, may_reveal: bool) -> Veil:
     for number, (mark, after) in enumerate(zip(marks, between[1:], strict=True), 1):
         numbered = mark.replace(MASK, f"{MASK}({number})") if len(marks) > 1 else mark
         made += [numbered, after]
-    return Veil("".join(made), tuple(secrets), is_veiled=True)
+    return Veil("".join(made), tuple(secrets), tuple(mark[0] == '"' for mark in marks), is_veiled=True)
 
 
 def _secrets(plain: str, between: list[str]) -> list[str] | None:
@@ -71,7 +73,7 @@ def unveil(typed: str, veiled: Veil) -> str | Mistake:
         return typed
     made, end = [], 0
     for match in _MARK.finditer(typed):
-        piece = _piece(match, veiled.secrets)
+        piece = _piece(match, veiled)
         if piece is None:
             words = _("%(mark)s stands for no stored value here; write the value, or remove it")
             return _at(typed, match.start(), words % {"mark": match[0].strip('"')})
@@ -89,17 +91,10 @@ def _bare(match: re.Match[str]) -> str:
     return f'"{MASK}"' if match[0].startswith('"') else MASK
 
 
-def _piece(match: re.Match[str], secrets: tuple[str, ...]) -> str | None:
+def _piece(match: re.Match[str], veil: Veil) -> str | None:
+    """What the mark stands for; None for a number that is none, and where it is no longer as whole as it was."""
     number = match[1] or match[2]
-    at = int(number) - 1 if number else 0 if len(secrets) == 1 else -1
-    if not 0 <= at < len(secrets):
+    at = int(number) - 1 if number else 0 if len(veil.secrets) == 1 else -1
+    if not 0 <= at < len(veil.secrets) or veil.are_whole[at] is not match[0].startswith('"'):
         return None
-    secret, is_whole = secrets[at], match[0].startswith('"')
-    if is_whole:
-        # A value of its own comes with its quotes; a part of a text was left alone in its own.
-        return secret if _is_value(secret) else f'"{secret}"'
-    return None if _is_value(secret) and not secret.startswith('"') else secret.strip('"')
-
-
-def _is_value(secret: str) -> bool:
-    return secret[:1] in '"{[' or secret in ("true", "false", "null") or secret[:1] in "-0123456789"
+    return veil.secrets[at]

@@ -58,7 +58,8 @@ async def reschedule_job(actor: Actor, connection: str, queue: str, job_id: str,
     deed = Deed(actor, "job.reschedule", connection, queue, job_id, {"after": {"due_ms": due_ms}})
 
     async def act() -> Done:
-        delay_ms = max(0, due_ms - time.time_ns() // 1_000_000)
+        now_ms = time.time_ns() // 1_000_000
+        delay_ms = max(0, due_ms - now_ms)
         if is_in_process():
             return await local.reschedule_job(queue, job_id, delay_ms)
         await checked(connection, queue, job_id, "reschedule", "rescheduled")
@@ -66,7 +67,7 @@ async def reschedule_job(actor: Actor, connection: str, queue: str, job_id: str,
         delay = await reads.job_field(connection, queue, job_id, "delay")
         known = await moving.mark(connection, queue, job_id)
         deed.parameters["before"] = {"due_ms": before}
-        await editing.change_delay(connection, queue, job_id, delay_ms)
+        await editing.change_delay(connection, queue, job_id, delay_ms, now_ms)
         after = await undoing.due_ms(connection, queue, job_id)
         way: dict[str, Any] = {"from": ["delayed"], "to": "delayed", "at": before, "after": after}
         way |= {"known": [known.timestamp, known.started], "fields": {"delay": delay or b"0"}}

@@ -36,10 +36,10 @@ async def change_priority(connection: str, queue: str, job_id: str, priority: in
     await wire(connection).call(call_script("changePriority", names, given, _found(queue, job_id)))
 
 
-async def change_delay(connection: str, queue: str, job_id: str, delay_ms: int) -> None:
-    """From now on. Raises JobNotFound or JobStateChanged."""
+async def change_delay(connection: str, queue: str, job_id: str, delay_ms: int, from_ms: int | None = None) -> None:
+    """From now on, or from that moment. Raises JobNotFound or JobStateChanged."""
     k = keys(connection, queue)
-    given = (delay_ms, time.time_ns() // 1_000_000, codec.raw(job_id), k.job(job_id))
+    given = (delay_ms, from_ms or time.time_ns() // 1_000_000, codec.raw(job_id), k.job(job_id))
     asked = call_script("changeDelay", k.many("delayed meta marker events"), given, _found(queue, job_id))
     if await wire(connection).call(asked) == NOT_IN_STATE:
         state = (await job_states(connection, queue, [job_id]))[0]
