@@ -37,6 +37,7 @@ _LEVEL = re.compile(
     rf"""|^[\d\-:.,TZ+\s]{{8,40}}\s(?P<after>{_WORDS})\b""",
     re.IGNORECASE,
 )
+_SAID = re.compile(rf"\b(?:{_WORDS})\b", re.IGNORECASE)
 _CAPITALS = re.compile(rf"\b({_WORDS.upper()})\b")
 #: Colours and cursor moves, titles and links; an unfinished one at the end too.
 ANSI = re.compile(
@@ -50,15 +51,21 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """`level`: debug, info, warning, error, or "" where the line tells none."""
+    """`level`: debug, info, warning, error, or "" for none; `is_unsaid`: the line itself has no word for it."""
 
     number: int
     text: str
     level: str
+    is_unsaid: bool = False
 
 
 def drawn(lines: Iterable[Line]) -> list[Drawn]:
-    return [Drawn(line.number, plain(line.text), level(line.text)) for line in lines]
+    return [_drawn(line) for line in lines]
+
+
+def _drawn(line: Line) -> Drawn:
+    text, found = plain(line.text), level(line.text)
+    return Drawn(line.number, text, found, bool(found) and not _SAID.search(text[:JUDGED]))
 
 
 def plain(stored: str) -> str:

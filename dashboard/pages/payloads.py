@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.pages.json_html import drawn
-from dashboard.pages.json_rows import Place, Slice, Step, after_string, slice_of
+from dashboard.pages.json_rows import MOST_ROWS, Place, Slice, Step, after_string, slice_of
 from dashboard.presentation import formatted
 from queues.errors import InvalidInput
 from queues.lookups.jobs import JobDetail
@@ -25,8 +25,10 @@ from queues.models import Job
 from queues.protocol.codec import text
 
 START = Place()
-#: So much of a value makes one slice; its rows are bounded too.
+#: So much of a value makes one slice; its rows are bounded too. What somebody asks for may be more than what comes
+#: by itself.
 SLICE_BYTES = 64 * 1024
+MORE_BYTES, MORE_ROWS = 2 * SLICE_BYTES, MOST_ROWS
 
 #: BullMQ's name → the model's, the formatter's, the title, and what is said where there is nothing.
 FIELDS = (
@@ -72,6 +74,8 @@ class Card:
 
     @property
     def is_json(self) -> bool:
+        if self.place.at:
+            return True
         return not self.problem and self.text.lstrip()[:1] in '{["-0123456789tfn' and bool(self.text.strip())
 
     @property
@@ -137,7 +141,7 @@ def card_of(job: Job, field: str, value: bytes, place: Place, *, is_raw: bool = 
         raise InvalidInput(_("There is no such field."))
     if place.is_inside_text:
         place = after_string(value, place)
-    piece = value[place.at : place.at + SLICE_BYTES]
+    piece = value[place.at : place.at + (MORE_BYTES if place.at else SLICE_BYTES)]
     is_cut = place.at + len(piece) < len(value)
     return Card(job, field, str(found[3]), str(found[4]), text(piece), len(value), place, is_cut, is_raw)
 
@@ -145,19 +149,20 @@ def card_of(job: Job, field: str, value: bytes, place: Place, *, is_raw: bool = 
 def draw(card: Card) -> Drawn:
     if not card.is_json:
         return Drawn(mask_text(card.text), False, "", card.place.at + _bytes(card.text))
-    stored = slice_of(card.text, card.place, is_cut=card.is_cut)
+    most = MORE_ROWS if card.place.at else MOST_ROWS
+    stored = slice_of(card.text, card.place, is_cut=card.is_cut, most=most)
     until = card.size if stored.rest is None else stored.rest.at
     rest = "" if stored.rest is None else signed(card, stored.rest)
     told = masked(card.text[: stored.length], card.place)
     if card.is_raw:
         return Drawn(told, False, rest, until, len(stored.rows))
-    rows = stored if told == card.text[: stored.length] else _again(told, card.place, stored)
+    rows = stored if told == card.text[: stored.length] else _again(told, card.place, stored, most)
     return Drawn(drawn(rows.rows, has_start=card.place.at == 0), True, rest, until, len(rows.rows))
 
 
-def _again(told: str, place: Place, stored: Slice) -> Slice:
+def _again(told: str, place: Place, stored: Slice, most: int) -> Slice:
     """The rows of masked text: it ends where the slice does, in the middle of a value."""
-    found = slice_of(told, place, is_cut=False)
+    found = slice_of(told, place, is_cut=False, most=most)
     if stored.rest is not None and stored.rest.is_inside_text and stored.rows and found.rows:
         found.rows[-1] = replace(found.rows[-1], more=-1)
     return found

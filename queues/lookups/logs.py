@@ -69,7 +69,9 @@ async def log_matching(connection: str, queue: str, job_id: str, wanted: str, sh
     async for chunk, length in backwards(connection, queue, job_id):
         searched, total = searched + len(chunk), length
         for line in reversed(chunk):
-            if wanted in line.text.casefold() and wanted in shown(line.text).casefold():
+            # Most lines are ruled out before they are masked; colours may stand within a word.
+            may_hold = wanted in line.text.casefold() or "\x1b" in line.text
+            if may_hold and wanted in shown(line.text).casefold():
                 found += 1
                 if len(matches) < CHUNK:
                     matches.append(line)

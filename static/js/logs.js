@@ -25,7 +25,7 @@
   async function catchUp() {
     const here = section();
     if (!here || isAsking || isFiltered() || document.hidden) return;
-    const total = Number(here.dataset.total), isTrimmed = last() > total;
+    const total = Number(here.dataset.lines), isTrimmed = last() > total;
     // A job that keeps only its last lines numbers them anew: there the end itself must be looked at.
     if (!isTrimmed && total <= last() && !here.hasAttribute("data-active")) return;
     if (!isFollowing) return say(total - last());

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from queues import queue
+from queues.lookups.jobs import job_detail
 from tests.eventually import eventually
 from tests.interop.nodes import Node
-from tests.working import working
+from tests.working import now_ms, working
 
 pytestmark = pytest.mark.node
 
@@ -212,3 +213,13 @@ async def test_a_flow_made_in_node_runs_here_children_first(connection, node, si
         await sight.until("completed", *ids)
     assert order[-1] == "parent"
     assert sorted(order[:-1]) == ["child 0", "child 1", "child 2"]
+
+
+async def test_of_a_job_that_node_ran_the_events_tell_when_its_attempts_were(connection, node, sight):
+    async with node.working():
+        added = await queue("chat").add("fail", attempts=3, backoff=60)
+        await sight.until("failed", added.id)
+    first, second, *_ = (await job_detail(connection, "chat", added.id)).runs
+    assert (first.number, second.number) == (1, 2)
+    assert now_ms() - 30_000 < (first.started_ms or 0) <= (first.ended_ms or 0)
+    assert (second.started_ms or 0) >= (first.ended_ms or 0) + 50
