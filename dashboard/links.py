@@ -50,6 +50,10 @@ def metrics_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/metrics-history", connection, query)
 
 
+def audit_page_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/audit", connection, query)
+
+
 def workers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/workers", connection, query)
 

@@ -4,7 +4,22 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path, register_converter
 
 from dashboard import theme
-from dashboard.pages import check, door, health, job, jump, metrics, overview, queue, redis, session, settings, ways, workers
+from dashboard.pages import (
+    audit,
+    check,
+    door,
+    health,
+    job,
+    jump,
+    metrics,
+    overview,
+    queue,
+    redis,
+    session,
+    settings,
+    ways,
+    workers,
+)
 from dashboard.raw_path import Segment
 
 register_converter(Segment, "segment")
@@ -28,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/metrics-history", metrics.metrics_page),
     path("admin/queues/redis", redis.redis_page),
     path("admin/queues/check", check.check_page),
+    path("admin/queues/audit", audit.audit_page),
     # After the dashboard, which lies below it.
     path("admin", ways.to_admin),
     path("admin/", admin.site.urls),

@@ -57,6 +57,11 @@ def schedulers_url(context: Context, **query: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def audit_page_url(context: Context, **query: object) -> str:
+    return links.audit_page_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
 def workers_url(context: Context, **query: object) -> str:
     return links.workers_url(_connection(context, query), **query)
 
