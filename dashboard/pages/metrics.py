@@ -16,9 +16,10 @@ from dashboard.pages import metrics_tables
 from dashboard.pages.charts import charts
 from dashboard.pages.frame import frame, go, known_connection, visible
 from dashboard.pages.small_chart import small_chart
+from dashboard.presentation import dashboard_options
 from dashboard.request import Request
 from queues.actions.deploys import mark_deploy
-from queues.errors import QueueNotFound
+from queues.errors import NotFound, QueueNotFound
 from queues.lookups.history import RANGES, History, history
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Queue, Sample
@@ -48,6 +49,8 @@ NOBODY = _(
 @require_http_methods(["GET", "HEAD", "POST"])
 async def metrics_page(request: Request) -> HttpResponseBase:
     """`?queue=`, `?name=`, `?range=`, `?sort=`; `fragment=figures` brings what changes by itself."""
+    if not dashboard_options().show_metrics:
+        raise NotFound(str(_("The settings of this site leave the metrics page out (show_metrics).")))
     connection = known_connection(request)
     if request.method == "POST":
         return await _mark(request, connection)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from queues.errors import TorilError
@@ -33,9 +33,10 @@ SETTLE_MS = 8_000
 #: Minutes that are looked at once more, each time.
 AGAIN = 3
 MINUTES_PER_TURN = 10
-#: Commands per round trip, rows per commit (each becomes three, with the longer steps).
+#: Commands per round trip.
 CHUNK = 500
-MOST_MINUTES = 120
+#: Rows per commit; each becomes three, with the longer steps.
+MOST_ROWS = 160
 
 Counts = dict[int, dict[str, Count]]
 
@@ -88,11 +89,10 @@ class Samples:
         found += await self._listed(counted, known, minutes, queues)
         if not self._wanted:
             found = await self._with_backlog(found, minutes[-1], queues)
-        parts = [found[at : at + MOST_MINUTES] for at in range(0, len(found), MOST_MINUTES)] or [[]]
+        parts = list(_parts(found))
         for part in parts:
             began = time.monotonic()
-            is_last = part is parts[-1]
-            await self.sides.ask(self.rows.save, part, minutes[-1] + 1 if is_last else None)
+            await self.sides.ask(self.rows.save, part, minutes[-1] + 1 if part is parts[-1] else None)
             await asyncio.sleep((time.monotonic() - began) * REST)
 
     async def _recorded(
@@ -167,3 +167,16 @@ class Samples:
                 )
                 by_queue.setdefault(facts.name, Minute(facts.name, minute)).backlog = told
         return [one for one in found if one.minute != minute] + list(by_queue.values())
+
+
+def _parts(found: Sequence[Minute]) -> Iterator[list[Minute]]:
+    """The same, cut for the commits; at least one, for the cursor."""
+    part: list[Minute] = []
+    size = 0
+    for one in found:
+        if part and size + len(one.names) >= MOST_ROWS:
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += 1 + len(one.names)
+    yield part
