@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.utils.translation import gettext as _
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Ending, record
@@ -96,7 +97,7 @@ async def _act(deed: Deed, action: str, state: State, ids: list[str], deadline: 
         outcomes.add(answers)
         at += len(piece)
         if writes.UNANSWERED in answers.values():
-            outcomes.error = str(RedisUnavailable("Redis stopped answering."))
+            outcomes.error = str(RedisUnavailable(_("Redis stopped answering.")))
             break
         if at < len(ids):
             await pace.rest()
@@ -142,7 +143,7 @@ async def _do(deed: Deed, action: str, state: State, ids: list[str]) -> dict[str
         return dict(zip(ids, await writes.retry_jobs(connection, queue, state, ids), strict=True))
     if action == "promote":
         return dict(zip(ids, await writes.promote_jobs(connection, queue, ids), strict=True))
-    _, stayed = await selection.remove_placed(connection, queue, STATE_KEYS[state][0], ids)
+    _other, stayed = await selection.remove_placed(connection, queue, STATE_KEYS[state][0], ids)
     return {job_id: stayed.get(job_id) for job_id in ids}
 
 

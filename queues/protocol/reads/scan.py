@@ -107,7 +107,9 @@ class Walk:
         while found := await self._range(start, count):
             rest = [one for one in found if not self._is_before(one, place)]
             if rest:
-                return self._take(start + len(found) - len(rest), rest)
+                # Asked for anew from there, or steps would become shorter and shorter.
+                start += len(found) - len(rest)
+                return self._take(start, await self._range(start, count))
             start += len(found)
         return []
 
