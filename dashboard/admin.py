@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.grants import Grants
+from dashboard.models import QueueGrant
+from dashboard.pages import audit_lines
 from dashboard.request import Request
 from dashboard.templatetags.toril import moment
 from dashboard.visibility import rows_for
-from queues.models import AuditEntry, Job, Queue
+from queues.abilities import ABILITIES
+from queues.masking import mask_json, mask_text
+from queues.models import AuditEntry, Job, Outcome, Queue
 
 if TYPE_CHECKING:
     Records = admin.ModelAdmin[Any]
@@ -87,12 +96,31 @@ class QueueAdmin(ReadOnly):
 
 @admin.register(Job)
 class JobAdmin(ReadOnly):
-    list_display = ("job_id", "queue", "name", "state", "added", "attempts_made", "error", "removed_at", "page")
     list_filter = ("state", "connection", ("removed_at", admin.EmptyFieldListFilter), "queue")
-    search_fields = ("=job_id", "=queue", "name", "failed_reason")
     search_help_text = "A job's id or queue, or a part of its name or error"
-    exclude = ("data", "opts", "return_value", "stacktrace", "progress", "failed_reason")
-    readonly_fields = ("page", "added", "data_", "opts_", "return_value_", "progress_", "error_", "stacktrace_")
+    exclude = ("data", "opts", "return_value", "stacktrace", "progress", "failed_reason", "deferred_failure")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        error = _for_reader(request, "error", lambda job: mask_text(job.first_error_line)[:120])
+        return ["job_id", "queue", "name", "state", "added", "attempts_made", error, "removed_at", "page"]
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        # Whoever sees a mask must not find out by searching what is behind it.
+        plain = ("=job_id", "=queue", "name")
+        can = grants_in(request)
+        return (*plain, "failed_reason") if can.may("job.payload") and can.may("job.reveal") else plain
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        texts = (
+            ("data", lambda job: mask_json(job.data)),
+            ("options", lambda job: mask_json(job.opts)),
+            ("return value", lambda job: mask_json(job.return_value)),
+            ("progress", lambda job: mask_json(job.progress)),
+            ("failed reason", lambda job: mask_text(job.failed_reason)),
+            ("deferred failure", lambda job: mask_text(job.deferred_failure)),
+            ("stacks", lambda job: mask_text("\n\n".join(job.stacks) or job.stacktrace)),
+        )
+        return ["page", "added", *(_for_reader(request, name, read) for name, read in texts)]
 
     @admin.display(description="in the dashboard")
     def page(self, job: Job) -> SafeString:
@@ -102,44 +130,39 @@ class JobAdmin(ReadOnly):
     def added(self, job: Job) -> str:
         return moment(job.timestamp_ms)
 
-    @admin.display(description="error")
-    def error(self, job: Job) -> str:
-        return job.first_error_line[:120]
 
-    @admin.display(description="data")
-    def data_(self, job: Job) -> str:
-        return _cut(job.data)
+def _for_reader(request: HttpRequest, name: str, read: Callable[[Job], str]) -> Callable[[Job], str]:
+    """A column for those who may read what the job carries; for others it is empty."""
 
-    @admin.display(description="options")
-    def opts_(self, job: Job) -> str:
-        return _cut(job.opts)
+    @admin.display(description=name)
+    def column(job: Job) -> str:
+        may_read = grants_in(request).on(job.queue, job.connection).may("job.payload")
+        return _cut(read(job)) if may_read else "–"
 
-    @admin.display(description="return value")
-    def return_value_(self, job: Job) -> str:
-        return _cut(job.return_value)
-
-    @admin.display(description="progress")
-    def progress_(self, job: Job) -> str:
-        return _cut(job.progress)
-
-    @admin.display(description="failed reason")
-    def error_(self, job: Job) -> str:
-        return _cut(job.failed_reason)
-
-    @admin.display(description="stacks")
-    def stacktrace_(self, job: Job) -> str:
-        return _cut("\n\n".join(job.stacks) or job.stacktrace)
+    column.__name__ = f"{name.replace(' ', '_')}_"
+    return column
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly):
     needs = "audit.view"
-    list_display = ("at", "actor", "action", "target", "outcome", "affected", "message")
+    list_display = ("at", "actor", "action", "target", "outcome", "affected", "told")
     list_filter = ("outcome", "action", "connection")
     search_fields = ("actor", "queue", "=job_id", "message")
     date_hierarchy = "at"
-    readonly_fields = ("target",)
+    exclude = ("parameters", "message")
     list_select_related = False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        @admin.display(description="parameters")
+        def parameters(entry: AuditEntry) -> str:
+            return audit_lines.line(entry, grants_in(request), SHOWN).parameters
+
+        return ["target", "told", parameters]
+
+    @admin.display(description="message")
+    def told(self, entry: AuditEntry) -> str:
+        return mask_text(entry.message)
 
     @admin.display(description="target")
     def target(self, entry: AuditEntry) -> SafeString | str:
@@ -147,6 +170,75 @@ class AuditEntryAdmin(ReadOnly):
             shown = f"{entry.queue} / {entry.job_id}"
             return _link(links.job_url(entry.connection, entry.queue, entry.job_id), shown)
         return _link(links.queue_url(entry.connection, entry.queue), entry.queue) if entry.queue else ""
+
+
+class GrantForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Nobody gives what they have not got; whoever may do something to a queue sees it."""
+
+    abilities = forms.MultipleChoiceField(choices=tuple(ABILITIES.items()), widget=forms.CheckboxSelectMultiple)
+    giver: Grants
+
+    class Meta:
+        model = QueueGrant
+        fields = ("user", "group", "connection", "queue", "abilities")
+
+    def clean_abilities(self) -> list[str]:
+        chosen = {"view", *self.cleaned_data["abilities"]}
+        if lacking := chosen - self.giver.abilities:
+            raise forms.ValidationError(
+                _("You cannot give what you have not got yourself on all queues: %(abilities)s.")
+                % {"abilities": ", ".join(sorted(lacking))}
+            )
+        return [ability for ability in ABILITIES if ability in chosen]
+
+
+@admin.register(QueueGrant)
+class QueueGrantAdmin(Records):
+    """Recorded as `grant.add`, `grant.change` and `grant.remove`, together with the row itself."""
+
+    form = GrantForm
+    list_display = ("__str__", "connection", "queue", "given")
+    search_fields = ("queue", "user__username", "group__name")
+    list_filter = ("group",)
+    list_select_related = ("user", "group")
+    autocomplete_fields = ("user", "group")
+
+    @admin.display(description="abilities")
+    def given(self, grant: QueueGrant) -> str:
+        return ", ".join(map(str, grant.abilities))
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change=change, **kwargs)
+        return type(made.__name__, (made,), {"giver": grants_in(request)})
+
+    def save_model(self, request: HttpRequest, obj: QueueGrant, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        _note(request, "grant.change" if change else "grant.add", obj)
+
+    def delete_model(self, request: HttpRequest, obj: QueueGrant) -> None:
+        _note(request, "grant.remove", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[QueueGrant]) -> None:
+        for grant in queryset:
+            _note(request, "grant.remove", grant)
+        super().delete_queryset(request, queryset)
+
+
+def _note(request: HttpRequest, action: str, grant: QueueGrant) -> None:
+    """In the transaction that changes the grant: no trace, no change."""
+    holder = f"user {grant.user}" if grant.user else f"group {grant.group}"
+    told = {"to": holder, "connection": grant.connection, "queue": grant.queue, "abilities": grant.abilities}
+    actor = grants_in(request).actor
+    AuditEntry.objects.create(
+        user_id=actor.user_id,
+        actor=actor.name,
+        action=action,
+        parameters=json.dumps(told, ensure_ascii=False),
+        outcome=Outcome.DONE,
+        closed_at=timezone.now(),
+        message=f"{holder}, queues “{grant.queue}”: {', '.join(map(str, grant.abilities))}.",
+    )
 
 
 def _cut(text: str) -> str:

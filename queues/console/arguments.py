@@ -82,6 +82,7 @@ def _job(parser: argparse.ArgumentParser) -> None:
 def _show(parser: argparse.ArgumentParser) -> None:
     _job(parser)
     parser.add_argument("--full", action="store_true", help="cut nothing, and show the options too")
+    _reveal(parser)
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -130,6 +131,11 @@ def _tail(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", action="append", metavar="EVENT", help="only such events (repeat for more)")
     parser.add_argument("--count", type=at_least_one, metavar="N", help="end after so many")
     parser.add_argument("--from-start", action="store_true", help="begin with the oldest that is kept, not with now")
+    _reveal(parser)
+
+
+def _reveal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reveal", action="store_true", help="show secrets as they are stored; this is recorded")
 
 
 def _workers(parser: argparse.ArgumentParser) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from queues.actions import adding
+from queues.actions.revealing import reveal_data
 from queues.console.exits import Exit
 from queues.console.screen import moment, number, printable, printable_lines, size
 from queues.console.session import Session
 from queues.errors import InvalidInput
 from queues.lookups.jobs import JobDetail, job_detail
 from queues.lookups.payloads import job_payload
+from queues.masking import mask_json, mask_text
 from queues.models import Job
 from queues.protocol import codec
 
@@ -40,20 +44,29 @@ _MOMENTS = {"added": "timestamp_ms", "started": "processed_on_ms", "finished": "
 
 
 def show(session: Session, options: Namespace) -> Exit:
-    """One job, whole; long payloads are cut unless --full."""
-    detail, payloads = session.run(_look(session.connection, options.queue, options.job, options.full))
+    """One job, whole; long payloads are cut unless --full, secrets are masked unless --reveal."""
+    detail, payloads = session.run(_look(session, options))
     session.screen.give(_facts(detail, payloads, options.full))
     session.screen.lines(_lines(detail, payloads, options.full))
     return Exit.DONE
 
 
-async def _look(connection: str, queue: str, job_id: str, is_full: bool) -> tuple[JobDetail, dict[str, str]]:
+async def _look(session: Session, options: Namespace) -> tuple[JobDetail, dict[str, str]]:
+    connection, queue, job_id = session.connection, options.queue, options.job
     detail = await job_detail(connection, queue, job_id)
     payloads = {field: getattr(detail.job, column) for field, column in PAYLOADS.items()}
-    for field in detail.cut if is_full else ():
+    for field in detail.cut if options.full else ():
         if (whole := await job_payload(connection, queue, job_id, field)) is not None:
             payloads[field] = codec.text(whole)
-    return detail, payloads
+    if options.reveal:
+        await reveal_data(session.actor, connection, queue, job_id, "queues job")
+        return detail, payloads
+    masked = {field: _mask(field)(text) for field, text in payloads.items()}
+    return replace(detail, logs=[mask_text(line) for line in detail.logs]), masked
+
+
+def _mask(field: str) -> Callable[[str], str]:
+    return mask_text if field == "failedReason" else mask_json
 
 
 def _facts(detail: JobDetail, payloads: dict[str, str], is_full: bool) -> dict[str, Any]:
