@@ -126,7 +126,7 @@ def strange_host(request: Request) -> HttpResponse | None:
         request.get_host()
     except DisallowedHost:
         log.warning("strange host refused", host=request.headers.get("Host", "")[:200])
-        message = "This site is not reached under this name. If it should be, add the name to ALLOWED_HOSTS."
+        message = _("This site is not reached under this name. If it should be, add the name to ALLOWED_HOSTS.")
         return errors.answer(request, 400, message, "strange_host")
     return None
 
@@ -177,7 +177,7 @@ def to_sign_in(request: Request) -> HttpResponse:
         links.site_root() + SIGN_IN + "?" + urlencode({"next": _page_behind(request) if is_htmx else _here(request)})
     )
     if is_htmx or errors.wants_json(request):
-        return errors.answer(request, 401, "Sign in again to go on.", "signed_out", {"HX-Redirect": address})
+        return errors.answer(request, 401, _("Sign in again to go on."), "signed_out", {"HX-Redirect": address})
     return HttpResponseRedirect(address)
 
 

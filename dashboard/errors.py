@@ -16,6 +16,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from dashboard.request import Next, Request
 from queues.errors import TorilError
@@ -23,15 +25,15 @@ from queues.errors import TorilError
 log = structlog.get_logger("toril.web")
 
 TITLES = {
-    400: "This cannot be understood",
-    401: "Your session has ended",
-    403: "You may not do this",
-    404: "Not found",
-    405: "Not possible here",
-    409: "Nothing was changed",
-    429: "Too many attempts",
-    502: "Redis refused",
-    503: "Not now",
+    400: gettext_lazy("This cannot be understood"),
+    401: gettext_lazy("Your session has ended"),
+    403: gettext_lazy("You may not do this"),
+    404: gettext_lazy("Not found"),
+    405: gettext_lazy("Not possible here"),
+    409: gettext_lazy("Nothing was changed"),
+    429: gettext_lazy("Too many attempts"),
+    502: gettext_lazy("Redis refused"),
+    503: gettext_lazy("Not now"),
 }
 #: Where the page shows an error fragment: what was clicked stays as it is.
 NOTICE = "#notices"
@@ -62,7 +64,8 @@ def answer(
     request: HttpRequest, status: int, message: str, code: str = "error", headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
     """One sentence with its status, in the form the client asked for."""
-    shown = {"status": status, "title": TITLES.get(status, "Something went wrong"), "message": message, "code": code}
+    title = str(TITLES.get(status) or _("Something went wrong"))
+    shown = {"status": status, "title": title, "message": message, "code": code}
     if wants_json(request):
         body = json.dumps({"error": {"code": code, "message": message}})
         return HttpResponse(body, status=status, content_type="application/json", headers=headers)
@@ -81,11 +84,13 @@ def unexpected(request: HttpRequest, error: BaseException | None) -> HttpRespons
     """A 500 that tells the visitor an id and nothing else; the log has the id and the rest."""
     if isinstance(error, OperationalError | InterfaceError):
         log.error("the database failed", path=request.path, error=str(error))
-        response = answer(request, 503, "The database does not answer. Nothing can be shown until it does.", "database")
+        message = _("The database does not answer. Nothing can be shown until it does.")
+        response = answer(request, 503, message, "database")
     else:
         error_id = secrets.token_hex(4)
         log.error("unexpected error", id=error_id, method=request.method, path=request.path, exc_info=error)
-        message = f"An error that nobody expected. The log of the web process has the details under {error_id}."
+        message = _("An error that nobody expected. The log of the web process has the details under %(id)s.")
+        message %= {"id": error_id}
         response = answer(request, 500, message, "unexpected")
     # Logged above: Django need not say it again, with a traceback and without the id.
     response._has_been_logged = True  # type: ignore[attr-defined]
@@ -114,15 +119,15 @@ def _drawn(template: str, shown: dict[str, Any], request: HttpRequest) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return answer(request, 400, "The request was not what a browser sends to this address.", "bad_request")
+    return answer(request, 400, _("The request was not what a browser sends to this address."), "bad_request")
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return answer(request, 403, "Your account has no permission for this.", "forbidden")
+    return answer(request, 403, _("Your account has no permission for this."), "forbidden")
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return answer(request, 404, "There is nothing at this address.", "not_found")
+    return answer(request, 404, _("There is nothing at this address."), "not_found")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -131,5 +136,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    message = "This page was too old to act from, and nothing was changed. Reload it and try again."
+    message = _("This page was too old to act from, and nothing was changed. Reload it and try again.")
     return answer(request, 403, message, "csrf")

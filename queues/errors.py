@@ -1,5 +1,7 @@
 """Every error Toril raises on purpose: each knows its sentence, its code and the HTTP status it deserves."""
 
+from django.utils.translation import gettext as _
+
 
 class TorilError(Exception):
     """The root. `str(error)` is one sentence fit for an operator; `code` is stable, for programs."""
@@ -51,14 +53,15 @@ class QueueNotFound(NotFound):
     code = "queue_not_found"
 
     def __init__(self, queue: str) -> None:
-        super().__init__(f"There is no queue named “{queue}”.")
+        super().__init__(_("There is no queue named “%(queue)s”.") % {"queue": queue})
 
 
 class JobNotFound(NotFound):
     code = "job_not_found"
 
     def __init__(self, queue: str, job_id: str) -> None:
-        super().__init__(f"Queue “{queue}” has no job “{job_id}”; it may have been removed.")
+        sentence = _("Queue “%(queue)s” has no job “%(job)s”; it may have been removed.")
+        super().__init__(sentence % {"queue": queue, "job": job_id})
 
 
 class InvalidInput(TorilError):
@@ -94,8 +97,12 @@ class JobStateChanged(Refused):
     code = "job_state_changed"
 
     def __init__(self, job_id: str, verb: str, state: str | None) -> None:
-        where = f"it is {state} now" if state else "it is gone"
-        super().__init__(f"Job “{job_id}” was not {verb}: {where}.")
+        told = {"job": job_id, "verb": _(verb), "state": _(state or "gone")}
+        if state:
+            sentence = _("Job “%(job)s” was not %(verb)s: it is %(state)s now.") % told
+        else:
+            sentence = _("Job “%(job)s” was not %(verb)s: it is gone.") % told
+        super().__init__(sentence)
         self.state = state
 
 
@@ -105,7 +112,7 @@ class JobLocked(Refused):
     code = "job_locked"
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"Job “{job_id}” is being run by a worker and cannot be removed now.")
+        super().__init__(_("Job “%(job)s” is being run by a worker and cannot be removed now.") % {"job": job_id})
 
 
 class NotCommitted(Refused):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from queues.abilities import ACTIONS, LOOKING
 from queues.errors import Forbidden, ReadOnly, TorilError
 from queues.options import DECLARED, QueueOptions, get_options
@@ -17,7 +19,7 @@ def refusal_of(action: str, queue: str | None = None) -> TorilError | None:
         return None
     options = get_options()
     if options.read_only:
-        return ReadOnly("This site is read-only: nothing can be changed through it.")
+        return ReadOnly(_("This site is read-only: nothing can be changed through it."))
     if queue is None or not (options.queues or DECLARED):
         return None
     return _of_queue(action, queue, _told(queue))
@@ -31,12 +33,18 @@ def _told(queue: str) -> QueueOptions:
 
 def _of_queue(action: str, queue: str, told: QueueOptions) -> TorilError | None:
     if told.read_only:
-        return ReadOnly(f"The queue “{queue}” is read-only here: nothing in it can be changed.")
+        return ReadOnly(_("The queue “%(queue)s” is read-only here: nothing in it can be changed.") % {"queue": queue})
     if action in _RETRIES and not told.allow_retries:
-        return Forbidden(f"Jobs of the queue “{queue}” are not retried from here: its setting allow_retries is false.")
+        return Forbidden(
+            _("Jobs of the queue “%(queue)s” are not retried from here: its setting allow_retries is false.")
+            % {"queue": queue}
+        )
     if action == "job.retry-completed" and not told.allow_completed_retries:
         return Forbidden(
-            f"Completed jobs of the queue “{queue}” are not run again from here: "
-            "its setting allow_completed_retries is false."
+            _(
+                "Completed jobs of the queue “%(queue)s” are not run again from here: its setting "
+                "allow_completed_retries is false."
+            )
+            % {"queue": queue}
         )
     return None

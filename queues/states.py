@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from django.utils.translation import gettext, gettext_noop
+
 
 class State(StrEnum):
     """BullMQ's states under the names people read; `Keys.state_key` knows where each lies in Redis."""
@@ -17,7 +19,8 @@ class State(StrEnum):
 
     @property
     def label(self) -> str:
-        return "Waiting for children" if self is State.WAITING_CHILDREN else self.value.capitalize()
+        """In the site's language, as a heading; in a sentence `.lower()`."""
+        return gettext(_LABELS[self])
 
     @property
     def field(self) -> str:
@@ -28,6 +31,17 @@ class State(StrEnum):
     def is_finished(self) -> bool:
         return self in (State.COMPLETED, State.FAILED)
 
+
+_LABELS = {
+    State.WAITING: gettext_noop("Waiting"),
+    State.PRIORITIZED: gettext_noop("Prioritized"),
+    State.ACTIVE: gettext_noop("Active"),
+    State.DELAYED: gettext_noop("Delayed"),
+    State.FAILED: gettext_noop("Failed"),
+    State.COMPLETED: gettext_noop("Completed"),
+    State.WAITING_CHILDREN: gettext_noop("Waiting for children"),
+    State.UNKNOWN: gettext_noop("Unknown"),
+}
 
 #: The order in which tabs and columns stand.
 LISTED = (

@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from dashboard.context import connection_of
 from dashboard.errors import wants_fragment
@@ -34,7 +35,7 @@ def known_connection(request: Request) -> str:
     """The connection that the address names. Raises NotFound where there is no such one."""
     name, options = connection_of(request), get_options()
     if not options.use_job_queue and name != DEFAULT_CONNECTION:
-        raise NotFound("There are no connections here: jobs run in this process, without Redis.")
+        raise NotFound(_("There are no connections here: jobs run in this process, without Redis."))
     try:
         options.connection(name)
     except ConfigurationError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from dashboard.moments import DAY, HOUR, MINUTE, SECOND, span
 from queues.models import Queue
 from queues.states import LISTED, State
 
-_PERIODS = {SECOND: "second", MINUTE: "minute", HOUR: "hour", DAY: "day"}
 #: The bar is this wide, in its own units; a state with one job in a million is still seen.
 BAR_WIDTH, LEAST_WIDTH = 100.0, 3.0
 
@@ -47,8 +49,9 @@ def _broken(queue: Queue) -> Trouble | None:
         return None
     return Trouble(
         "bad",
-        "broken",
-        f"Broken: {queue.broken.rstrip('.')}. BullMQ cannot work on this queue until the key is mended.",
+        _("broken"),
+        _("Broken: %(why)s. BullMQ cannot work on this queue until the key is mended.")
+        % {"why": queue.broken.rstrip(".")},
         True,
     )
 
@@ -57,8 +60,10 @@ def _paused(queue: Queue) -> Trouble | None:
     if not queue.is_paused:
         return None
     ready = queue.waiting + queue.prioritized
-    waits = f"{jobs(ready)} {'waits' if ready == 1 else 'wait'} until it is resumed" if ready else "new jobs will wait"
-    return Trouble("", "paused", f"Paused: {waits}.")
+    waits = ngettext(
+        "Paused: %(count)s job waits until it is resumed.", "Paused: %(count)s jobs wait until it is resumed.", ready
+    ) % {"count": f"{ready:,}"}
+    return Trouble("", _("paused"), waits if ready else _("Paused: new jobs will wait."))
 
 
 def is_deserted(queue: Queue) -> bool:
@@ -75,32 +80,48 @@ def _deserted(queue: Queue) -> Trouble | None:
     if not is_deserted(queue):
         return None
     if queue.is_local:
-        why = f"{jobs(ready)} waiting and no processor here that takes them: write one in jobs.py of an installed app."
-        return Trouble("slow", "no processor", why) if ready else None
+        why = _("%(jobs)s waiting and no processor here that takes them: write one in jobs.py of an installed app.")
+        return Trouble("slow", _("no processor"), why % {"jobs": jobs(ready)}) if ready else None
     if not ready:
-        return Trouble("slow", "no workers", f"{jobs(queue.active)} started, but no worker is connected to finish.")
-    return Trouble("slow", "no workers", f"{jobs(ready)} waiting and no worker connected: nothing runs until one is.")
+        why = _("%(jobs)s started, but no worker is connected to finish.") % {"jobs": jobs(queue.active)}
+    else:
+        why = _("%(jobs)s waiting and no worker connected: nothing runs until one is.") % {"jobs": jobs(ready)}
+    return Trouble("slow", _("no workers"), why)
 
 
 def _limited(queue: Queue) -> Trouble | None:
     if not is_limited(queue):
         return None
-    limit = f" ({rate(queue)})" if rate(queue) else ""
-    left = span(queue.rate_limited_ms)
-    sentence = f"The next job starts within {left}: the rate limit{limit} is used up."
-    return Trouble("slow", "limited", sentence, is_told=True, is_passing=True)
+    told = {"left": span(queue.rate_limited_ms), "limit": rate(queue)}
+    if told["limit"]:
+        sentence = _("The next job starts within %(left)s: the rate limit (%(limit)s) is used up.") % told
+    else:
+        sentence = _("The next job starts within %(left)s: the rate limit is used up.") % told
+    return Trouble("slow", _("limited"), sentence, is_told=True, is_passing=True)
 
 
 def rate(queue: Queue) -> str:
     """The queue's own limit, `10 per minute`; empty where it has none."""
     if not queue.rate_limit_max or not queue.rate_limit_duration_ms:
         return ""
-    duration = queue.rate_limit_duration_ms
-    return f"{queue.rate_limit_max:,} per {_PERIODS.get(duration) or span(duration)}"
+    return _per(queue.rate_limit_duration_ms) % {
+        "count": f"{queue.rate_limit_max:,}",
+        "span": span(queue.rate_limit_duration_ms),
+    }
+
+
+def _per(duration_ms: int) -> str:
+    whole = {
+        SECOND: _("%(count)s per second"),
+        MINUTE: _("%(count)s per minute"),
+        HOUR: _("%(count)s per hour"),
+        DAY: _("%(count)s per day"),
+    }
+    return whole.get(duration_ms) or _("%(count)s per %(span)s")
 
 
 def jobs(count: int) -> str:
-    return f"{count:,} job" if count == 1 else f"{count:,} jobs"
+    return ngettext("%(count)s job", "%(count)s jobs", count) % {"count": f"{count:,}"}
 
 
 def segments(queue: Queue) -> list[Segment]:
@@ -110,7 +131,7 @@ def segments(queue: Queue) -> list[Segment]:
     widths = [max(BAR_WIDTH * count / total, LEAST_WIDTH) for _, count in shares]
     scale = BAR_WIDTH / sum(widths) if widths else 1
     found, x = [], 0.0
-    for (state, _), width in zip(shares, widths, strict=True):
+    for (state, _count), width in zip(shares, widths, strict=True):
         found.append(Segment(state, f"{x:.1f}", f"{width * scale:.1f}"))
         x += width * scale
     return found
@@ -119,4 +140,4 @@ def segments(queue: Queue) -> list[Segment]:
 def in_words(queue: Queue) -> str:
     """`412 waiting, 5 active`; what the bar says to those who do not see it."""
     parts = [f"{queue.count(state):,} {state.label.lower()}" for state in LISTED if queue.count(state)]
-    return ", ".join(parts) or "no jobs"
+    return ", ".join(parts) or _("no jobs")

@@ -6,6 +6,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import alogout, authenticate, login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -13,8 +14,8 @@ from dashboard import attempts, links
 from dashboard.access import SIGN_IN, safe_next
 from dashboard.request import Request
 
-WRONG = "This name and password do not belong together."
-TOO_MANY = "Too many attempts. Wait ten minutes, then try again."
+WRONG = gettext_lazy("This name and password do not belong together.")
+TOO_MANY = gettext_lazy("Too many attempts. Wait ten minutes, then try again.")
 
 
 @sensitive_post_parameters("password")
@@ -43,13 +44,13 @@ async def sign_out(request: HttpRequest) -> HttpResponse:
 def _try(request: HttpRequest, name: str, password: str) -> tuple[str, int]:
     """Sign in, or say what is wrong and with which status."""
     if not name or not password or len(name) > 150 or len(password) > 4_096:
-        return WRONG, 400
+        return str(WRONG), 400
     attempt = attempts.open_attempt(name, attempts.address_of(request))
     if attempt is None:
-        return TOO_MANY, 429
+        return str(TOO_MANY), 429
     user = authenticate(request, username=name, password=password)
     if user is None:
-        return WRONG, 400
+        return str(WRONG), 400
     attempts.strike_out(attempt)
     login(request, user)
     return "", 200

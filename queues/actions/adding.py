@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions import undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Ending, of_done, record
@@ -70,7 +72,10 @@ async def add_text(
     """
     job = check_job(queue_name, name, NO_DATA, options)._replace(data=data)
     if (limit := job.options.get("size_limit")) and len(raw(data)) > limit:
-        raise InvalidInput(f"The job's data has {len(raw(data)):,} bytes; size_limit allows {limit:,}.")
+        raise InvalidInput(
+            _("The job's data has %(count)s bytes; size_limit allows %(limit)s.")
+            % {"count": f"{len(raw(data)):,}", "limit": f"{limit:,}"}
+        )
     action = "job.duplicate" if source else "job.add"
     more = {"of": {"queue": source[0], "job_id": source[1]}} if source else {}
     return await _add(actor, action, connection, queue_name, job, options, more)
@@ -100,7 +105,11 @@ async def _add(
             return Added(job_id, False, Done(said, affected=0))
         jobs = [[job_id, str(job.timestamp_ms)]]
         back = await undo.offer(connection, action, queue_name, "", "remove", jobs=jobs)
-        return Added(job_id, True, Done(f"Job “{job_id}” was added to queue “{queue_name}”.", undo=back))
+        return Added(
+            job_id,
+            True,
+            Done(_("Job “%(job)s” was added to queue “%(queue)s”.") % {"job": job_id, "queue": queue_name}, undo=back),
+        )
 
     return await record(deed, act, _ending)
 
@@ -121,7 +130,7 @@ async def copy_elsewhere(actor: Actor, connection: str, queue_name: str, job_id:
     Raises JobNotFound, QueueNotFound for the target: a retry must not create a queue.
     """
     if target == queue_name:
-        raise InvalidInput("That is the queue it is in: retry it there.")
+        raise InvalidInput(_("That is the queue it is in: retry it there."))
     if is_in_process():
         found = await carrier().job(connection, queue_name, job_id)
         if found is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions import local, undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -45,7 +47,7 @@ async def edit_data(
             way: dict[str, Any] = {"field": "data", "value": before, "sealed": moving.seal(data)}
             way |= {"timestamp": known.timestamp, "said": "has its former data again"}
             back = await undo.offer(connection, "job.edit", queue, job_id, "field", **way)
-        return Done(f"The data of job “{job_id}” was changed.", state, undo=back)
+        return Done(_("The data of job “%(job)s” was changed.") % {"job": job_id}, state, undo=back)
 
     parameters = {"difference": difference[:LONGEST_RECORDED]}
     return await record(Deed(actor, "job.edit", connection, queue, job_id, parameters), act, of_done)
@@ -54,7 +56,7 @@ async def edit_data(
 async def reschedule_job(actor: Actor, connection: str, queue: str, job_id: str, due_ms: int) -> Done:
     """Let a delayed job be due then; a moment that has passed is now. Raises JobNotFound or JobStateChanged."""
     if not 0 <= due_ms <= LAST_MS:
-        raise InvalidInput("That moment is further off than a job can wait.")
+        raise InvalidInput(_("That moment is further off than a job can wait."))
     deed = Deed(actor, "job.reschedule", connection, queue, job_id, {"after": {"due_ms": due_ms}})
 
     async def act() -> Done:
@@ -72,7 +74,7 @@ async def reschedule_job(actor: Actor, connection: str, queue: str, job_id: str,
         way: dict[str, Any] = {"from": ["delayed"], "to": "delayed", "at": before, "after": after}
         way |= {"known": [known.timestamp, known.started], "fields": {"delay": delay or b"0"}}
         back = await undo.offer(connection, "job.reschedule", queue, job_id, "delay", **way)
-        return Done(f"Job “{job_id}” is due at another time now.", State.DELAYED, undo=back)
+        return Done(_("Job “%(job)s” is due at another time now.") % {"job": job_id}, State.DELAYED, undo=back)
 
     return await record(deed, act, of_done)
 
@@ -85,7 +87,9 @@ async def reprioritize_job(
     Raises JobNotFound or JobStateChanged.
     """
     if not 0 <= priority <= MAX_PRIORITY:
-        raise InvalidInput(f"The priority must be a whole number from 0 to {MAX_PRIORITY:,}.")
+        raise InvalidInput(
+            _("The priority must be a whole number from 0 to %(max_priority)s.") % {"max_priority": f"{MAX_PRIORITY:,}"}
+        )
     parameters: dict[str, Any] = {"after": {"priority": priority} | ({"lifo": True} if lifo else {})}
     deed = Deed(actor, "job.reprioritize", connection, queue, job_id, parameters)
 
@@ -101,7 +105,7 @@ async def reprioritize_job(
         back = await undo.offer(connection, "job.reprioritize", queue, job_id, "priority", **way)
         (state,) = await reads.job_states(connection, queue, [job_id])
         said = f"has priority {priority:,} now" if priority else "has no priority now: it runs before all that have one"
-        return Done(f"Job “{job_id}” {said}.", state, undo=back)
+        return Done(_("Job “%(job)s” %(said)s.") % {"job": job_id, "said": said}, state, undo=back)
 
     return await record(deed, act, of_done)
 

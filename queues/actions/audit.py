@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from django.db import Error as DatabaseFailure
 from django.db.models import Field
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from queues.actions.actor import Actor
 from queues.errors import InvalidInput, NotFound, RedisUnavailable, Refused, TorilError
@@ -142,7 +143,7 @@ async def _open(deed: Deed) -> AuditEntry:
     except (DatabaseFailure, ValueError) as error:
         log.exception("The audit row of %s could not be opened.", deed.action)
         raise AuditUnavailable(
-            "Nothing was done: the audit record could not be written, because the database did not take it."
+            _("Nothing was done: the audit record could not be written, because the database did not take it.")
         ) from error
 
 

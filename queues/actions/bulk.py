@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from queues.actions import counting
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Ending, record
@@ -92,7 +94,7 @@ async def plan(
     """
     known = _checked(action, state)
     if grace_ms < 0:
-        raise InvalidInput("The age cannot be negative.")
+        raise InvalidInput(_("The age cannot be negative."))
     now = now_ms()
     before = now - grace_ms if before_ms is None else min(before_ms, now)
     counted = await counting.count(connection, queue, action, known, before)
@@ -194,12 +196,12 @@ def _ending(progress: Progress) -> Ending:
 
 def _checked(action: str, state: State | str) -> State:
     if action not in BULK_ACTIONS:
-        raise InvalidInput(f"There is no action “{action}” for many jobs.")
+        raise InvalidInput(_("There is no action “%(action)s” for many jobs.") % {"action": action})
     if action == "drain":
         return State.WAITING
     known = parse_state(state)
     if known is None:
-        raise InvalidInput(f"There is no state “{state}”.")
+        raise InvalidInput(_("There is no state “%(state)s”.") % {"state": state})
     if known not in BULK_ACTIONS[action]:
-        raise InvalidInput(f"{known.label} jobs cannot be {VERBS[action][1]}.")
+        raise InvalidInput(_("%(label)s jobs cannot be %(what)s.") % {"label": known.label, "what": VERBS[action][1]})
     return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -23,9 +24,12 @@ async def mark_deploy(actor: Actor, label: str) -> Done:
 def check(label: str) -> None:
     """Raises InvalidInput unless it is short, printable and not empty."""
     if not label or len(label) > LONGEST or not label.isprintable():
-        raise InvalidInput(f"A deploy's mark is a name of 1 to {LONGEST} printable characters, such as v1.2.3.")
+        raise InvalidInput(
+            _("A deploy's mark is a name of 1 to %(longest)s printable characters, such as v1.2.3.")
+            % {"longest": LONGEST}
+        )
 
 
 async def _mark(actor: Actor, label: str) -> Done:
     await Deploy.objects.acreate(at=timezone.now(), label=label, actor=actor.name[:150])
-    return Done(f"Marked “{label}” on the charts.")
+    return Done(_("Marked “%(label)s” on the charts.") % {"label": label})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from django.utils.translation import gettext as _
+
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import InvalidInput
@@ -23,7 +25,7 @@ async def retry_leaves(actor: Actor, root: Ref, leaves: Sequence[Ref]) -> Done:
     Raises InvalidInput for more than a walk finds.
     """
     if len(leaves) > MOST:
-        raise InvalidInput(f"At most {MOST:,} jobs are retried at once.")
+        raise InvalidInput(_("At most %(most)s jobs are retried at once.") % {"most": f"{MOST:,}"})
 
     async def act() -> Done:
         done = missed = 0

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from django.utils.translation import gettext as _
+
 from queues.actions import bulk
 from queues.actions.actor import Actor
 from queues.actions.audit import AuditUnavailable
@@ -61,7 +63,7 @@ class GroupProgress:
 async def plan(connection: str, action: str, queues: Iterable[Queue], before_ms: int | None = None) -> GroupPlan:
     """Those of the queues for which the action would change something. Changes nothing. Raises InvalidInput."""
     if action not in ACTIONS:
-        raise InvalidInput(f"There is no action “{action[:60]}” for many queues.")
+        raise InvalidInput(_("There is no action “%(what)s” for many queues.") % {"what": action[:60]})
     before = now_ms() if before_ms is None else min(before_ms, now_ms())
     meant = sorted((queue for queue in queues if _is_meant(queue, action)), key=lambda queue: queue.name)
     if action == "retry-all":

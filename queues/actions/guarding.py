@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from queues.actions import keeping
 from queues.actions.actor import Actor
@@ -82,7 +83,8 @@ async def _take_out_again(row: KeptScheduler) -> bool:
             await writes.remove_job(row.connection, row.queue, f"repeat:{taken.id}:{taken.next_ms}")
         await _note_return(row, taken)
         return Done(
-            f"A program registered scheduler “{row.scheduler_id}”, which {row.actor} paused: it was taken out again."
+            _("A program registered scheduler “%(scheduler)s”, which %(actor)s paused: it was taken out again.")
+            % {"scheduler": row.scheduler_id, "actor": row.actor}
         )
 
     (is_there,) = await suspending.are_there(row.connection, [(row.queue, row.scheduler_id)])
@@ -90,7 +92,7 @@ async def _take_out_again(row: KeptScheduler) -> bool:
         return False
     deed = Deed(TORIL, "scheduler.pause", row.connection, row.queue, parameters={"scheduler": row.scheduler_id})
     deed.is_standing = True
-    done = await record(deed, act, lambda done: of_done(done or Done("It was gone already.", affected=0)))
+    done = await record(deed, act, lambda done: of_done(done or Done(_("It was gone already."), affected=0)))
     return done is not None
 
 

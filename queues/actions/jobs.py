@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions import local, undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
@@ -39,7 +41,7 @@ async def retry_job(
     Raises JobNotFound, JobStateChanged with where the job is by now, or `refusal_of_completed` where it has completed.
     """
     if not 0 <= delay_ms <= MOST_DELAY_MS:
-        raise InvalidInput("The delay must be between 0 and a year.")
+        raise InvalidInput(_("The delay must be between 0 and a year."))
 
     async def act() -> Done:
         if is_in_process():
@@ -96,12 +98,15 @@ async def remove_job(actor: Actor, connection: str, queue: str, job_id: str) -> 
         except Refused as error:
             if scheduler := await scheduler_of(connection, queue, job_id):
                 raise Refused(
-                    f"Job “{job_id}” was not removed: it is the next run of scheduler “{scheduler}”, which would stop "
-                    "without it. Remove the scheduler instead."
+                    _(
+                        "Job “%(job)s” was not removed: it is the next run of scheduler “%(scheduler)s”, which "
+                        "would stop without it. Remove the scheduler instead."
+                    )
+                    % {"job": job_id, "scheduler": scheduler}
                 ) from error
             raise
         never = f" This cannot be undone: {why}." if why else ""
-        return Done(f"Job “{job_id}” was removed.{never}", undo=back)
+        return Done(_("Job “%(job)s” was removed.%(never)s") % {"job": job_id, "never": never}, undo=back)
 
     return await _record(actor, "job.remove", connection, queue, job_id, act)
 
@@ -131,7 +136,10 @@ async def remove_children(actor: Actor, connection: str, queue: str, job_id: str
         left = await undoing.pending_children(connection, queue, job_id)
         gone = before - left
         if gone <= 0:
-            raise Refused(f"Job “{job_id}” has no children that could be removed: those it waits for are being run.")
+            raise Refused(
+                _("Job “%(job)s” has no children that could be removed: those it waits for are being run.")
+                % {"job": job_id}
+            )
         what = f"lost {gone:,} of {before:,} children that had not begun"
         done = await moved(connection, queue, job_id, what)
         return Done(done.message, done.state, affected=gone)
@@ -150,10 +158,13 @@ async def recover_job(actor: Actor, connection: str, queue: str, job_id: str) ->
         await checked(connection, queue, job_id, "recover", "recovered")
         most = get_options().queue(queue).max_stalled_count
         if await moving.recover(connection, queue, job_id, most):
-            return Done(f"Job “{job_id}” was recovered: it waits to be run next.", State.WAITING)
+            return Done(_("Job “%(job)s” was recovered: it waits to be run next.") % {"job": job_id}, State.WAITING)
         return Done(
-            f"Job “{job_id}” was recovered, but has stalled more often than the {most:,} times it may: "
-            "the next worker will fail it and not run it.",
+            _(
+                "Job “%(job)s” was recovered, but has stalled more often than the %(most)s times it "
+                "may: the next worker will fail it and not run it."
+            )
+            % {"job": job_id, "most": f"{most:,}"},
             State.WAITING,
         )
 
@@ -166,7 +177,9 @@ async def fail_job(actor: Actor, connection: str, queue: str, job_id: str, reaso
     """
     refuse_in_process("Failing a job that waits")
     if len(reason) > LONGEST_REASON:
-        raise InvalidInput(f"The reason may have {LONGEST_REASON:,} characters.")
+        raise InvalidInput(
+            _("The reason may have %(longest_reason)s characters.") % {"longest_reason": f"{LONGEST_REASON:,}"}
+        )
     why = reason or f"Cancelled by {actor.name}."
 
     async def act() -> Done:
@@ -180,7 +193,11 @@ async def fail_job(actor: Actor, connection: str, queue: str, job_id: str, reaso
         way = {"field": "defa", "value": before, "sealed": sealed, "timestamp": known.timestamp}
         said = "will be run in its turn again"
         back = await undo.offer(connection, "job.fail", queue, job_id, "field", **way, said=said)
-        return Done(f"Job “{job_id}” will not run. {_when_failed(state)}", state, undo=back)
+        return Done(
+            _("Job “%(job)s” will not run. %(when_failed)s") % {"job": job_id, "when_failed": _when_failed(state)},
+            state,
+            undo=back,
+        )
 
     return await _record(actor, "job.fail", connection, queue, job_id, act, {"reason": why})
 
@@ -196,16 +213,24 @@ async def clear_logs(actor: Actor, connection: str, queue: str, job_id: str) -> 
     refuse_in_process("Clearing logs")
 
     async def act() -> Done:
-        state, _ = await look(connection, queue, job_id)
+        state, _has_hash = await look(connection, queue, job_id)
         total = (await reads.job_logs(connection, queue, job_id, 0, 1)).total
         if not total:
-            return Done(f"Job “{job_id}” has no logs.", state, affected=0)
+            return Done(_("Job “%(job)s” has no logs.") % {"job": job_id}, state, affected=0)
         lines = await undoing.take_logs(connection, queue, job_id, MOST_LINES)
         if lines is None or sum(map(len, lines)) > copying.MOST_BYTES:
             said = "This cannot be undone: they were too many to be kept."
-            return Done(f"The {total:,} log lines of job “{job_id}” were removed. {said}", state)
+            return Done(
+                _("The %(total)s log lines of job “%(job)s” were removed. %(said)s")
+                % {"total": f"{total:,}", "job": job_id, "said": said},
+                state,
+            )
         back = await undo.offer(connection, "job.clear-logs", queue, job_id, "logs", lines=lines)
-        return Done(f"The {total:,} log lines of job “{job_id}” were removed.", state, undo=back)
+        return Done(
+            _("The %(total)s log lines of job “%(job)s” were removed.") % {"total": f"{total:,}", "job": job_id},
+            state,
+            undo=back,
+        )
 
     return await _record(actor, "job.clear_logs", connection, queue, job_id, act)
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from queues.errors import InvalidInput, NotFound, Refused
 from queues.models import KeptScheduler
@@ -40,8 +41,10 @@ async def keep(
 ) -> KeptScheduler:
     """Write it down, over whatever was kept under its id. Raises InvalidInput for one too large to keep."""
     if definition.size > LARGEST_DEFINITION or len(definition.id) > LONGEST_ID:
-        raise InvalidInput(f"Scheduler “{definition.id[:80]}” is too large to be kept here, so nothing was done.")
-    row, _ = await KeptScheduler.objects.aupdate_or_create(
+        raise InvalidInput(
+            _("Scheduler “%(what)s” is too large to be kept here, so nothing was done.") % {"what": definition.id[:80]}
+        )
+    row, _created = await KeptScheduler.objects.aupdate_or_create(
         connection=connection,
         queue=queue,
         scheduler_id=definition.id,
@@ -68,7 +71,10 @@ async def kept(connection: str, queue: str, schedule_id: str, why: KeptScheduler
         connection=connection, queue=queue, scheduler_id=schedule_id, why=why
     ).afirst()
     if row is None:
-        raise NotFound(f"Scheduler “{schedule_id}” of queue “{queue}” is not {why.label} here.")
+        raise NotFound(
+            _("Scheduler “%(scheduler)s” of queue “%(queue)s” is not %(label)s here.")
+            % {"scheduler": schedule_id, "queue": queue, "label": why.label}
+        )
     return row
 
 
@@ -79,9 +85,15 @@ async def claimed(row: KeptScheduler, patience_s: float = CLAIM_PATIENCE_S) -> A
     deadline = asyncio.get_running_loop().time() + patience_s
     while not await _claim(row, token):
         if not await _same(row).aexists():
-            raise NotFound(f"Scheduler “{row.scheduler_id}” is not {row.why} any more.")
+            raise NotFound(
+                _("Scheduler “%(scheduler)s” is not %(why)s any more.")
+                % {"scheduler": row.scheduler_id, "why": row.why}
+            )
         if asyncio.get_running_loop().time() >= deadline:
-            raise Refused(f"Scheduler “{row.scheduler_id}” is being moved by somebody else just now: try again.")
+            raise Refused(
+                _("Scheduler “%(scheduler)s” is being moved by somebody else just now: try again.")
+                % {"scheduler": row.scheduler_id}
+            )
         await asyncio.sleep(0.05)
     try:
         await row.arefresh_from_db()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions import undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -29,13 +31,13 @@ async def set_limits(
         before, after = _of(facts), [concurrency, *((limiter.max, limiter.duration_ms) if limiter else (None, None))]
         deed.parameters.update(before=_named(before), after=_named(after))
         if before == after:
-            return Done(f"The limits of queue “{queue}” were so already.", affected=0)
+            return Done(_("The limits of queue “%(queue)s” were so already.") % {"queue": queue}, affected=0)
         if concurrency != before[0]:
             await steering.set_concurrency(connection, queue, concurrency)
         if after[1:] != before[1:]:
             await steering.set_rate_limit(connection, queue, limiter)
         back = await undo.offer(connection, "queue.limits", queue, "", "limits", before=before, after=after)
-        return Done(f"Queue “{queue}” {_said(concurrency, limiter)}.", undo=back)
+        return Done(_("Queue “%(queue)s” %(said)s.") % {"queue": queue, "said": _said(concurrency, limiter)}, undo=back)
 
     return await record(deed, act, of_done)
 
@@ -48,10 +50,10 @@ async def release_hold(actor: Actor, connection: str, queue: str) -> Done:
     async def act() -> Done:
         facts = await _facts(connection, queue)
         if facts.rate_limited_ms <= 0:
-            raise Refused(f"Queue “{queue}” is not held back by a rate limit now.")
+            raise Refused(_("Queue “%(queue)s” is not held back by a rate limit now.") % {"queue": queue})
         deed.parameters["before"] = {"limited_ms": facts.rate_limited_ms}
         await steering.hold(connection, queue, 0)
-        return Done(f"Queue “{queue}” was released: jobs start at once. This cannot be undone.")
+        return Done(_("Queue “%(queue)s” was released: jobs start at once. This cannot be undone.") % {"queue": queue})
 
     return await record(deed, act, of_done)
 
@@ -72,11 +74,16 @@ def _named(values: list[int | None]) -> dict[str, Any]:
 
 def _check(concurrency: int | None, limiter: Limiter | None) -> None:
     if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
-        raise InvalidInput(f"How many run at once must be a whole number from 1 to {MOST_AT_ONCE:,}, or nothing.")
+        raise InvalidInput(
+            _("How many run at once must be a whole number from 1 to %(most_at_once)s, or nothing.")
+            % {"most_at_once": f"{MOST_AT_ONCE:,}"}
+        )
     if limiter is None:
         return
     if not (1 <= limiter.max <= MOST_PER_WINDOW and 1 <= limiter.duration_ms <= LONGEST_WINDOW_MS):
-        raise InvalidInput("A rate limit needs a number of jobs and a time, both above 0, and the time below a year.")
+        raise InvalidInput(
+            _("A rate limit needs a number of jobs and a time, both above 0, and the time below a year.")
+        )
 
 
 def _said(concurrency: int | None, limiter: Limiter | None) -> str:

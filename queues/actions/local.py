@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from queues.actions.audit import Done
 from queues.errors import JobLocked, JobNotFound, JobStateChanged, QueueNotFound, Refused, TorilError
@@ -22,7 +23,7 @@ async def retry_job(
     queue: str, job_id: str, *, afresh: bool = False, delay_ms: int = 0, closed: TorilError | None = None
 ) -> Done:
     if delay_ms:
-        raise Refused("A retry with a delay is for jobs in Redis; here they run in the process that adds them.")
+        raise Refused(_("A retry with a delay is for jobs in Redis; here they run in the process that adds them."))
     job = await _checked(queue, job_id, "retry", "retried")
     if job.state == State.COMPLETED and closed is not None:
         raise closed
@@ -43,7 +44,7 @@ async def remove_job(queue: str, job_id: str) -> Done:
         raise JobNotFound(queue, job_id)
     if not await sync_to_async(moves.remove)(found):
         raise JobLocked(job_id)
-    return Done(f"Job “{job_id}” was removed.")
+    return Done(_("Job “%(job)s” was removed.") % {"job": job_id})
 
 
 async def edit_data(queue: str, job_id: str, data: bytes, sealed: str) -> Done:
@@ -53,8 +54,11 @@ async def edit_data(queue: str, job_id: str, data: bytes, sealed: str) -> Done:
         same = jobs(queue, State(job.state)).filter(job_id=job_id, data=job.data)
         changed = await same.aupdate(data=text(data))
     if not changed:
-        raise Changed(f"Job “{job_id}” was not changed: it was changed since you looked. Nothing was overwritten.")
-    return Done(f"The data of job “{job_id}” was changed.", job.state_enum)
+        raise Changed(
+            _("Job “%(job)s” was not changed: it was changed since you looked. Nothing was overwritten.")
+            % {"job": job_id}
+        )
+    return Done(_("The data of job “%(job)s” was changed.") % {"job": job_id}, job.state_enum)
 
 
 async def reschedule_job(queue: str, job_id: str, delay_ms: int) -> Done:
@@ -99,8 +103,12 @@ async def _done(queue: str, job_id: str, moved: int, verb: str, what: str) -> Do
     if not moved:
         raise JobStateChanged(job_id, verb, job.state if job else None)
     if job is None:
-        return Done(f"Job “{job_id}” {what}; it has run already and was not kept.")
-    return Done(f"Job “{job_id}” {what}: it is {job.state_enum.label.lower()} now.", job.state_enum)
+        return Done(_("Job “%(job)s” %(what)s; it has run already and was not kept.") % {"job": job_id, "what": what})
+    return Done(
+        _("Job “%(job)s” %(what)s: it is %(label)s now.")
+        % {"job": job_id, "what": what, "label": job.state_enum.label.lower()},
+        job.state_enum,
+    )
 
 
 # --- many jobs

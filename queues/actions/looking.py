@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from django.utils.translation import gettext as _
+
 from queues.actions.audit import Done, Offer
 from queues.errors import JobNotFound, JobStateChanged, RedisRefused, RedisUnavailable, Refused
 from queues.models.local import is_in_process
@@ -33,9 +35,14 @@ async def checked(connection: str, queue: str, job_id: str, action: str, verb: s
     state, has_hash = await look(connection, queue, job_id)
     if not has_hash:
         # The scripts would bring an empty job back to life.
-        raise Refused(f"Job “{job_id}” was not {verb}: its hash is gone, only its id is left. It can be removed.")
+        raise Refused(
+            _("Job “%(job)s” was not %(verb)s: its hash is gone, only its id is left. It can be removed.")
+            % {"job": job_id, "verb": verb}
+        )
     if state is State.UNKNOWN:
-        raise Refused(f"Job “{job_id}” was not {verb}: no list of the queue holds it.")
+        raise Refused(
+            _("Job “%(job)s” was not %(verb)s: no list of the queue holds it.") % {"job": job_id, "verb": verb}
+        )
     if state not in JOB_ACTIONS[action]:
         raise JobStateChanged(job_id, verb, state.value)
     return state
@@ -46,10 +53,14 @@ async def moved(connection: str, queue: str, job_id: str, what: str, undo: Offer
     try:
         (state,) = await reads.job_states(connection, queue, [job_id])
     except (RedisUnavailable, RedisRefused):
-        return Done(f"Job “{job_id}” {what}.", undo=undo)
+        return Done(_("Job “%(job)s” %(what)s.") % {"job": job_id, "what": what}, undo=undo)
     if state is State.UNKNOWN:
-        return Done(f"Job “{job_id}” {what}; it has run already and was not kept.")
-    return Done(f"Job “{job_id}” {what}: it is {state.label.lower()} now.", state, undo=undo)
+        return Done(_("Job “%(job)s” %(what)s; it has run already and was not kept.") % {"job": job_id, "what": what})
+    return Done(
+        _("Job “%(job)s” %(what)s: it is %(label)s now.") % {"job": job_id, "what": what, "label": state.label.lower()},
+        state,
+        undo=undo,
+    )
 
 
 async def scheduler_of(connection: str, queue: str, job_id: str) -> str:
@@ -62,4 +73,4 @@ async def scheduler_of(connection: str, queue: str, job_id: str) -> str:
 def refuse_in_process(what: str) -> None:
     """Raises Refused where jobs run in process."""
     if is_in_process():
-        raise Refused(f"{what} is for jobs in Redis; here they run in the process that adds them.")
+        raise Refused(_("%(what)s is for jobs in Redis; here they run in the process that adds them.") % {"what": what})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from queues.actions import local, undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -20,10 +22,10 @@ async def pause_queue(actor: Actor, connection: str, queue: str) -> Done:
         if is_in_process():
             return await local.pause_queue(queue)
         if await _is_paused(connection, queue):
-            return Done(f"Queue “{queue}” was paused already.", affected=0)
+            return Done(_("Queue “%(queue)s” was paused already.") % {"queue": queue}, affected=0)
         await writes.pause(connection, queue)
         back = await undo.offer(connection, "queue.pause", queue, "", "switch")
-        return Done(f"Queue “{queue}” is paused.", undo=back)
+        return Done(_("Queue “%(queue)s” is paused.") % {"queue": queue}, undo=back)
 
     return await record(Deed(actor, "queue.pause", connection, queue), act, of_done)
 
@@ -37,7 +39,7 @@ async def resume_queue(actor: Actor, connection: str, queue: str) -> Done:
         was_paused = await _is_paused(connection, queue)
         parked = await selection.key_length(connection, queue, "paused")
         if not was_paused and not parked:
-            return Done(f"Queue “{queue}” was running already.", affected=0)
+            return Done(_("Queue “%(queue)s” was running already.") % {"queue": queue}, affected=0)
         left = await _resume(connection, queue, parked)
         back = await undo.offer(connection, "queue.resume", queue, "", "switch") if was_paused else None
         return Done(_resumed(queue, was_paused, parked, left), undo=back)
@@ -55,7 +57,7 @@ async def _is_paused(connection: str, queue: str) -> bool:
 async def _resume(connection: str, queue: str, parked: int) -> int:
     """How many parked jobs are left: none, unless an old producer parks them faster than they come back."""
     left = await writes.resume(connection, queue)
-    for _ in range(MOST_CALLS):
+    for _round in range(MOST_CALLS):
         if not left or left >= parked:
             break
         parked, left = left, await writes.resume(connection, queue)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from django.utils.translation import gettext as _
+
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Ending, of_done, record
 from queues.errors import NotFound
@@ -14,7 +16,7 @@ async def reveal_data(actor: Actor, connection: str, queue: str, job_id: str, wh
     """Record that the masked values of a job's data are shown, and in which form. Raises AuditUnavailable."""
 
     async def act() -> Done:
-        return Done(f"The masked values of job “{job_id}” were shown.", affected=0)
+        return Done(_("The masked values of job “%(job)s” were shown.") % {"job": job_id}, affected=0)
 
     return await record(Deed(actor, "job.reveal", connection, queue, job_id, {"for": why}), act, of_done)
 
@@ -27,7 +29,10 @@ async def reveal_field(
     async def act() -> bytes:
         value = await read()
         if value is None:
-            raise NotFound(f"Queue “{queue}” holds no {field} of a job “{job_id}”.")
+            raise NotFound(
+                _("Queue “%(queue)s” holds no %(field)s of a job “%(job)s”.")
+                % {"queue": queue, "field": field, "job": job_id}
+            )
         return value
 
     deed = Deed(actor, "job.reveal", connection, queue, job_id, {"field": field})

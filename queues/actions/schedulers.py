@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions import keeping
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -47,7 +49,10 @@ async def pause_scheduler(
                 row.definition = _counted(found, taken).to_json()
                 await row.asave(update_fields=["definition"])
         waits = await _waits(connection, queue, found)
-        return Done(f"Scheduler “{schedule_id}” is paused; its definition is kept here.{waits}")
+        return Done(
+            _("Scheduler “%(scheduler)s” is paused; its definition is kept here.%(waits)s")
+            % {"scheduler": schedule_id, "waits": waits}
+        )
 
     more = {"until": until.isoformat() if until else None, "stays": stays}
     return await _record(actor, "scheduler.pause", connection, queue, schedule_id, act, more)
@@ -83,7 +88,7 @@ async def remove_scheduler(actor: Actor, connection: str, queue: str, schedule_i
         if found is None:
             row = await keeping.kept(connection, queue, schedule_id, PAUSED)
             await keeping.keep(connection, queue, keeping.definition_of(row), REMOVED, actor.name)
-            return Done(f"Scheduler “{schedule_id}” was removed; it was paused.")
+            return Done(_("Scheduler “%(scheduler)s” was removed; it was paused.") % {"scheduler": schedule_id})
         is_kept = True
         try:
             await keeping.keep(connection, queue, found, REMOVED, actor.name)
@@ -91,7 +96,10 @@ async def remove_scheduler(actor: Actor, connection: str, queue: str, schedule_i
             is_kept = False
         await scheduling.remove(connection, queue, schedule_id)
         kept = "" if is_kept else " It was too large to be kept, so it cannot be put back."
-        return Done(f"Scheduler “{schedule_id}” was removed.{kept}{await _waits(connection, queue, found)}")
+        return Done(
+            _("Scheduler “%(scheduler)s” was removed.%(kept)s%(what)s")
+            % {"scheduler": schedule_id, "kept": kept, "what": await _waits(connection, queue, found)}
+        )
 
     return await _record(actor, "scheduler.remove", connection, queue, schedule_id, act)
 
@@ -105,7 +113,10 @@ async def run_scheduler(actor: Actor, connection: str, queue: str, schedule_id: 
             found = keeping.definition_of(await keeping.kept(connection, queue, schedule_id, PAUSED))
         job = FoundScheduler(connection, queue, found.schedule).job()
         job_id = await carrier().add(connection, queue, job)
-        return job_id, Done(f"Job “{job_id}” was added as scheduler “{schedule_id}” makes them.")
+        return job_id, Done(
+            _("Job “%(job)s” was added as scheduler “%(scheduler)s” makes them.")
+            % {"job": job_id, "scheduler": schedule_id}
+        )
 
     deed = Deed(actor, "scheduler.run", connection, queue, parameters={"scheduler": schedule_id})
     return await record(deed, act, lambda made: of_done(made[1]))
@@ -116,7 +127,7 @@ async def add_scheduler(actor: Actor, connection: str, queue: str, schedule: New
 
     async def act() -> Done:
         if is_in_process():
-            raise Refused("Jobs run in this process: schedulers need Redis.")
+            raise Refused(_("Jobs run in this process: schedulers need Redis."))
         if not all(await selection.queues_exist(connection, [queue])):
             raise QueueNotFound(queue)
         there = await suspending.are_there(connection, [(queue, schedule.id)])
@@ -124,7 +135,10 @@ async def add_scheduler(actor: Actor, connection: str, queue: str, schedule: New
             await keeping.kept(connection, queue, schedule.id, PAUSED)
             there = [True]
         if any(there):
-            raise Refused(f"Queue “{queue}” has a scheduler “{schedule.id}” already: edit that one.")
+            raise Refused(
+                _("Queue “%(queue)s” has a scheduler “%(id)s” already: edit that one.")
+                % {"queue": queue, "id": schedule.id}
+            )
         job_id = await scheduling.upsert(connection, queue, schedule)
         return Done(f"Scheduler “{schedule.id}” was added" + (f"; its next job is “{job_id}”." if job_id else "."))
 
@@ -144,9 +158,12 @@ async def edit_scheduler(actor: Actor, connection: str, queue: str, schedule: Ne
                 row.definition = _edited(keeping.definition_of(row), schedule).to_json()
                 row.redefined = ""
                 await row.asave(update_fields=["definition", "redefined"])
-            return Done(f"Scheduler “{schedule.id}” was changed; it stays paused.")
+            return Done(_("Scheduler “%(id)s” was changed; it stays paused.") % {"id": schedule.id})
         if schedule.limit is not None and schedule.limit < found.count:
-            raise InvalidInput(f"It has made {found.count - 1:,} jobs: the limit must be at least {found.count:,}.")
+            raise InvalidInput(
+                _("It has made %(number)s jobs: the limit must be at least %(count)s.")
+                % {"number": f"{found.count - 1:,}", "count": f"{found.count:,}"}
+            )
         await _check_waits_not(connection, queue, found)
         job_id = await scheduling.upsert(connection, queue, replace(schedule, count=found.count))
         return Done(f"Scheduler “{schedule.id}” was changed" + (f"; its next job is “{job_id}”." if job_id else "."))
@@ -159,16 +176,25 @@ async def _put_back(row: KeptScheduler, what: str) -> Done:
         (is_there,) = await suspending.are_there(row.connection, [(row.queue, row.scheduler_id)])
         if is_there:
             await row.adelete()
-            return Done(f"Scheduler “{row.scheduler_id}” {what}: a program has registered it, and that stays.")
+            return Done(
+                _("Scheduler “%(scheduler)s” %(what)s: a program has registered it, and that stays.")
+                % {"scheduler": row.scheduler_id, "what": what}
+            )
         job_id = await suspending.put_back(row.connection, row.queue, keeping.definition_of(row))
         await row.adelete()
-    return Done(f"Scheduler “{row.scheduler_id}” {what}; its next job is “{job_id}”.")
+    return Done(
+        _("Scheduler “%(scheduler)s” %(what)s; its next job is “%(job)s”.")
+        % {"scheduler": row.scheduler_id, "what": what, "job": job_id}
+    )
 
 
 async def _found(connection: str, queue: str, schedule_id: str) -> Definition:
     found = await suspending.definition(connection, queue, schedule_id)
     if found is None:
-        raise NotFound(f"Queue “{queue}” has no scheduler “{schedule_id}”; it may have been removed.")
+        raise NotFound(
+            _("Queue “%(queue)s” has no scheduler “%(scheduler)s”; it may have been removed.")
+            % {"queue": queue, "scheduler": schedule_id}
+        )
     return found
 
 
@@ -206,8 +232,11 @@ async def _check_waits_not(connection: str, queue: str, found: Definition) -> No
     (state,) = await reads.job_states(connection, queue, [f"repeat:{found.id}:{found.next_ms}"])
     if state is State.WAITING:
         raise Refused(
-            f"Queue “{queue}” is paused and the next job of “{found.id}” waits in it: changed now, it would be there "
-            "twice. Resume the queue first, or remove that job."
+            _(
+                "Queue “%(queue)s” is paused and the next job of “%(id)s” waits in it: changed now, it "
+                "would be there twice. Resume the queue first, or remove that job."
+            )
+            % {"queue": queue, "id": found.id}
         )
 
 

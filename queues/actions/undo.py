@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
 from queues.errors import NotFound, Refused, TorilError
@@ -105,12 +107,14 @@ async def _move(act: Undoable, needed: dict[str, Any]) -> Done:
         fields=needed["fields"],
         without=tuple(needed.get("without", ())),
     )
-    return Done(f"Undone: job “{act.job_id}” is {to.label.lower()} again, as it was.", to)
+    return Done(
+        _("Undone: job “%(job)s” is %(label)s again, as it was.") % {"job": act.job_id, "label": to.label.lower()}, to
+    )
 
 
 async def _delay(act: Undoable, needed: dict[str, Any]) -> Done:
     if await undoing.due_ms(act.connection, act.queue, act.job_id) != needed["after"]:
-        raise Refused(f"Not undone: job “{act.job_id}” is not due then any more.")
+        raise Refused(_("Not undone: job “%(job)s” is not due then any more.") % {"job": act.job_id})
     return await _move(act, needed)
 
 
@@ -118,7 +122,7 @@ async def _field(act: Undoable, needed: dict[str, Any]) -> Done:
     address = (act.connection, act.queue, act.job_id, needed["field"], needed["value"], needed["sealed"])
     await moving.change_field(*address, timestamp=needed["timestamp"], verb="changed back")
     (state,) = await reads.job_states(act.connection, act.queue, [act.job_id])
-    return Done(f"Undone: job “{act.job_id}” {needed['said']}.", state)
+    return Done(_("Undone: job “%(job)s” %(said)s.") % {"job": act.job_id, "said": needed["said"]}, state)
 
 
 async def _priority(act: Undoable, needed: dict[str, Any]) -> Done:
@@ -126,12 +130,16 @@ async def _priority(act: Undoable, needed: dict[str, Any]) -> Done:
     known = await moving.mark(*address)
     now = await reads.job_field(*address, "priority")
     if [known.timestamp, known.started] != needed["known"]:
-        raise Refused(f"Not undone: job “{act.job_id}” was started since.")
+        raise Refused(_("Not undone: job “%(job)s” was started since.") % {"job": act.job_id})
     if int(now or 0) != needed["after"]:
-        raise Refused(f"Not undone: the priority of job “{act.job_id}” was changed since.")
+        raise Refused(_("Not undone: the priority of job “%(job)s” was changed since.") % {"job": act.job_id})
     await editing.change_priority(*address, needed["before"], False)
     (state,) = await reads.job_states(act.connection, act.queue, [act.job_id])
-    return Done(f"Undone: job “{act.job_id}” has priority {needed['before']:,} again, behind its equals.", state)
+    return Done(
+        _("Undone: job “%(job)s” has priority %(before)s again, behind its equals.")
+        % {"job": act.job_id, "before": f"{needed['before']:,}"},
+        state,
+    )
 
 
 async def _restore(act: Undoable, needed: dict[str, Any]) -> Done:
@@ -143,7 +151,7 @@ async def _restore(act: Undoable, needed: dict[str, Any]) -> Done:
         said += f", with {len(copies) - 1} of its children"
     if not is_tied:
         said += "; its parent no longer waits for it"
-    return Done(f"{said}.", state)
+    return Done(_("%(said)s.") % {"said": said}, state)
 
 
 async def _remove(act: Undoable, needed: dict[str, Any]) -> Done:
@@ -151,36 +159,45 @@ async def _remove(act: Undoable, needed: dict[str, Any]) -> Done:
         # Out of every worker's reach first, in one step with the look whether one has taken it.
         await undoing.take_away(act.connection, act.queue, job_id, Mark(timestamp, "-"))
         await writes.remove_job(act.connection, act.queue, job_id)
-    return Done(f"Undone: job “{needed['jobs'][0][0]}” was removed again; it had not begun.")
+    return Done(_("Undone: job “%(what)s” was removed again; it had not begun.") % {"what": needed["jobs"][0][0]})
 
 
 async def _logs(act: Undoable, needed: dict[str, Any]) -> Done:
     await undoing.bring_logs_back(act.connection, act.queue, act.job_id, needed["lines"])
     (state,) = await reads.job_states(act.connection, act.queue, [act.job_id])
-    return Done(f"Undone: job “{act.job_id}” has its {len(needed['lines']):,} log lines again.", state)
+    return Done(
+        _("Undone: job “%(job)s” has its %(count)s log lines again.")
+        % {"job": act.job_id, "count": f"{len(needed['lines']):,}"},
+        state,
+    )
 
 
 async def _switch(act: Undoable, needed: dict[str, Any]) -> Done:
     (facts,) = await reads.queue_facts(act.connection, [act.queue])
     was_paused = act.action == "queue.resume"
     if facts.is_paused is was_paused:
-        raise Refused(f"Not undone: queue “{act.queue}” is {'paused' if was_paused else 'running'} already.")
+        already = _("Not undone: queue “%(queue)s” is paused already.")
+        runs = _("Not undone: queue “%(queue)s” is running already.")
+        raise Refused((already if was_paused else runs) % {"queue": act.queue})
     await (writes.pause if was_paused else writes.resume)(act.connection, act.queue)
-    return Done(f"Undone: queue “{act.queue}” {'is paused' if was_paused else 'runs'} again.")
+    again = (
+        _("Undone: queue “%(queue)s” is paused again.") if was_paused else _("Undone: queue “%(queue)s” runs again.")
+    )
+    return Done(again % {"queue": act.queue})
 
 
 async def _limits(act: Undoable, needed: dict[str, Any]) -> Done:
     (facts,) = await reads.queue_facts(act.connection, [act.queue])
     now = [facts.concurrency, facts.rate_limit_max, facts.rate_limit_duration_ms]
     if now != needed["after"]:
-        raise Refused(f"Not undone: the limits of queue “{act.queue}” were changed since.")
+        raise Refused(_("Not undone: the limits of queue “%(queue)s” were changed since.") % {"queue": act.queue})
     concurrency, most, duration_ms = needed["before"]
     if now[0] != concurrency:
         await steering.set_concurrency(act.connection, act.queue, concurrency)
     if now[1:] != [most, duration_ms]:
         limiter = Limiter(most, duration_ms) if most and duration_ms else None
         await steering.set_rate_limit(act.connection, act.queue, limiter)
-    return Done(f"Undone: queue “{act.queue}” has its former limits again.")
+    return Done(_("Undone: queue “%(queue)s” has its former limits again.") % {"queue": act.queue})
 
 
 _WAYS: dict[str, Callable[[Undoable, dict[str, Any]], Awaitable[Done]]] = {

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from django.utils.translation import gettext as _
+
 from queues.actions.local import RowWalk
 from queues.errors import RedisRefused, RedisUnavailable
 from queues.models.local import is_in_process
@@ -35,7 +37,7 @@ class Step:
     def check(self) -> None:
         """Raises what stops all further steps: silence, or a refusal of every single job."""
         if self.unanswered:
-            raise RedisUnavailable("Redis stopped answering.")
+            raise RedisUnavailable(_("Redis stopped answering."))
         reasons = set(self.skipped.values())
         if not self.done and len(reasons) == 1 and (reason := reasons.pop()).startswith("Redis refused"):
             raise RedisRefused(reason)

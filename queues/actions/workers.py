@@ -8,6 +8,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import InvalidInput, JobNotFound, NotFound, Refused, TorilError
@@ -21,13 +24,13 @@ from queues.states import State
 #: A little longer than an order is valid: what was taken in the last moment is still heard of.
 WAIT_S = orders.VALID_S + 0.5
 LOOK_EVERY_S = 0.05
-NO_WORKERS = "There are no workers: jobs run in the process that adds them (USE_JOB_QUEUE is false)."
+NO_WORKERS = gettext_lazy("There are no workers: jobs run in the process that adds them (USE_JOB_QUEUE is false).")
 
 #: verb → what a process does then, singular and plural.
 _SAID = {
-    Verb.QUIET: ("takes no new jobs", "take no new jobs"),
-    Verb.RESUME: ("takes jobs again", "take jobs again"),
-    Verb.STOP: ("finishes what it runs and ends", "finish what they run and end"),
+    Verb.QUIET: ngettext_lazy("%(who)s takes no new jobs", "%(who)s take no new jobs", "count"),
+    Verb.RESUME: ngettext_lazy("%(who)s takes jobs again", "%(who)s take jobs again", "count"),
+    Verb.STOP: ngettext_lazy("%(who)s finishes what it runs and ends", "%(who)s finish what they run and end", "count"),
 }
 
 
@@ -44,8 +47,12 @@ class NotRunning(Refused):
     code = "not_running"
 
     def __init__(self, job_id: str, state: State, advice: str) -> None:
-        where = "no list of the queue holds it" if state is State.UNKNOWN else f"it is {state.label.lower()}"
-        super().__init__(f"Job “{job_id}” is not being run: {where}. {advice}")
+        told = {"job": job_id, "state": state.label.lower(), "advice": advice}
+        if state is State.UNKNOWN:
+            sentence = _("Job “%(job)s” is not being run: no list of the queue holds it. %(advice)s")
+        else:
+            sentence = _("Job “%(job)s” is not being run: it is %(state)s. %(advice)s")
+        super().__init__(sentence % told)
         self.state = state
 
 
@@ -76,15 +83,20 @@ async def cancel_job(
     Refused where its worker cannot be spoken to, NoAnswer.
     """
     if len(reason) > orders.LONGEST_REASON:
-        raise InvalidInput(f"The reason may have {orders.LONGEST_REASON:,} characters.")
-    why = reason or f"Cancelled by {actor.name}."
+        raise InvalidInput(
+            _("The reason may have %(longest_reason)s characters.") % {"longest_reason": f"{orders.LONGEST_REASON:,}"}
+        )
+    why = reason or _("Cancelled by %(actor)s.") % {"actor": actor.name}
 
     async def act() -> Done:
         process_id = await _runner(connection, queue, job_id)
         order = Order(Verb.CANCEL, process_id, actor.name, 0, queue, job_id, why, retry)
         answer = (await _ask(connection, order, [process_id])).get(process_id)
         if answer is None:
-            raise NoAnswer(f"No worker answered within {orders.VALID_S:g} s: job “{job_id}” was not cancelled.")
+            raise NoAnswer(
+                _("No worker answered within %(valid_s)s s: job “%(job)s” was not cancelled.")
+                % {"valid_s": f"{orders.VALID_S:g}", "job": job_id}
+            )
         return await _cancelled(connection, queue, job_id, answer)
 
     parameters = {"reason": why, "retry": retry}
@@ -110,44 +122,49 @@ async def _reachable(connection: str, process_id: str | None) -> list[Beat]:
     now_ms, beats = await _beats(connection)
     found = [beat for beat in beats if process_id in (None, beat.id)]
     if process_id is not None and not found:
-        raise NotFound(f"There is no worker process “{process_id}”; it may have stopped.")
+        raise NotFound(
+            _("There is no worker process “%(process_id)s”; it may have stopped.") % {"process_id": process_id}
+        )
     heard = [beat for beat in found if process_id is not None or now_ms - beat.beat_ms <= SILENT_AFTER_S * 1000]
     if not heard:
-        raise NotFound("There is no worker process that could be asked.")
+        raise NotFound(_("There is no worker process that could be asked."))
     return heard
 
 
 async def _beats(connection: str) -> tuple[int, list[Beat]]:
     if not get_options().use_job_queue:
-        raise Refused(NO_WORKERS)
+        raise Refused(str(NO_WORKERS))
     return await fleet.beats(connection)
 
 
 def _outcome(verb: Verb, asked: Sequence[Beat], answers: dict[str, Answer]) -> Done:
     stages = {beat.id: answers[beat.id].stage for beat in asked if beat.id in answers}
     if not stages:
-        raise NoAnswer(f"No worker answered within {orders.VALID_S:g} s; nothing was done.")
+        raise NoAnswer(
+            _("No worker answered within %(valid_s)s s; nothing was done.") % {"valid_s": f"{orders.VALID_S:g}"}
+        )
     refused = [answers[beat.id].message for beat in asked if stages.get(beat.id) is Stage.REFUSED]
     if len(refused) == len(asked):
-        raise Refused(f"{_who(asked)} refused. {refused[0]}")
+        raise Refused(_("%(who)s refused. %(what)s") % {"who": _who(asked), "what": refused[0]})
     done = [beat for beat in asked if stages.get(beat.id) is Stage.DONE]
     taken = [beat for beat in asked if stages.get(beat.id) is Stage.TAKEN]
-    said = [f"{_who(done)} {_SAID[verb][len(done) > 1]}"] if done else []
+    said = [_SAID[verb] % {"who": _who(done), "count": len(done)}] if done else []
     if taken:
-        said.append(f"{_who(taken)} took the request and will follow as soon as a job lets its event loop turn")
+        late = _("%(who)s took the request and will follow as soon as a job lets its event loop turn")
+        said.append(late % {"who": _who(taken)})
     if refused:
-        said.append(f"{len(refused)} refused ({refused[0].rstrip('.')})")
+        said.append(_("%(count)s refused (%(why)s)") % {"count": len(refused), "why": refused[0].rstrip(".")})
     if silent := [beat for beat in asked if beat.id not in stages]:
-        said.append(f"{_who(silent)} did not answer")
+        said.append(_("%(who)s did not answer") % {"who": _who(silent)})
     # Each part begins as a sentence does, and only the first is one.
     told = "; ".join([said[0], *(f"{part[0].lower()}{part[1:]}" for part in said[1:])])
-    return Done(f"{told}.", affected=len(done) + len(taken), missed=len(refused) + len(silent))
+    return Done(_("%(told)s.") % {"told": told}, affected=len(done) + len(taken), missed=len(refused) + len(silent))
 
 
 def _who(beats: Sequence[Beat]) -> str:
     if len(beats) == 1:
-        return f"Worker “{beats[0].name}”"
-    return f"{len(beats)} workers"
+        return _("Worker “%(name)s”") % {"name": beats[0].name}
+    return _("%(count)s workers") % {"count": len(beats)}
 
 
 async def _ask(connection: str, order: Order, expected: Sequence[str]) -> dict[str, Answer]:
@@ -176,7 +193,7 @@ async def why_not_cancelled(connection: str, queue: str, job_id: str) -> str:
 
 async def _runner(connection: str, queue: str, job_id: str) -> str:
     """The process that runs the job."""
-    _, beats = await _beats(connection)
+    _now_ms, beats = await _beats(connection)
     (state,), (owner,), (fields,) = await asyncio.gather(
         reads.job_states(connection, queue, [job_id]),
         reads.lock_owners(connection, queue, [job_id]),
@@ -185,13 +202,16 @@ async def _runner(connection: str, queue: str, job_id: str) -> str:
     if state is State.UNKNOWN and not fields:
         raise JobNotFound(queue, job_id)
     if state is not State.ACTIVE:
-        raise NotRunning(job_id, state, "It has ended." if state.is_finished else "Remove it instead.")
+        raise NotRunning(job_id, state, _("It has ended.") if state.is_finished else _("Remove it instead."))
     if not owner:
-        raise NotRunning(job_id, state, "But no worker holds its lock: it will be put back to wait soon.")
+        raise NotRunning(job_id, state, _("But no worker holds its lock: it will be put back to wait soon."))
     if owner not in {beat.id for beat in beats}:
         raise Refused(
-            f"Job “{job_id}” was not cancelled: the worker that runs it has no ear for Toril "
-            "(a Node worker, or one whose heartbeat Redis forbids)."
+            _(
+                "Job “%(job)s” was not cancelled: the worker that runs it has no ear for Toril (a Node "
+                "worker, or one whose heartbeat Redis forbids)."
+            )
+            % {"job": job_id}
         )
     return owner
 
@@ -200,20 +220,33 @@ async def _cancelled(connection: str, queue: str, job_id: str, answer: Answer) -
     """What became of the job, as Redis has it."""
     (state,) = await reads.job_states(connection, queue, [job_id])
     if answer.stage is Stage.REFUSED:
-        raise Refused(f"Job “{job_id}” was not cancelled: its run had ended just before; {_where(state)}.")
+        raise Refused(
+            _("Job “%(job)s” was not cancelled: its run had ended just before; %(where)s.")
+            % {"job": job_id, "where": _where(state)}
+        )
     if answer.stage is Stage.TAKEN:
         return Done(
-            f"The worker has told job “{job_id}” to end; it still runs, and a plain function runs on until it looks at "
-            "job.cancelled.",
+            _(
+                "The worker has told job “%(job)s” to end; it still runs, and a plain function runs on "
+                "until it looks at job.cancelled."
+            )
+            % {"job": job_id},
             state,
         )
     if state is State.COMPLETED:
-        return Done(f"Job “{job_id}” was told to end, and completed all the same.", state, affected=0)
+        return Done(
+            _("Job “%(job)s” was told to end, and completed all the same.") % {"job": job_id}, state, affected=0
+        )
     if state is State.UNKNOWN:
-        return Done(f"Job “{job_id}” was cancelled; it was not kept.")
+        return Done(_("Job “%(job)s” was cancelled; it was not kept.") % {"job": job_id})
     why = text(await reads.job_field(connection, queue, job_id, "failedReason") or b"")
-    return Done(f"Job “{job_id}” was cancelled: {_where(state)}{f' (“{why}”)' if why else ''}.", state)
+    told = {"job": job_id, "where": _where(state), "why": why}
+    if why:
+        return Done(_("Job “%(job)s” was cancelled: %(where)s (“%(why)s”).") % told, state)
+    return Done(_("Job “%(job)s” was cancelled: %(where)s.") % told, state)
 
 
 def _where(state: State) -> str:
-    return "it is gone" if state is State.UNKNOWN else f"it is {state.label.lower()} now"
+    if state is State.UNKNOWN:
+        return _("it is gone")
+    return _("it is %(state)s now") % {"state": state.label.lower()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from queues.errors import InvalidInput, JobNotFound
 from queues.models.local import is_in_process, jobs
 from queues.protocol import moving, reads, undoing
@@ -75,6 +77,9 @@ def require_fit(found: Editable) -> None:
     """Raises InvalidInput for data that no page edits."""
     if found.is_too_large:
         raise InvalidInput(
-            f"The data of job “{found.job_id}” has {found.size:,} bytes; a page edits {MOST_BYTES // 1024} KB at most. "
-            "Change it from a program: queue(…).job(id).update_data(…)."
+            _(
+                "The data of job “%(job)s” has %(size)s bytes; a page edits %(number)s KB at most. "
+                "Change it from a program: queue(…).job(id).update_data(…)."
+            )
+            % {"job": found.job_id, "size": f"{found.size:,}", "number": MOST_BYTES // 1024}
         )

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+
 from queues.errors import InvalidInput, JobNotFound
 from queues.protocol.reads import families as reads
 from queues.protocol.reads.families import Member, Ref, Tally
@@ -129,7 +131,7 @@ async def recent_roots(connection: str, queues: Sequence[str], may: May) -> Root
 async def _roots_of(connection: str, refs: Sequence[Ref]) -> list[Ref]:
     """The roots above these, each once."""
     level, roots, seen = list(dict.fromkeys(refs)), [], set(refs)
-    for _ in range(MOST_DEEP):
+    for _depth in range(MOST_DEEP):
         above = await reads.parents(connection, level)
         roots += [ref for ref, parent in zip(level, above, strict=True) if parent is None or not parent.is_known]
         level = [parent for parent in dict.fromkeys(above) if parent and parent.is_known and parent not in seen]
@@ -153,7 +155,7 @@ async def children_of(
     A job that may not be seen is never matched: that it fits would tell what is hidden.
     """
     if group not in GROUPS or not (cursor == "" or (cursor.isascii() and cursor.isdigit() and len(cursor) <= 20)):
-        raise InvalidInput("There is no such group of children, or no such place in it.")
+        raise InvalidInput(_("There is no such group of children, or no such place in it."))
     if state is None and name is None:
         page = await reads.children(connection, parent, group, cursor, PER_PAGE)
         return Children(await reads.members(connection, _once(page.refs)), page.cursor, len(page.refs))
@@ -175,10 +177,13 @@ async def _matching(connection: str, refs: Sequence[Ref], state: State | None, n
         refs = [ref for ref, found in zip(refs, told, strict=True) if found == name]
     if state is None:
         return list(refs)
-    # One in no set waits, but for the few that are gone: its line says which.
-    wanted = (State.UNKNOWN,) if state is State.WAITING else (state,)
-    told_states = await reads.states(connection, refs)
-    return [ref for ref, found in zip(refs, told_states, strict=True) if found in wanted]
+    if state in (State.WAITING, State.ACTIVE):
+        # One in no set and without a lock waits, but for the few that are gone: its line says which.
+        wanted = State.UNKNOWN if state is State.WAITING else state
+        found = await reads.states(connection, refs)
+    else:
+        wanted, found = state, await reads.are_in(connection, refs, (state,))
+    return [ref for ref, one in zip(refs, found, strict=True) if one is wanted]
 
 
 async def outline(connection: str, parent: Ref, may: May) -> Outline:
@@ -203,7 +208,7 @@ MOST_WALKED = 20_000
 async def failed_leaves(connection: str, root: Ref, may: May) -> Walk:
     """Failed jobs below that one, or itself, that no failed child of theirs explains. Level by level, each job once."""
     walk, level, seen = Walk(), [root], {root.key}
-    for _ in range(MOST_DEEP):
+    for _depth in range(MOST_DEEP):
         below: list[Ref] = []
         for parent in level:
             below += await _failing(connection, parent, walk, seen, may)
@@ -241,10 +246,11 @@ async def _failing(connection: str, parent: Ref, walk: Walk, seen: set[str], may
 
 async def _sorted_out(connection: str, refs: Sequence[Ref]) -> tuple[list[Ref], list[Ref]]:
     """Those that failed; and those below which there may be a failure."""
-    states, tallies = await reads.states(connection, refs), await reads.tallies(connection, refs)
-    told = list(zip(refs, states, tallies, strict=True))
-    deeper = [ref for ref, state, tally in told if tally.total and state in (State.FAILED, State.WAITING_CHILDREN)]
-    return [ref for ref, state, _ in told if state is State.FAILED], deeper
+    states = await reads.are_in(connection, refs, (State.FAILED, State.WAITING_CHILDREN))
+    told = [(ref, state) for ref, state in zip(refs, states, strict=True) if state is not State.UNKNOWN]
+    tallies = await reads.tallies(connection, [ref for ref, _ in told])
+    deeper = [ref for (ref, _), tally in zip(told, tallies, strict=True) if tally.total]
+    return [ref for ref, state in told if state is State.FAILED], deeper
 
 
 def _note(walk: Walk, leaves: Sequence[Ref], may: May) -> None:

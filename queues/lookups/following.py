@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from queues.errors import QueueNotFound, RedisUnavailable, Refused
 from queues.options import get_options
 from queues.protocol import selection
@@ -50,7 +52,7 @@ class Follower:
                 raise QueueNotFound(queue)
         on = wire(connection)
         if odd := sorted(set(queues) - set(await readable(on, prefix(connection), queues))):
-            raise Refused(f"Queue “{odd[0]}” cannot be followed: its key “events” is no stream.")
+            raise Refused(_("Queue “%(what)s” cannot be followed: its key “events” is no stream.") % {"what": odd[0]})
         after = OLDEST if from_start else None
         return cls(connection, {queue: await begin(on, keys(connection, queue)("events"), after) for queue in queues})
 

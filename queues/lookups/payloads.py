@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
+from django.utils.translation import gettext as _
+
 from queues.errors import RedisRefused, RedisUnavailable
 from queues.lookups import local, mirrored
 from queues.models.local import is_in_process
@@ -34,7 +36,9 @@ async def job_payload(connection: str, queue: str, job_id: str, field: str) -> b
     except RedisRefused:
         value = None
     except TimeoutError:
-        raise RedisUnavailable(f"Redis did not hand over {field} within {READ_S:g} s.") from None
+        raise RedisUnavailable(
+            _("Redis did not hand over %(field)s within %(read_s)s s.") % {"field": field, "read_s": f"{READ_S:g}"}
+        ) from None
     if value is None:
         kept = await mirrored.last_incarnation(connection, queue, job_id)
         value = mirrored.payload(kept, field) if kept else None

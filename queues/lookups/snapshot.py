@@ -15,6 +15,8 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.utils.translation import gettext as _
+
 from queues.errors import RedisUnavailable, TorilError
 from queues.lookups import local, metrics
 from queues.lookups.discovery import NEVER, Discovery
@@ -131,7 +133,7 @@ class _Source:
             self._reading = asyncio.create_task(self._read(), name=f"snapshot of {self.connection}")
         reading = self._reading
         # Waited for, not awaited: it belongs to all callers and goes on when one of them is cancelled.
-        done, _ = await asyncio.wait({reading}, timeout=ANSWER_WITHIN_S)
+        done, _other = await asyncio.wait({reading}, timeout=ANSWER_WITHIN_S)
         if done:
             reading.result()
         else:
@@ -207,13 +209,15 @@ class _Source:
 
     def _fail(self, error: TorilError | TimeoutError) -> None:
         if isinstance(error, TimeoutError):
-            error = RedisUnavailable(f"Redis did not answer within {ANSWER_WITHIN_S:g} s.")
+            error = RedisUnavailable(
+                _("Redis did not answer within %(answer_within_s)s s.") % {"answer_within_s": f"{ANSWER_WITHIN_S:g}"}
+            )
         self._error, self._tried_at = error, time.monotonic()
 
     def _answer(self) -> Snapshot:
         if self._error is None and self._last is not None:
             return self._last
-        error = self._error or RedisUnavailable("Redis has not answered yet.")
+        error = self._error or RedisUnavailable(_("Redis has not answered yet."))
         if self._last is None:
             # A new one each time: a raised exception gathers the traceback of whoever raised it.
             raise type(error)(str(error))

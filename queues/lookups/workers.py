@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from queues.errors import InvalidInput, NotFound, RedisRefused
 from queues.options import get_options
 from queues.protocol import fleet, reads, selection
@@ -17,7 +20,7 @@ from queues.states import State
 
 #: Of a queue that foreign workers share, as many running jobs are looked at.
 MOST_ACTIVE = 100
-NONE_IN_PROCESS = "Jobs run in the process that adds them (USE_JOB_QUEUE is false): there are no workers."
+NONE_IN_PROCESS = gettext_lazy("Jobs run in the process that adds them (USE_JOB_QUEUE is false): there are no workers.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class Fleet:
         if not found:
             raise NotFound(" ".join([f"There is no worker process “{text}” that can be spoken to.", *self.notes]))
         if len(found) > 1:
-            raise InvalidInput(f"“{text}” is the name of {len(found)} worker processes; give an id.")
+            raise InvalidInput(
+                _("“%(text)s” is the name of %(count)s worker processes; give an id.")
+                % {"text": text, "count": len(found)}
+            )
         return found[0]
 
 
@@ -99,10 +105,10 @@ async def processes(connection: str) -> Fleet:
     Raises RedisUnavailable.
     """
     if not get_options().use_job_queue:
-        return Fleet(connection, notes=(NONE_IN_PROCESS,))
+        return Fleet(connection, notes=(str(NONE_IN_PROCESS),))
     (now_ms, own, notes), listeners = await asyncio.gather(_own(connection), reads.worker_listeners(connection))
     if listeners is None:
-        notes = (*notes, "Redis forbids CLIENT LIST: workers that are not Toril's are not shown.")
+        notes = (*notes, _("Redis forbids CLIENT LIST: workers that are not Toril's are not shown."))
     foreign = await _foreign(connection, own, listeners or ())
     others, elsewhere = await _running(connection, foreign, {process.id for process in own})
     return Fleet(connection, now_ms, (*own, *others), elsewhere, notes)
@@ -112,7 +118,7 @@ async def _own(connection: str) -> tuple[int, list[WorkerProcess], tuple[str, ..
     try:
         now_ms, beats = await fleet.beats(connection)
     except RedisRefused as error:
-        return 0, [], (f"Toril's own workers cannot be told from others. {error}",)
+        return 0, [], (_("Toril's own workers cannot be told from others. %(why)s") % {"why": error},)
     return now_ms, [_process(beat, now_ms) for beat in beats], ()
 
 

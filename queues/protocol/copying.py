@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.errors import JobLocked, RedisRefused, Refused
 from queues.protocol import codec
 from queues.protocol.codec import pairs
@@ -91,7 +93,7 @@ async def remove_with_copy(connection: str, queue: str, job_id: str, members: Se
     groups = [_copy(keys(connection, one.queue), one.id) for one in members]
     remove = call_script("removeJob", (k.job(job_id), k("repeat")), [codec.raw(job_id), "1", k.base]).as_eval()
     asked = [command("MULTI"), *(one for group in groups for one in group), Command(remove), command("EXEC")]
-    *_, replies = await wire(connection).run(asked)
+    *_others, replies = await wire(connection).run(asked)
     _check(job_id, replies[-1])
     width = len(groups[0])
     found = [_copied(one, replies[at * width : (at + 1) * width]) for at, one in enumerate(members)]
@@ -103,7 +105,9 @@ def _check(job_id: str, answer: Any) -> None:
     if isinstance(answer, Exception):
         raise refusal(str(answer))
     if answer == SCHEDULED_JOB:
-        raise Refused(f"Job “{job_id}” is the next run of a scheduler: remove the scheduler instead.")
+        raise Refused(
+            _("Job “%(job)s” is the next run of a scheduler: remove the scheduler instead.") % {"job": job_id}
+        )
     if answer != DONE:
         raise JobLocked(job_id)
 
@@ -173,7 +177,10 @@ async def restore(connection: str, copies: Sequence[Mapping[str, Any]]) -> bool:
     first, *others = asked
     answer = await wire(connection).call(first)
     if answer < 0:
-        raise Refused(f"Job “{codec.text(copies[0]['id'])}” was not restored: there is a job of this id again.")
+        raise Refused(
+            _("Job “%(text)s” was not restored: there is a job of this id again.")
+            % {"text": codec.text(copies[0]["id"])}
+        )
     for found in await wire(connection).run(others, return_errors=True):
         if isinstance(found, RedisRefused):
             raise found
@@ -182,7 +189,7 @@ async def restore(connection: str, copies: Sequence[Mapping[str, Any]]) -> bool:
 
 def _restore(k: Keys, one: Mapping[str, Any]) -> Command[int]:
     parent = one.get("parent", b"")
-    base, _, parent_id = parent.rpartition(b":")
+    base, _colon, parent_id = parent.rpartition(b":")
     told = {
         **{name: one[name] for name in ("id", "place", "score", "before", "hash", "logs", "dependencies")},
         **{name: one[name] for name in ("processed", "failed", "unsuccessful")},

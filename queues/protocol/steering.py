@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.errors import Refused
 from queues.options import Limiter
 from queues.protocol import codec, writes
@@ -76,7 +78,10 @@ async def obliterate(connection: str, queue: str, force: bool) -> None:
     on, k = wire(connection), keys(connection, queue)
     was_paused, active = await on.run([command("HEXISTS", k("meta"), "paused"), command("LLEN", k("active"))])
     if active and not force:
-        raise Refused(f"Queue “{queue}” has {active:,} active jobs; it can only be obliterated by force.")
+        raise Refused(
+            _("Queue “%(queue)s” has %(active)s active jobs; it can only be obliterated by force.")
+            % {"queue": queue, "active": f"{active:,}"}
+        )
     await writes.pause(connection, queue)
     await _remove_parents(connection, queue)
     while (left := await on.call(_obliterate(k, force))) > 0:
@@ -84,9 +89,9 @@ async def obliterate(connection: str, queue: str, force: bool) -> None:
     if left == _HAS_ACTIVE:
         if not was_paused:
             await writes.resume(connection, queue)
-        raise Refused(f"Queue “{queue}” has active jobs; it can only be obliterated by force.")
+        raise Refused(_("Queue “%(queue)s” has active jobs; it can only be obliterated by force.") % {"queue": queue})
     if left == _NOT_PAUSED:
-        raise Refused(f"Queue “{queue}” was resumed by somebody while it was being obliterated.")
+        raise Refused(_("Queue “%(queue)s” was resumed by somebody while it was being obliterated.") % {"queue": queue})
     await on.call(command("DEL", k("limiter")))
 
 
@@ -98,9 +103,9 @@ async def obliterate_some(connection: str, queue: str, force: bool) -> bool:
         return False
     left = await on.call(_obliterate(k, force))
     if left == _HAS_ACTIVE:
-        raise Refused(f"Queue “{queue}” has active jobs; it can only be obliterated by force.")
+        raise Refused(_("Queue “%(queue)s” has active jobs; it can only be obliterated by force.") % {"queue": queue})
     if left == _NOT_PAUSED:
-        raise Refused(f"Queue “{queue}” was resumed by somebody while it was being obliterated.")
+        raise Refused(_("Queue “%(queue)s” was resumed by somebody while it was being obliterated.") % {"queue": queue})
     if not left:
         await on.call(command("DEL", k("limiter")))
     return not left

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.errors import InvalidInput, Refused
 from queues.protocol import codec
 from queues.protocol.commands import Command, command
@@ -99,11 +101,14 @@ async def put_back(connection: str, queue: str, kept: Definition) -> str:
 
 def _check_is_not_over(kept: Definition, rule: Schedule, now_ms: int) -> None:
     if rule.end_ms is not None and rule.end_ms <= now_ms:
-        raise Refused(f"Scheduler “{kept.id}” was not put back: its end has passed.")
+        raise Refused(_("Scheduler “%(id)s” was not put back: its end has passed.") % {"id": kept.id})
     if rule.limit is not None and kept.count > rule.limit:
-        raise Refused(f"Scheduler “{kept.id}” was not put back: it has made all of its {rule.limit:,} jobs.")
+        raise Refused(
+            _("Scheduler “%(id)s” was not put back: it has made all of its %(limit)s jobs.")
+            % {"id": kept.id, "limit": f"{rule.limit:,}"}
+        )
     if not rule.pattern and not rule.every_ms:
-        raise InvalidInput(f"Scheduler “{kept.id}” says neither a pattern nor a beat.")
+        raise InvalidInput(_("Scheduler “%(id)s” says neither a pattern nor a beat.") % {"id": kept.id})
 
 
 def _again(kept: Definition, rule: Schedule) -> NewSchedule:

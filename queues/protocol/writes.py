@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from queues.errors import JobLocked, JobNotFound, JobStateChanged, RedisUnavailable, Refused, TorilError
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command
@@ -74,7 +76,9 @@ async def remove_job(connection: str, queue: str, job_id: str, remove_children: 
         raise JobNotFound(queue, job_id)
     answer = await wire(connection).call(_remove(k, job_id, remove_children))
     if answer == SCHEDULED_JOB:
-        raise Refused(f"Job “{job_id}” is the next run of a scheduler: remove the scheduler instead.")
+        raise Refused(
+            _("Job “%(job)s” is the next run of a scheduler: remove the scheduler instead.") % {"job": job_id}
+        )
     if answer != DONE:
         raise JobLocked(job_id)
 
