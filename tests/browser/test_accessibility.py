@@ -16,6 +16,10 @@ RUN = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "w
 
 PAGES = {
     "overview": "/admin/queues/",
+    "group confirmation": "/admin/queues/?confirm=retry-all",
+    "favourite": "/admin/queues/?star=axe",
+    "redis": "/admin/queues/redis",
+    "self-check": "/admin/queues/check",
     "no queues found": "/admin/queues/?q=nothing-has-this-name",
     "failed jobs": "/admin/queues/queue/axe?status=failed",
     "empty state": "/admin/queues/queue/axe?status=completed",
