@@ -39,6 +39,10 @@ ONLY_LISTS = _(
     "From the lists that BullMQ's own workers write: how jobs ended, but not how long they took, nor their names. "
     "These lists cannot tell an idle minute from one without a worker."
 )
+ONLY_EVENTS = _(
+    "Other workers than Toril's ran jobs of this queue: of these is shown what the mirror saw in the event stream, "
+    "which does not tell retries."
+)
 SOME_LISTS = _("Some queues are known only from the lists that BullMQ's own workers write.")
 NOBODY = _(
     "Nobody recorded this queue in this time. Figures come from Toril's workers, or from Node's where they are "
@@ -113,6 +117,8 @@ def _notes(found: History, queue: str | None) -> list[str]:
         said.append(MIRROR_BEHIND)
     if found.has_lists:
         said.append(SOME_LISTS if queue is None else ONLY_LISTS)
+    if found.has_events:
+        said.append(ONLY_EVENTS)
     if queue is not None and not any(point.recorded for point in found.points):
         said.append(NOBODY)
     return [str(sentence) for sentence in said]

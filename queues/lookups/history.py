@@ -16,7 +16,7 @@ from django.db.models import Max, QuerySet, Sum
 from queues import histogram
 from queues.lookups import minutes
 from queues.models import Deploy, Sample, SampleCursor
-from queues.models.sample import HOUR_S, LISTS, MINUTE_S, TEN_MINUTES_S
+from queues.models.sample import EVENTS, HOUR_S, LISTS, MINUTE_S, TEN_MINUTES_S
 from queues.protocol.samples import Ended
 
 SHARES = (0.5, 0.95, 0.99)
@@ -107,6 +107,8 @@ class History:
     deploys: list[Deploy]
     now_s: int
     has_lists: bool = False
+    #: Some of it the mirror saw in the queue's event stream, which does not tell retries.
+    has_events: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -186,6 +188,7 @@ def _read(found: History, rows: QuerySet[Sample], of_queue: QuerySet[Sample] | N
         point.raise_backlog(*backlog)
     if of_queue is None:
         found.has_lists = rows.filter(source=LISTS).exists()
+        found.has_events = rows.filter(source=EVENTS, completed__gt=0).exists()
         return
     for at, recorded in of_queue.filter(name="", step_s=found.range.row_s).values_list("at", "recorded"):
         _point(found, at).recorded += recorded

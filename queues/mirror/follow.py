@@ -14,6 +14,7 @@ from queues.mirror.fold import Fold, fold, slices
 from queues.mirror.followed import Followed
 from queues.mirror.sides import LIMIT_BYTES, Sides
 from queues.mirror.store import MOST_ROWS, Change
+from queues.mirror.tally import Tally
 from queues.protocol.events import Event, changed, read_events, server_now
 from queues.protocol.reads.pulses import position, pulses
 
@@ -33,7 +34,7 @@ class Ear:
     """Duties: 1. wait for news, 2. read a bounded batch, 3. notice what was missed, 4. fold and write."""
 
     def __init__(self, sides: Sides) -> None:
-        self.sides = sides
+        self.sides, self.tally = sides, Tally()
         self.is_behind = False
         self.lag_s = 0.0
         self.written = 0
@@ -94,6 +95,7 @@ class Ear:
             for part in slices(events, MOST_ROWS):
                 folded = fold(part, LIMIT_BYTES)
                 change = await self._change(followed[name], folded)
+                self.tally.note(name, part, change.told)
                 if sum(len(c.told) for _, c in pending) + len(change.told) > MOST_ROWS:
                     await self._write(followed, pending)
                     pending = []

@@ -48,6 +48,8 @@ class Followed:
     is_lost: bool = True
     #: The oldest event left when a gap was found: the same gap is not found twice.
     lost_until: str = ""
+    #: How often events were missed.
+    losses: int = 0
     work: Work | None = None
     walked_at: float | None = None
     heard_at: float = 0.0
@@ -87,5 +89,5 @@ class Followed:
             self.cursor = pulse.last if pulse.was_trimmed else START
         elif pulse.first == START:
             self.cursor = pulse.last
-        self.lost_until = pulse.first
+        self.lost_until, self.losses = pulse.first, self.losses + 1
         self.is_settled, self.is_lost, self.wanted = False, True, ALL

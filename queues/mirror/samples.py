@@ -1,7 +1,8 @@
 """What workers recorded by the minute, taken from Redis into the tables, with how much waits in each queue.
 
 Duties: 1. once a minute take the minutes that are over, and look again at those just before, for deliveries come late;
-2. at the start, all that Redis still holds; 3. of queues that none of our workers records, what BullMQ's own lists say.
+2. at the start, all that Redis still holds; 3. of queues that none of our workers records, what the followed streams
+told (`tally`), or else what BullMQ's own lists say.
 A few minutes at a time: between them, the mirror follows its streams.
 """
 
@@ -11,14 +12,15 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from queues.errors import TorilError
+from queues.mirror.follow import Ear
 from queues.mirror.followed import Followed
 from queues.mirror.sample_rows import Backlog, Minute, SampleRows
 from queues.mirror.sides import REST, Sides
-from queues.models.sample import LISTS, WORKERS
+from queues.models.sample import EVENTS, LISTS, WORKERS
 from queues.protocol import reads
 from queues.protocol.commands import Command
 from queues.protocol.fleet import time_command
@@ -33,6 +35,7 @@ SETTLE_MS = 8_000
 #: Minutes that are looked at once more, each time.
 AGAIN = 3
 MINUTES_PER_TURN = 10
+PATIENT_S = 30.0
 #: Commands per round trip.
 CHUNK = 500
 #: Rows per commit; each becomes three, with the longer steps.
@@ -44,8 +47,8 @@ Counts = dict[int, dict[str, Count]]
 class Samples:
     """Of one session: a new one looks at everything again, and writes what it finds changed."""
 
-    def __init__(self, sides: Sides) -> None:
-        self.sides = sides
+    def __init__(self, sides: Sides, ear: Ear) -> None:
+        self.sides, self._ear = sides, ear
         self.rows = SampleRows(sides.connection, sides.store.leader)
         self._keys = SampleKeys(sides.prefix)
         self._due = 0.0
@@ -53,6 +56,7 @@ class Samples:
         self._last: int | None = None
         self._wanted: deque[int] = deque()
         self._is_said = False
+        self._planned_at = 0.0
 
     @property
     def is_behind(self) -> bool:
@@ -62,10 +66,11 @@ class Samples:
         """Take some minutes, where it is time. Raises what Redis and the database raise."""
         if time.monotonic() >= self._due:
             await self._plan()
-        if self._wanted:
+        # What the streams told counts where all of it was heard; for so long they are waited for.
+        if self._wanted and not (self._ear.is_behind and time.monotonic() < self._planned_at + PATIENT_S):
             some = [self._wanted.popleft() for _ in range(min(MINUTES_PER_TURN, len(self._wanted)))]
             try:
-                await self._take(some, [name for name, queue in followed.items() if not queue.is_gone])
+                await self._take(some, {name: queue for name, queue in followed.items() if not queue.is_gone})
             except BaseException:
                 self._wanted.extendleft(reversed(some))
                 raise
@@ -74,19 +79,22 @@ class Samples:
         now_ms = await self.sides.on.call(time_command())
         last = (now_ms - SETTLE_MS) // 60_000 - 1
         self._due = time.monotonic() + ((last + 2) * 60_000 + SETTLE_MS - now_ms) / 1000
+        self._planned_at = time.monotonic()
         if last != self._last:
             first = last - AGAIN if self._last is not None else last - KEPT_S // 60 + 1
             self._wanted = deque(sorted({*self._wanted, *range(min(first, self._last or first), last + 1)}))
             self._last = last
 
-    async def _take(self, minutes: Sequence[int], queues: Sequence[str]) -> None:
-        on = self.sides.on
-        counted: Counts = dict(
-            zip(minutes, await on.run([minute_command(self._keys, m) for m in minutes]), strict=True)
-        )
+    async def _take(self, minutes: Sequence[int], followed: Mapping[str, Followed]) -> None:
+        queues = list(followed)
+        asked = [minute_command(self._keys, minute) for minute in minutes]
+        counted: Counts = dict(zip(minutes, await self._run(asked, {}), strict=True))
         known = await self.sides.ask(self.rows.known, minutes)
         found = await self._recorded(counted, known, frozenset(queues))
-        found += await self._listed(counted, known, minutes, queues)
+        recorded = {queue for counts in counted.values() for queue in counts}
+        seen = self._seen(minutes, followed, recorded)
+        seen += await self._listed(minutes, queues, recorded, {(one.queue, one.minute) for one in seen})
+        found += [one for one in seen if known.get((one.queue, one.minute)) != _count(one.whole)]
         if not self._wanted:
             found = await self._with_backlog(found, minutes[-1], queues)
         parts = list(_parts(found))
@@ -131,24 +139,35 @@ class Samples:
             log.warning("connection %s: what workers recorded cannot be read: %s", self.sides.connection, refused[0])
         return [nothing if isinstance(one, TorilError) else one for one in found]
 
+    def _seen(self, minutes: Sequence[int], followed: Mapping[str, Followed], recorded: Set[str]) -> list[Minute]:
+        """What the streams told of queues that nobody records."""
+        if self._ear.is_behind:
+            return []
+        found = []
+        for queue, minute, names in self._ear.tally.minutes(followed, minutes, self._now(minutes), recorded):
+            one = Minute(queue, minute, EVENTS, names)
+            for ended in names.values():
+                one.whole.add(ended)
+            found.append(one)
+        return found
+
+    def _now(self, minutes: Sequence[int]) -> int:
+        return (self._last or minutes[-1]) + 1
+
     async def _listed(
-        self,
-        counted: Counts,
-        known: Mapping[tuple[str, int], Count],
-        minutes: Sequence[int],
-        queues: Sequence[str],
+        self, minutes: Sequence[int], queues: Sequence[str], recorded: Set[str], seen: Set[tuple[str, int]]
     ) -> list[Minute]:
-        """What BullMQ's lists say of queues that nobody records; where no worker is connected, nothing."""
-        recorded = {queue for counts in counted.values() for queue in counts}
-        others = [queue for queue in queues if queue not in recorded]
+        """What BullMQ's lists say of what nobody records and nobody saw; where no worker is connected, nothing."""
+        others = [q for q in queues if q not in recorded and any((q, m) not in seen for m in minutes)]
         listening = await reads.worker_clients(self.sides.connection) if others else {}
         others = [queue for queue in others if listening is None or listening.get(queue)]
-        told = await native_counts(self.sides.on, self.sides.prefix, others, minutes, (self._last or minutes[-1]) + 2)
+        on, prefix = self.sides.on, self.sides.prefix
+        told = await native_counts(on, prefix, others, minutes, self._now(minutes) + 1)
         return [
             Minute(queue, minute, LISTS, whole=Ended(count.completed, count.failed))
             for queue, counts in told.items()
             for minute, count in counts.items()
-            if known.get((queue, minute)) != count
+            if (queue, minute) not in seen
         ]
 
     async def _with_backlog(self, found: list[Minute], minute: int, queues: Sequence[str]) -> list[Minute]:
@@ -167,6 +186,10 @@ class Samples:
                 )
                 by_queue.setdefault(facts.name, Minute(facts.name, minute)).backlog = told
         return [one for one in found if one.minute != minute] + list(by_queue.values())
+
+
+def _count(ended: Ended) -> Count:
+    return Count(ended.completed, ended.failed, ended.retried)
 
 
 def _parts(found: Sequence[Minute]) -> Iterator[list[Minute]]:

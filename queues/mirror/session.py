@@ -59,7 +59,7 @@ class Session:
         self.sides = Sides(connection, leader, database)
         self.followed: dict[str, Followed] = {}
         self.ear, self.sweep, self.mender = Ear(self.sides), Sweep(self.sides), Mender(self.sides)
-        self.samples = Samples(self.sides)
+        self.samples = Samples(self.sides, self.ear)
         self._discover, self._sweep = Clock(DISCOVER_EVERY_S), Clock(SWEEP_EVERY_S)
         self._hot = Clock(SWEEP_HOT_EVERY_S)
         self.is_open = False
@@ -81,6 +81,7 @@ class Session:
         self._server = await run_id(self.sides.on)
         stored = await self.sides.ask(self.sides.store.cursors)
         self.followed = {name: Followed.resumed(name, cursor) for name, cursor in stored.items()}
+        self.ear.tally.begin(self.followed)
         self.is_open = True
 
     async def turn(self) -> None:

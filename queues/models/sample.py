@@ -7,8 +7,9 @@ from django.db import models
 MINUTE_S, TEN_MINUTES_S, HOUR_S = 60, 600, 3_600
 #: Each step is kept beside the others, so that a month is read from hours. Longer ones come to the end of this list.
 STEPS = (MINUTE_S, TEN_MINUTES_S, HOUR_S)
-#: Where a queue's figures come from: our workers' own records, or the lists that BullMQ's workers write.
-WORKERS, LISTS = "w", "l"
+#: Where a queue's figures come from: our workers' own records, the event streams as the mirror followed them, or the
+#: lists that BullMQ's workers write.
+WORKERS, EVENTS, LISTS = "w", "e", "l"
 
 
 class Sample(models.Model):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from queues import histogram
+from queues.mirror.followed import Followed
 from queues.mirror.samples import Samples
-from queues.models import Sample, SampleCursor
+from queues.mirror.tally import Tally
+from queues.models import Queue, Sample, SampleCursor
 from queues.protocol.commands import command
-from queues.protocol.connections import prefix, wire
+from queues.protocol.connections import keys, prefix, wire
 from queues.protocol.fleet import time_command
 from queues.protocol.keys import SampleKeys
 from queues.protocol.samples import COMPLETED, WAIT, present_commands, record_command
-from tests.mirroring import add, session, turn_until_quiet
+from tests.mirroring import add, finish, redis, session, start, turn_until_quiet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +99,63 @@ async def test_nought_is_a_minute_somebody_recorded_and_a_gap_one_that_nobody_di
 async def test_a_delivery_that_is_sent_twice_counts_once(connection: str) -> None:
     minute = await this_minute()
     assert [await record(minute, 1), await record(minute, 1), await record(minute, 2)] == [1, 0, 1]
+
+
+# --- queues that none of our workers records
+
+
+async def test_of_other_workers_jobs_the_streams_tell_counts_names_and_times(
+    connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The minute under way counts as over, so that nobody waits for its end.
+    monkeypatch.setattr("queues.mirror.samples.SETTLE_MS", -60_000)
+    minute = await this_minute()
+    heard = f"{(minute - 5) * 60_000}-0"
+    await redis(connection, "XADD", keys(connection, "chat")("events"), heard, "event", "drained")
+    await add(connection, "chat", 3, name="work", delay_ms=0)
+    async with session() as mirror:
+        await turn_until_quiet(mirror)
+    for is_failed, count in ((False, 2), (True, 1)):
+        await finish(connection, "chat", await start(connection, "chat", count), '"x"', is_failed=is_failed)
+    # As a mirror that was killed five minutes ago: from there on nothing was missed.
+    await Queue.objects.filter(name="chat").aupdate(cursor=heard)
+    await Sample.objects.all().adelete()
+    await taken()
+    whole, named = await row(), await row(name="work")
+    assert (whole.source, whole.completed, whole.failed, named.completed, named.failed) == ("e", 2, 1, 2, 1)
+    assert sum(histogram.unpack(named.run).values()) == sum(histogram.unpack(named.wait).values()) == 3
+    recorded = [r.at // 60 - minute async for r in Sample.objects.filter(step_s=60, name="", recorded=1).order_by("at")]
+    assert recorded[:5] == [-4, -3, -2, -1, 0]
+
+
+async def test_where_events_were_missed_the_minutes_are_a_gap(connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("queues.mirror.samples.SETTLE_MS", -60_000)
+    minute = await this_minute()
+    await add(connection, "chat", 1)
+    async with session() as mirror:
+        await turn_until_quiet(mirror)
+    # Its place is before the oldest event that is left.
+    await Queue.objects.filter(name="chat").aupdate(cursor=f"{(minute - 5) * 60_000}-0")
+    await finish(connection, "chat", await start(connection, "chat", 1))
+    await taken()
+    assert not await Sample.objects.filter(recorded=1, at__lte=minute * 60).aexists()
+
+
+def test_a_tally_begins_anew_after_a_loss_and_after_workers_left() -> None:
+    tally, chat = Tally(), Followed.resumed("chat", f"{10 * 60_000}-0")
+    queues = {"chat": chat}
+    tally.begin(queues)
+
+    def seen(now: int, *recorded: str) -> list[int]:
+        return [m for _, m, _ in tally.minutes(queues, [now - 2, now - 1], now, recorded)]
+
+    assert seen(12) == [11]
+    assert seen(13) == [11, 12]
+    chat.losses += 1
+    assert seen(14) == []
+    assert seen(15) == []
+    assert seen(16) == [15]
+    # What workers record is not counted; when they have left, from the next whole minute on.
+    assert seen(17, "chat") == []
+    assert seen(18) == []
+    assert seen(20) == [19]
