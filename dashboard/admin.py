@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from dashboard import links
 from dashboard.grants import Grants
@@ -35,9 +36,9 @@ else:
 #: A payload longer than this is shown cut; the job's page has it whole.
 SHOWN = 20_000
 
-admin.site.site_header = "Toril records"
-admin.site.site_title = "Toril records"
-admin.site.index_title = "What was mirrored from Redis, and who did what"
+admin.site.site_header = gettext_lazy("Toril records")
+admin.site.site_title = gettext_lazy("Toril records")
+admin.site.index_title = gettext_lazy("What was mirrored from Redis, and who did what")
 admin.site.site_url = f"{settings.FORCE_SCRIPT_NAME or ''}/{links.BASE}/"
 
 
@@ -89,15 +90,15 @@ class QueueAdmin(ReadOnly):
     queue_column = "name"
     readonly_fields = ("page",)
 
-    @admin.display(description="in the dashboard")
+    @admin.display(description=gettext_lazy("in the dashboard"))
     def page(self, queue: Queue) -> SafeString:
-        return _link(links.queue_url(queue.connection, queue.name), "live page")
+        return _link(links.queue_url(queue.connection, queue.name), _("live page"))
 
 
 @admin.register(Job)
 class JobAdmin(ReadOnly):
     list_filter = ("state", "connection", ("removed_at", admin.EmptyFieldListFilter), "queue")
-    search_help_text = "A job's id or queue, or a part of its name or error"
+    search_help_text = gettext_lazy("A job's id or queue, or a part of its name or error")
     exclude = ("data", "opts", "return_value", "stacktrace", "progress", "failed_reason", "deferred_failure")
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
@@ -122,11 +123,11 @@ class JobAdmin(ReadOnly):
         )
         return ["page", "added", *(_for_reader(request, name, read) for name, read in texts)]
 
-    @admin.display(description="in the dashboard")
+    @admin.display(description=gettext_lazy("in the dashboard"))
     def page(self, job: Job) -> SafeString:
-        return _link(links.job_url(job.connection, job.queue, job.job_id), "live page")
+        return _link(links.job_url(job.connection, job.queue, job.job_id), _("live page"))
 
-    @admin.display(description="added", ordering="timestamp_ms")
+    @admin.display(description=gettext_lazy("added"), ordering="timestamp_ms")
     def added(self, job: Job) -> str:
         return moment(job.timestamp_ms)
 
@@ -154,17 +155,17 @@ class AuditEntryAdmin(ReadOnly):
     list_select_related = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        @admin.display(description="parameters")
+        @admin.display(description=gettext_lazy("parameters"))
         def parameters(entry: AuditEntry) -> str:
             return audit_lines.line(entry, grants_in(request), SHOWN).parameters
 
         return ["target", "told", parameters]
 
-    @admin.display(description="message")
+    @admin.display(description=gettext_lazy("message"))
     def told(self, entry: AuditEntry) -> str:
         return mask_text(entry.message)
 
-    @admin.display(description="target")
+    @admin.display(description=gettext_lazy("target"))
     def target(self, entry: AuditEntry) -> SafeString | str:
         if entry.job_id:
             shown = f"{entry.queue} / {entry.job_id}"
@@ -203,7 +204,7 @@ class QueueGrantAdmin(Records):
     list_select_related = ("user", "group")
     autocomplete_fields = ("user", "group")
 
-    @admin.display(description="abilities")
+    @admin.display(description=gettext_lazy("abilities"))
     def given(self, grant: QueueGrant) -> str:
         return ", ".join(map(str, grant.abilities))
 
@@ -242,4 +243,9 @@ def _note(request: HttpRequest, action: str, grant: QueueGrant) -> None:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} … ({len(text):,} characters; the live page has all)"
+    return text if len(text) <= SHOWN else _long(text)
+
+
+def _long(text: str) -> str:
+    told = _("%(start)s … (%(count)s characters; the live page has all)")
+    return told % {"start": text[:SHOWN], "count": f"{len(text):,}"}

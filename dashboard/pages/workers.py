@@ -55,7 +55,6 @@ async def workers_page(request: Request) -> HttpResponse:
         "asked": asked,
         "states": worker_lines.STATES,
         "entries": await last_asked(connection),
-        "is_steerable": bool(fleet.own),
     }
     return render(request, "worker/page.html", frame(found, **(shown | panel)))
 
