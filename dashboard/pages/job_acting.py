@@ -96,7 +96,7 @@ async def _recount(connection: str, queue: str) -> Queue | None:
 
 def _in_list(request: Request, at: Address, acted: Acted, counts: Queue | None) -> HttpResponse:
     """The job's line keeps its place in the list and says what became of the job; the counts follow."""
-    back = QueryDict(request.POST["back"][:400])
+    back = QueryDict(request.POST["back"][:4_000])
     job = Job(connection=at.connection, queue=at.queue, job_id=at.job_id)
     listing = Listing.read(back, Queue(connection=at.connection, name=at.queue))
     way = ways_back.way_back(acted.undo, at.connection, at.queue, at.job_id, back.urlencode())

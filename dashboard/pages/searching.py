@@ -27,6 +27,8 @@ class Searched:
     further: str
     anew: str
     is_filtered: bool
+    #: How many jobs were in the state.
+    total: int
 
 
 async def search(queue: Queue, asked: Listing, wanted: Filter | None = None, at_ms: int | None = None) -> Scan:
@@ -65,6 +67,7 @@ def _told(queue: Queue, asked: Listing, found: Scan) -> Searched:
         further=asked.at(found.after).url(queue) if found.after else "",
         anew=asked.at(None).url(queue) if asked.after else "",
         is_filtered=not asked.filter.is_empty,
+        total=found.total,
     )
 
 
