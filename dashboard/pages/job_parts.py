@@ -88,7 +88,9 @@ async def _kin(request: Request, connection: str, queue: str, job_id: str) -> Ht
     job = (await job_detail(connection, queue, job_id, is_again=True)).job
     found, children = await neighbours(job), await children_of(job)
     some = [child for child in children.some if request.grants.sees(child[0])]
-    context: dict[str, Any] = {"job": job, "kin": found, "children": children, "some": some}
+    # How many children are in queues that somebody may not see is not to be told either.
+    counts = children if request.grants.sees_all else None
+    context: dict[str, Any] = {"job": job, "kin": found, "children": counts, "some": some}
     if not wants_fragment(request):
         return render(request, "job/alone.html", frame(None, part="job/kin.html", **context))
     return render(request, "job/kin.html", context)

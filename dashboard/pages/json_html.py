@@ -31,7 +31,7 @@ def _row(row: Row, is_first: bool) -> SafeString:
         row.level,
         "0" if is_first else "-1",
         format_html(' data-i="{}"', row.number) if row.number is not None else "",
-        SafeString(' aria-expanded="true"') if row.kind == "open" else "",
+        format_html(' aria-expanded="{}"', "true") if row.kind == "open" else "",
         indent,
         key,
         _body(row),
@@ -47,12 +47,15 @@ def _body(row: Row) -> SafeString | str:
     if row.kind != "text":
         return row.body
     shown = format_html('<span class="str{}">{}</span>', " masked" if _MASK in row.body else "", row.body)
-    if not row.more:
-        return shown
-    left = (
-        _("… and more")
-        if row.more < 0
-        else ngettext("… %(count)s more character", "… %(count)s more characters", row.more)
-        % {"count": f"{row.more:,}"}
+    return format_html("{}{}", shown, _tail(row)) if row.tail or row.is_part else shown
+
+
+def _tail(row: Row) -> SafeString:
+    more = ngettext("… %(count)s more character", "… %(count)s more characters", len(row.tail))
+    left = format_html('<i class="left">{}</i>', _("… and more, in the download")) if row.is_part else ""
+    return format_html(
+        '<details class="tail"><summary class="left">{}</summary><span class="str">{}</span>{}</details>',
+        more % {"count": f"{len(row.tail):,}"},
+        row.tail,
+        left,
     )
-    return format_html('{}<i class="left">{}</i>', shown, left)

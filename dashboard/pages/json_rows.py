@@ -62,8 +62,8 @@ class Place:
 class Row:
     """One line. `kind`: open, close, text, word (a number, true, null), flat (a short list) or deep (not drawn).
 
-    `key` and `body` are as stored, but for `\\u` escapes of what can be printed; `more` characters of it are left out,
-    an unknown number where it is negative.
+    `key` and `body` are as stored, but for `\\u` escapes of what can be printed. `tail` follows the beginning of a
+    long text; `is_part`: not all of it, for the text is longer than the slice.
     """
 
     kind: str
@@ -71,7 +71,8 @@ class Row:
     body: str
     key: str = ""
     number: int | None = None
-    more: int = 0
+    tail: str = ""
+    is_part: bool = False
     comma: bool = False
 
 
@@ -129,7 +130,7 @@ class _Reader:
         at = self.tokens[start].start()
         if row is not None and row.kind == "text" and len(row.body) == LONGEST_TEXT:
             begins = self.tokens[self.i - 1].start()
-            rows.append(replace(row, more=-1))
+            rows.append(replace(row, is_part=True))
             return Slice(rows, len(self.text), self._place(begins, stack, is_inside_text=True))
         if not rows:
             # One word longer than a slice is no JSON; going on at the same place would be for ever.
@@ -180,9 +181,8 @@ class _Reader:
         self.i += 1
         self._count()
         body = readable(token[0]) if token[1] else token[0]
-        more = max(0, len(body) - LONGEST_TEXT)
-        kind = "text" if token[1] else "word"
-        return Row(kind, len(self.stack) + 1, body[:LONGEST_TEXT], readable(key), number, more)
+        kind, level = "text" if token[1] else "word", len(self.stack) + 1
+        return Row(kind, level, body[:LONGEST_TEXT], readable(key), number, body[LONGEST_TEXT:])
 
     def _count(self) -> None:
         if self.stack:

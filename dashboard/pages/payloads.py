@@ -155,7 +155,9 @@ def draw(card: Card) -> Drawn:
     rest = "" if stored.rest is None else signed(card, stored.rest)
     told = masked(card.text[: stored.length], card.place)
     if card.is_raw:
-        return Drawn(told, False, rest, until, len(stored.rows))
+        is_part = stored.rest is not None and stored.rest.is_inside_text
+        left = f"… {_('and more, in the download')} …\n" if is_part else ""
+        return Drawn(told + left, False, rest, until, len(stored.rows))
     rows = stored if told == card.text[: stored.length] else _again(told, card.place, stored, most)
     return Drawn(drawn(rows.rows, has_start=card.place.at == 0), True, rest, until, len(rows.rows))
 
@@ -164,7 +166,7 @@ def _again(told: str, place: Place, stored: Slice, most: int) -> Slice:
     """The rows of masked text: it ends where the slice does, in the middle of a value."""
     found = slice_of(told, place, is_cut=False, most=most)
     if stored.rest is not None and stored.rest.is_inside_text and stored.rows and found.rows:
-        found.rows[-1] = replace(found.rows[-1], more=-1)
+        found.rows[-1] = replace(found.rows[-1], is_part=True)
     return found
 
 

@@ -77,8 +77,9 @@
   // --- the row at hand: its path and two buttons stand in it
   const tools = document.createElement("span");
   tools.className = "tools";
-  tools.innerHTML = '<code></code><button type="button" class="btn plain"></button><button type="button" class="btn plain"></button>';
-  const [at, copyValue, copyPath] = tools.children;
+  const [at, copyValue, copyPath] = ["code", "button", "button"].map((kind) => document.createElement(kind));
+  for (const button of [copyValue, copyPath]) { button.type = "button"; button.className = "btn plain"; }
+  tools.append(at, copyValue, copyPath);
   function choose(row, moveFocus) {
     const tree = treeOf(row);
     for (const old of tree.querySelectorAll('[tabindex="0"]')) old.tabIndex = -1;
@@ -104,7 +105,7 @@
     if (event.target === copyValue) return copy(value(tools.parentElement), copyValue);
     if (event.target === copyPath) return copy(at.textContent, copyPath);
     const row = event.target.closest?.('[role="treeitem"]');
-    if (!row || getSelection().toString()) return;
+    if (!row || event.target.closest(".tail") || getSelection().toString()) return;
     choose(row, true);
     if (!event.target.closest(".tools")) fold(row, row.getAttribute("aria-expanded") === "true");
   });

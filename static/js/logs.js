@@ -15,10 +15,8 @@
       headers: { "HX-Request": "true" }, credentials: "same-origin",
     });
     if (!answer.ok) return [];
-    const held = document.createElement("template");
-    held.innerHTML = await answer.text();
-    const first = held.content.querySelector("#log-lines");
-    return Object.assign([...held.content.querySelectorAll(".log > li")], { earlier: first?.querySelector("[data-earlier]") });
+    const held = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return Object.assign([...held.querySelectorAll(".log > li")], { earlier: held.querySelector("[data-earlier]") });
   }
   const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40;
 
@@ -27,7 +25,7 @@
     if (!here || isAsking || isFiltered() || document.hidden) return;
     const total = Number(here.dataset.lines), isTrimmed = last() > total;
     // A job that keeps only its last lines numbers them anew: there the end itself must be looked at.
-    if (!isTrimmed && total <= last() && !here.hasAttribute("data-active")) return;
+    if (!isTrimmed && total <= last() && !("kept" in here.dataset)) return;
     if (!isFollowing) return say(total - last());
     isAsking = true;
     try {
@@ -86,7 +84,14 @@
       } catch { getSelection().selectAllChildren(list()); }
     }
   });
-  document.addEventListener("htmx:after:swap", () => { keepPressed(); catchUp(); });
+  let drawn = list();
+  document.addEventListener("htmx:after:swap", () => {
+    const log = list();
+    if (log && log !== drawn) log.scrollTop = log.scrollHeight; // filtered, or no longer so
+    drawn = log;
+    keepPressed();
+    catchUp();
+  });
   document.addEventListener("visibilitychange", catchUp);
   function keepPressed() { document.querySelector("[data-follow]")?.setAttribute("aria-pressed", String(isFollowing)); }
   setInterval(() => { if (section() && "kept" in section().dataset && section().hasAttribute("data-active")) catchUp(); }, EVERY_MS);

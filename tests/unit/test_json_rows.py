@@ -56,7 +56,9 @@ def test_laid_out_json_is_the_same_json(value, is_compact):
 
 @given(stored=st.text(alphabet="{}[]\":,\\ab<&'0 \n"))
 def test_laying_out_never_fails_and_never_lets_markup_through(stored):
-    assert not re.search(r"<(?!(?:span|i)(?: [a-z-]+=\"[\w -]*\")*>|/(?:span|i)>)", laid_out(stored))
+    assert not re.search(
+        r"<(?!(?:span|i|details|summary)(?: [a-z-]+=\"[\w -]*\")*>|/(?:span|i|details|summary)>)", laid_out(stored)
+    )
 
 
 @given(value=values, size=st.integers(60, 300), most=st.integers(1, 9))
@@ -91,8 +93,8 @@ def test_hostile_nesting_costs_neither_time_nor_space(stored):
     began = time.process_time()
     html = laid_out(stored)
     assert time.process_time() - began < 0.5
-    assert len(html) < 20_000
     if stored[0] != '"':
+        assert len(html) < 20_000
         assert slice_of(stored, Place(), is_cut=False).rows[-1].kind == "deep"
         assert DEEPEST < html.count('role="treeitem"') <= 2 * DEEPEST + 1
 
@@ -100,8 +102,9 @@ def test_hostile_nesting_costs_neither_time_nor_space(stored):
 def test_a_string_longer_than_a_slice_is_shown_in_part_and_then_passed():
     stored = json.dumps({"a": "x" * 50_000, "b": 12345678901234567890}).encode()
     found = slice_of(stored[:10_000].decode(), Place(), is_cut=True)
-    assert (found.rows[-1].key, found.rows[-1].more) == ('"a"', -1)
+    assert (found.rows[-1].key, found.rows[-1].is_part) == ('"a"', True)
     assert len(found.rows[-1].body) == LONGEST_TEXT
+    assert len(found.rows[-1].tail) > 7_000
     assert found.rest is not None
     then = after_string(stored, found.rest)
     assert [row.body for row in slice_of(stored[then.at :].decode(), then, is_cut=False).rows] == [

@@ -110,9 +110,14 @@ async def test_a_job_tells_what_happened_what_it_holds_and_what_it_said(viewer, 
     assert "attempt 1 of sync attempt 2 of sync" in text
     assert "Failed for good" in text
     answer = await viewer.get(f"{QUEUE}/{failed.id}?field=logs")
-    assert answer.content == b"attempt 1 of sync\nattempt 2 of sync\n"
+    assert b"".join([piece async for piece in answer.streaming_content]) == b"attempt 1 of sync\nattempt 2 of sync\n"
     answer = await viewer.get(f"{QUEUE}/{failed.id}?field=data")
-    assert json.loads(answer.content) == {"fail": True}
+    assert json.loads(b"".join([piece async for piece in answer.streaming_content])) == {"fail": True}
+    kin = text_of(await page(viewer, f"{QUEUE}/{failed.id}?fragment=kin", htmx=True))
+    assert "Jobs called sync failed" in kin
+    assert "jobs that the mirror keeps" in kin
+    found = text_of(await page(viewer, f"{QUEUE}/{failed.id}?fragment=log&find=ATTEMPT 2", htmx=True))
+    assert "1 of the last 2 lines holds it. attempt 2 of sync" in found
 
 
 async def test_names_and_payloads_are_only_text(viewer, worked):
