@@ -21,7 +21,7 @@ from queues.options import reset_options
 from tests.conftest import RedisServer
 from tests.eventually import eventually
 from tests.planting import plant_waiting
-from tests.stand import Stand
+from tests.stand import PASSWORD, Stand
 from tests.tabs import Stuck, address, cookie_of, memory, tab
 
 PREFIX = "livesocket"
@@ -128,6 +128,42 @@ async def test_who_is_not_staff_is_told_so(stand):
         async with tab(stand, client) as page:
             assert await page.closed() == Close.FORBIDDEN
             assert not page.shown
+
+
+MAKE_CLERK = """
+from django.contrib.auth.models import User
+from dashboard.models import QueueGrant
+clerk = User.objects.create_user("clerk-{queue}", password={password!r}, is_staff=True)
+QueueGrant.objects.create(user=clerk, queue="{queue}*", abilities=["view"])
+"""
+CUT_CLERK = """
+from dashboard.models import QueueGrant
+QueueGrant.objects.filter(queue="{queue}*").update(queue="{queue}")
+"""
+
+
+async def test_who_sees_some_queues_is_told_of_those_alone_and_cut_when_they_become_fewer(stand, ana, queue):
+    hidden, new = f"hidden-{queue}", f"{queue}-new"
+    for name in (queue, hidden):
+        await plant_waiting("default", name)
+    await asyncio.to_thread(stand.manage, "shell", "-v", "0", "-c", MAKE_CLERK.format(queue=queue, password=PASSWORD))
+    with closing(stand.signed_in(f"clerk-{queue}")) as clerk:
+        async with (
+            tab(stand, ana) as all_of_it,
+            tab(stand, clerk) as some,
+            tab(stand, clerk, queue=hidden, job="1") as odd,
+        ):
+            for name in (queue, hidden, f"{hidden}-new", new):
+                await plant_waiting("default", name)
+            await eventually(lambda: hidden in (all_of_it.text("queue-names") or ""), 15)
+            await eventually(lambda: new in (some.text("queue-names") or ""), 15)
+            await eventually(lambda: "2" in (some.text("queue-row", queue) or ""))
+            assert "2" in all_of_it.text("queue-row", hidden)
+            assert hidden not in str(some.shown)
+            assert hidden not in str(odd.shown)
+            await asyncio.to_thread(stand.manage, "shell", "-v", "0", "-c", CUT_CLERK.format(queue=queue))
+            assert await some.closed(8) == Close.FORBIDDEN
+            assert all_of_it.code is None
 
 
 async def test_a_connection_that_is_not_configured_is_told_so(stand, ana):
