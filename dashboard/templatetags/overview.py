@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.moments import rough
-from dashboard.pages import rates, sentences
+from dashboard.pages import rates, rows, sentences
 from dashboard.pages.choosing import Choice
 from dashboard.pages.tree import Group
 from dashboard.presentation import dashboard_options
@@ -38,6 +39,24 @@ def redis_url(context: Context) -> str:
 @register.simple_tag(takes_context=True)
 def check_url(context: Context) -> str:
     return links.check_url(context.get("connection") or links.DEFAULT_CONNECTION)
+
+
+@register.simple_tag(takes_context=True)
+def drawn_rows(context: Context, queues: Iterable[Queue]) -> SafeString:
+    """The rows of these queues, one after the other."""
+    now = context.get("now")
+    return format_html_join("", "{}", ((rows.drawn("queue/row.html", queue, now),) for queue in queues))
+
+
+@register.simple_tag
+def nav_rows(queues: Iterable[Queue], here: str = "") -> SafeString:
+    """The queues at the side of every page, of which one may be the page's own."""
+    plain, own = '<li data-name="{}">{}</li>', '<li data-name="{}" aria-current="page">{}</li>'
+    lines = (
+        (format_html(own if queue.name == here else plain, queue.name, rows.drawn("queue/nav_item.html", queue)),)
+        for queue in queues
+    )
+    return format_html_join("\n", "{}", lines)
 
 
 @register.simple_tag
