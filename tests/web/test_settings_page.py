@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from django.template import Context, Template
@@ -16,7 +17,7 @@ from dashboard.presentation import external_link, formatted
 from queues.models import Job
 from queues.options import load, reset_options
 from queues.options.reading_dashboard import contrast
-from tests.planting import plant_waiting
+from tests.planting import plant_failed, plant_waiting
 from tests.web.planted import text_of
 
 SETTINGS = "/admin/queues/settings"
@@ -107,6 +108,27 @@ async def test_a_slow_page_asks_its_socket_to_be_told_seldom(viewer, connection,
     assert 'data-refresh="paused"' in html
     assert "data-pace" not in html
     assert 'name="refresh"' not in html
+
+
+@database
+async def test_who_does_not_want_to_be_asked_acts_at_once_on_what_was_seen(
+    operator, connection, client_of_redis, prefix
+):
+    plant_failed(client_of_redis, prefix, "chat", 3)
+    page = "/admin/queues/queue/chat?status=failed"
+    assert "confirm=retry-all" in (await operator.get(page)).content.decode()
+    await operator.post(SETTINGS, {"confirm": "off"})
+    html = (await operator.get(page)).content.decode()
+    assert "confirm=retry-all" not in html
+    form = re.search(
+        r'<form class="inline" method="post" action="([^"]*action=retry-all[^"]*)".*?</form>', html, re.DOTALL
+    )
+    assert form
+    assert "Retry all 3" in form[0]
+    fields = dict(re.findall(r'name="(state|before|count)" value="([^"]*)"', form[0]))
+    answer = await operator.post(unescape(form[1]), fields)
+    assert answer.status_code == 303
+    assert client_of_redis.zcard(f"{prefix}:chat:failed") == 0
 
 
 # --- the site's own
