@@ -64,12 +64,12 @@ class Chart:
 Values = Callable[[Point], Sequence[float | None]]
 
 
-def charts(found: History, has_times: bool) -> list[Chart]:
+def charts(found: History, has_times: bool, has_backlog: bool = True) -> list[Chart]:
     drawn = [_throughput(found)]
     if has_times:
         drawn.append(_times(found, "run", _("How long jobs run"), "active", Point.run_ms))
         drawn.append(_times(found, "wait", _("How long jobs wait"), "waiting", Point.wait_ms))
-    return [*drawn, _backlog(found)]
+    return [*drawn, _backlog(found)] if has_backlog else drawn
 
 
 def _throughput(found: History) -> Chart:

@@ -94,7 +94,12 @@ def _shown(request: Request, seen: Snapshot, found: History, queue: str | None, 
         "range": found.range,
         "history": found,
         "is_live": found.range.name == "1h",
-        "charts": charts(found, has_times=queue is not None and not (found.has_lists and not _has_times(found))),
+        "charts": charts(
+            found,
+            has_times=queue is not None and (_has_times(found) or not found.has_lists),
+            # What waits is known of the queue as a whole.
+            has_backlog=queue is None or not name,
+        ),
         "totals": metrics_tables.lines(found, request.GET.get("sort", "")),
         "sort": metrics_tables.sort_of(request.GET.get("sort", "")),
         "extremes": metrics_tables.extremes(found) if queue is not None else None,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from django.db import DatabaseError
+
 from queues.errors import TorilError
+from queues.models import Sample
 from queues.models.local import is_in_process
+from queues.models.sample import EVENTS, LISTS, MINUTE_S
 from queues.protocol.connections import prefix, wire
 from queues.protocol.fleet import time_command
 from queues.protocol.keys import SampleKeys
@@ -62,6 +67,8 @@ class _Pulses:
         self._connection = connection
         self._keys = SampleKeys(prefix(connection))
         self._minutes: dict[int, dict[str, Count]] = {}
+        #: Of queues that only others work on: what the mirror saw.
+        self._seen: dict[int, dict[str, Count]] = {}
         self._known: Mapping[str, Pulse] = {}
         self._looked_at = self._all_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -85,8 +92,26 @@ class _Pulses:
             return
         read = {m: counts for m, counts in zip(wanted, found, strict=True) if isinstance(counts, dict)}
         self._minutes = {m: counts for m, counts in (self._minutes | read).items() if m >= minute - MINUTES}
-        self._all_at = now if is_whole else self._all_at
-        self._known = _pulses(self._minutes, minute)
+        if is_whole:
+            self._all_at, self._seen = now, await _seen_by_the_mirror(self._connection, minute - MINUTES)
+        self._known = _pulses(self._seen, minute) | _pulses(self._minutes, minute)
+
+
+async def _seen_by_the_mirror(connection: str, since: int) -> dict[int, dict[str, Count]]:
+    """Nothing where the database does not answer: pages have more to say."""
+    rows = Sample.objects.filter(
+        connection=connection,
+        step_s=MINUTE_S,
+        name="",
+        at__gte=since * MINUTE_S,
+        source__in=(EVENTS, LISTS),
+        recorded=1,
+    ).values_list("queue", "at", "completed", "failed")
+    found: dict[int, dict[str, Count]] = {}
+    with contextlib.suppress(DatabaseError):
+        async for queue, at, completed, failed in rows:
+            found.setdefault(at // MINUTE_S, {})[queue] = Count(completed, failed)
+    return found
 
 
 def _pulses(minutes: Mapping[int, Mapping[str, Count]], minute: int) -> dict[str, Pulse]:

@@ -58,6 +58,8 @@
     ctx.lineWidth = ratio;
     ctx.font = `${11 * ratio}px system-ui, sans-serif`;
     ctx.setLineDash([4 * ratio, 4 * ratio]);
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     let free = bbox.left;
     for (const deploy of deploys()) {
       const x = Math.round(chart.valToPos(deploy.at, "x", true));
@@ -98,7 +100,7 @@
         },
         ...scales.map((scale, at) => axis(scale, at ? 1 : 3)),
       ],
-      legend: { markers: { width: 2 } },
+      legend: { markers: { width: 2, dash: (_, at) => ({ "": "solid", "1,3": "dotted" })[String(lines[at - 1]?.dash ?? "")] || "dashed" } },
       series: [
         { label: document.querySelector(".numbers th").textContent, value: (_, at) => (at == null ? "" : moment.format(new Date(at * 1e3))) },
         ...lines.map((line) => ({

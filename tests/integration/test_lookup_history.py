@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 
 from queues import histogram
 from queues.lookups.history import RANGES, history
+from queues.lookups.metrics import pulses
 from queues.mirror.sample_rows import Backlog, Minute, SampleRows
 from queues.models import Deploy, Sample
 from queues.models.sample import HOUR_S
@@ -149,3 +150,12 @@ async def test_thirty_days_of_a_queue_with_ten_names_are_read_within_bounds(conn
     record_property("figures", f"30 days of a queue with 10 names: {took_ms:.0f} ms")
     assert len(found.points) == 120
     assert took_ms < 1000
+
+
+async def test_a_pulse_of_a_queue_that_others_work_on_is_what_the_mirror_saw(connection: str) -> None:
+    here = int(await wire().call(time_command())) // 60_000
+    await wire().run(present_commands(SampleKeys(prefix(connection)), here - 2, ["ours"]))
+    await save(minute(here - 3, "theirs", source="e", a=ended(6, 2)), minute(here - 3, "ours", source="e", a=ended(9)))
+    found = await pulses(connection)
+    assert (found["theirs"].completed[-3], found["theirs"].failed[-3], found["theirs"].completed[-2]) == (6, 2, None)
+    assert found["ours"].completed[-3:-1] == (None, 0)

@@ -161,6 +161,7 @@ async def test_a_worker_whose_figures_are_refused_says_so_once_and_runs_jobs(
     assert caplog.text.count("are refused") == 1
 
 
+@pytest.mark.django_db(transaction=True)
 async def test_the_last_hour_of_many_queues_is_one_round_trip_and_then_few_minutes(
     connection: str, prefix: str, record_property: Any
 ) -> None:
