@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from dashboard.errors import wants_fragment
 from dashboard.pages import log_lines, payloads, why
 from dashboard.pages.frame import frame
-from dashboard.pages.job_context import shown
+from dashboard.pages.job_context import parent_of, shown
 from dashboard.pages.json_rows import Place
 from dashboard.request import Request
 from queues.errors import InvalidInput, NotFound
@@ -91,6 +91,8 @@ async def _kin(request: Request, connection: str, queue: str, job_id: str) -> Ht
     # How many children are in queues that somebody may not see is not to be told either.
     counts = children if request.grants.sees_all else None
     context: dict[str, Any] = {"job": job, "kin": found, "children": counts, "some": some}
+    parent = parent_of(job)
+    context["is_child"] = parent is not None and request.grants.sees(parent.queue)
     if not wants_fragment(request):
         return render(request, "job/alone.html", frame(None, part="job/kin.html", **context))
     return render(request, "job/kin.html", context)

@@ -173,7 +173,7 @@
     for (const task of event.detail.tasks || []) {
       for (const fresh of task.fragment?.querySelectorAll("[data-same]") || []) {
         const old = document.getElementById(fresh.id);
-        old?.toggleAttribute("hx-morph-skip", old.dataset.same === fresh.dataset.same);
+        if (old?.dataset.same) old.toggleAttribute("hx-morph-skip", old.dataset.same === fresh.dataset.same);
       }
       const job = task.fragment?.querySelector("#job"), before = document.getElementById("job");
       if (job && before && job.dataset.state !== before.dataset.state) document.getElementById("said").textContent = job.dataset.said;

@@ -60,9 +60,7 @@ async def test_where_the_mirror_has_rows_removed_jobs_count_too(viewer, connecti
     assert "jobs that the mirror keeps" in text_of(html)
 
 
-async def test_children_are_counted_and_a_few_named_but_none_of_a_hidden_queue(
-    connection, viewer, client_of_redis, prefix
-):
+async def test_children_are_counted_and_named_but_none_of_a_hidden_queue(connection, viewer, client_of_redis, prefix):
     children = [{"queue": name, "name": "fetch"} for name in ("pages", "secret")]
     family = await queue("chat").add_flow("digest", {}, children=children)
     html = await kin(viewer, family.job.id)
