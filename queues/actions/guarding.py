@@ -20,6 +20,8 @@ from queues.protocol.suspending import Definition
 TORIL = Actor(None, "Toril")
 #: So long a removed one can be put back.
 UNDO_FOR = timedelta(days=1)
+#: Of what one pause takes out, so many are recorded each, and then each sixtieth, with how many it were.
+RECORDED_EACH, RECORDED_EVERY = 10, 60
 #: More paused schedulers than anybody has.
 MOST = 1_000
 
@@ -74,26 +76,34 @@ async def take_out_again(row: KeptScheduler) -> bool:
 
 
 async def _take_out_again(row: KeptScheduler) -> bool:
+    (is_there,) = await suspending.are_there(row.connection, [(row.queue, row.scheduler_id)])
+    if not is_there:
+        return False
+
     async def act() -> Done | None:
-        taken = await suspending.take_out(row.connection, row.queue, row.scheduler_id)
+        taken = await suspending.take_out(row.connection, row.queue, Definition(row.scheduler_id))
         if taken is None:
             return None
         # Its first job may wait already; it would run as if nothing were paused.
         with suppress(Refused, JobNotFound):
             await writes.remove_job(row.connection, row.queue, f"repeat:{taken.id}:{taken.next_ms}")
         await _note_return(row, taken)
-        return Done(
-            _("A program registered scheduler “%(scheduler)s”, which %(actor)s paused: it was taken out again.")
-            % {"scheduler": row.scheduler_id, "actor": row.actor}
+        said = _(
+            "A program registered scheduler “%(name)s”, which %(actor)s paused: it was taken out again, "
+            "%(times)s times so far."
         )
+        return Done(said % {"name": row.scheduler_id, "actor": row.actor, "times": f"{row.taken_out:,}"})
 
-    (is_there,) = await suspending.are_there(row.connection, [(row.queue, row.scheduler_id)])
-    if not is_there:
-        return False
+    if not _is_recorded(row.taken_out + 1):
+        return await act() is not None
     deed = Deed(TORIL, "scheduler.pause", row.connection, row.queue, parameters={"scheduler": row.scheduler_id})
-    deed.is_standing = True
     done = await record(deed, act, lambda done: of_done(done or Done(_("It was gone already."), affected=0)))
     return done is not None
+
+
+def _is_recorded(times: int) -> bool:
+    """The first few, then now and then: a program that registers each second must not fill the record for years."""
+    return times <= RECORDED_EACH or times % RECORDED_EVERY == 0
 
 
 async def _note_return(row: KeptScheduler, taken: Definition) -> None:

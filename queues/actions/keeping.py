@@ -116,7 +116,8 @@ def again(first: Definition, newer: Definition) -> Definition:
     if same_beat and "offset" in first.fields:
         made["offset"] = first.fields["offset"]
     next_ms = first.next_ms if rule_of(first) == rule_of(newer) else newer.next_ms
-    return replace(newer, fields={**fields, **made}, count=first.count, next_ms=next_ms)
+    is_spent = first.is_spent and next_ms == first.next_ms
+    return replace(newer, fields={**fields, **made}, count=first.count, next_ms=next_ms, is_spent=is_spent)
 
 
 def rule_of(definition: Definition) -> dict[str, str]:

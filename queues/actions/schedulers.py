@@ -44,9 +44,9 @@ async def pause_scheduler(
         found = await _found(connection, queue, schedule_id)
         row = await keeping.keep(connection, queue, found, PAUSED, actor.name, until, stays)
         async with keeping.claimed(row):
-            taken = await suspending.take_out(connection, queue, schedule_id)
+            taken = await suspending.take_out(connection, queue, found)
             if taken is not None:
-                row.definition = _counted(found, taken).to_json()
+                row.definition = taken.to_json()
                 await row.asave(update_fields=["definition"])
         waits = await _waits(connection, queue, found)
         return Done(
@@ -89,13 +89,14 @@ async def remove_scheduler(actor: Actor, connection: str, queue: str, schedule_i
             row = await keeping.kept(connection, queue, schedule_id, PAUSED)
             await keeping.keep(connection, queue, keeping.definition_of(row), REMOVED, actor.name)
             return Done(_("Scheduler “%(scheduler)s” was removed; it was paused.") % {"scheduler": schedule_id})
-        is_kept = True
-        try:
-            await keeping.keep(connection, queue, found, REMOVED, actor.name)
-        except InvalidInput:
-            is_kept = False
-        await scheduling.remove(connection, queue, schedule_id)
-        kept = "" if is_kept else " It was too large to be kept, so it cannot be put back."
+        row = None
+        with suppress(InvalidInput):
+            row = await keeping.keep(connection, queue, found, REMOVED, actor.name)
+        taken = await suspending.take_out(connection, queue, found)
+        if row is not None and taken is not None:
+            row.definition = taken.to_json()
+            await row.asave(update_fields=["definition"])
+        kept = "" if row is not None else " " + _("It was too large to be kept, so it cannot be put back.")
         return Done(
             _("Scheduler “%(scheduler)s” was removed.%(kept)s%(what)s")
             % {"scheduler": schedule_id, "kept": kept, "what": await _waits(connection, queue, found)}
@@ -196,12 +197,6 @@ async def _found(connection: str, queue: str, schedule_id: str) -> Definition:
             % {"queue": queue, "scheduler": schedule_id}
         )
     return found
-
-
-def _counted(before: Definition, at_last: Definition) -> Definition:
-    """As it was when it left, with the count of its jobs: a worker may have added one since we read it."""
-    made = at_last.schedule.iterations - before.schedule.iterations
-    return replace(at_last, count=before.count + max(made, 0))
 
 
 def _edited(kept: Definition, schedule: NewSchedule) -> Definition:

@@ -246,11 +246,11 @@ async def _failing(connection: str, parent: Ref, walk: Walk, seen: set[str], may
 
 async def _sorted_out(connection: str, refs: Sequence[Ref]) -> tuple[list[Ref], list[Ref]]:
     """Those that failed; and those below which there may be a failure."""
-    states = await reads.are_in(connection, refs, (State.FAILED, State.WAITING_CHILDREN))
-    told = [(ref, state) for ref, state in zip(refs, states, strict=True) if state is not State.UNKNOWN]
-    tallies = await reads.tallies(connection, [ref for ref, _ in told])
-    deeper = [ref for (ref, _), tally in zip(told, tallies, strict=True) if tally.total]
-    return [ref for ref, state in told if state is State.FAILED], deeper
+    states = await reads.are_in(connection, refs, (State.FAILED,))
+    # Whatever its own state: a parent that waits to be failed, or ignored a failure, has failed jobs below it.
+    are_parents = await reads.are_parents(connection, refs)
+    deeper = [ref for ref, is_parent in zip(refs, are_parents, strict=True) if is_parent]
+    return [ref for ref, state in zip(refs, states, strict=True) if state is State.FAILED], deeper
 
 
 def _note(walk: Walk, leaves: Sequence[Ref], may: May) -> None:

@@ -24,27 +24,35 @@ _RECKONED = frozenset({"ic", "offset"})
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A scheduler's record: its hash (`fields`, text as `codec.text` makes it), when its next job was due, and which
-    of its jobs that was, as its limit counts (`count`).
+    of its jobs that was, as its limit counts (`count`). `is_spent`: that job was left to its worker, and the one after
+    it is the next.
     """
 
     id: str
     fields: Mapping[str, str] = field(default_factory=dict)
     next_ms: int = 0
     count: int = 1
+    is_spent: bool = False
 
     def to_json(self) -> str:
-        return codec.to_json({"id": self.id, "fields": self.fields, "next": self.next_ms, "count": self.count})
+        told = {"id": self.id, "fields": self.fields, "next": self.next_ms, "count": self.count, "spent": self.is_spent}
+        return codec.to_json(told)
 
     @classmethod
     def from_json(cls, stored: str) -> Definition:
         """Of what `to_json` wrote. Raises ValueError or KeyError for anything else."""
         held = codec.from_json(stored.encode())
-        return cls(held["id"], held["fields"], held["next"], held["count"])
+        return cls(held["id"], held["fields"], held["next"], held["count"], held["spent"])
 
     @property
     def schedule(self) -> Schedule:
         raw = {name.encode(): codec.raw(value) for name, value in self.fields.items()}
         return schedule_of(codec.raw(self.id), raw, str(self.next_ms).encode())
+
+    @property
+    def following(self) -> int:
+        """Which of its jobs comes next."""
+        return self.count + self.is_spent
 
     @property
     def size(self) -> int:
@@ -62,16 +70,25 @@ async def definition(connection: str, queue: str, schedule_id: str) -> Definitio
     return replace(found, count=_count(opts))
 
 
-async def take_out(connection: str, queue: str, schedule_id: str) -> Definition | None:
-    """Remove it and its next job, where that still waits for its time; what it was at that very moment.
-
-    None where it was not there. `count` is 1: who needs it asks `definition` before.
+async def take_out(connection: str, queue: str, before: Definition) -> Definition | None:
+    """Remove it and its next job, where that still waits for its time; what it was at that very moment, its jobs
+    counted on from `before`. None where it was not there.
     """
-    k, raw_id = keys(connection, queue), codec.raw(schedule_id)
-    asked = [command("HGETALL", k("repeat:") + raw_id), command("ZSCORE", k("repeat"), raw_id)]
-    removal = removing(k, schedule_id)
-    replies = await _at_once(connection, [*asked, Command(removal.as_eval())])
-    return _definition(schedule_id, replies[0], replies[1])
+    k, raw_id = keys(connection, queue), codec.raw(before.id)
+    asked = [
+        command("HGETALL", k("repeat:") + raw_id),
+        command("ZSCORE", k("repeat"), raw_id),
+        command("ZSCORE", k("delayed"), b"repeat:" + raw_id + f":{before.next_ms}".encode()),
+        Command(removing(k, before.id).as_eval()),
+    ]
+    stored, score, delayed, _ = await _at_once(connection, asked)
+    found = _definition(before.id, stored, score)
+    if found is None:
+        return None
+    # A worker may have gone on since we looked: of the job that it added we know that it waits for its time.
+    made = max(found.schedule.iterations - before.schedule.iterations, 0)
+    is_spent = delayed is None and found.next_ms == before.next_ms
+    return replace(found, count=before.count + made, is_spent=is_spent)
 
 
 async def are_there(connection: str, wanted: Sequence[tuple[str, str]]) -> list[bool]:
@@ -90,7 +107,7 @@ async def put_back(connection: str, queue: str, kept: Definition) -> str:
     _check_is_not_over(kept, rule, now_ms)
     asked = adding(k, _again(kept, rule), now_ms, _due_ms(kept, rule, now_ms))
     key = k("repeat:") + codec.raw(kept.id)
-    commands = [*_foundations(k, kept, rule, now_ms), Command(asked.as_eval()), _rest(key, kept)]
+    commands = [*_foundations(k, kept, rule), Command(asked.as_eval()), _rest(key, kept)]
     replies = await _at_once(connection, commands)
     try:
         return asked.read(replies[-2])
@@ -102,7 +119,7 @@ async def put_back(connection: str, queue: str, kept: Definition) -> str:
 def _check_is_not_over(kept: Definition, rule: Schedule, now_ms: int) -> None:
     if rule.end_ms is not None and rule.end_ms <= now_ms:
         raise Refused(_("Scheduler “%(id)s” was not put back: its end has passed.") % {"id": kept.id})
-    if rule.limit is not None and kept.count > rule.limit:
+    if rule.limit is not None and kept.following > rule.limit:
         raise Refused(
             _("Scheduler “%(id)s” was not put back: it has made all of its %(limit)s jobs.")
             % {"id": kept.id, "limit": f"{rule.limit:,}"}
@@ -125,7 +142,7 @@ def _again(kept: Definition, rule: Schedule) -> NewSchedule:
         end_ms=rule.end_ms,
         data=rule.data or "{}",
         stored_options=options if isinstance(options, dict) else {},
-        count=kept.count,
+        count=kept.following,
     )
 
 
@@ -133,16 +150,20 @@ def _due_ms(kept: Definition, rule: Schedule, now_ms: int) -> int | None:
     """What was drawn for an `H` stays drawn. Of `every` the script reckons the time itself."""
     if not rule.pattern:
         return None
-    return kept.next_ms if kept.next_ms > now_ms else next_ms(rule.pattern, now_ms, start_ms=rule.start_ms, tz=rule.tz)
+    if kept.next_ms > now_ms and not kept.is_spent:
+        return kept.next_ms
+    after_ms = max(now_ms, kept.next_ms) if kept.is_spent else now_ms
+    return next_ms(rule.pattern, after_ms, start_ms=rule.start_ms, tz=rule.tz)
 
 
-def _foundations(k: Keys, kept: Definition, rule: Schedule, now_ms: int) -> list[Command[Any]]:
+def _foundations(k: Keys, kept: Definition, rule: Schedule) -> list[Command[Any]]:
     """What the script takes over from a record it finds: how many jobs it made, and for `every` its beat."""
     key, raw_id = k("repeat:") + codec.raw(kept.id), codec.raw(kept.id)
-    found = [command("HSET", key, "ic", rule.iterations or 1)]
+    found = [command("HSET", key, "ic", (rule.iterations or 1) + kept.is_spent)]
     if rule.every_ms:
-        # The next is a beat after the last: one that is still to come must be the next itself.
-        last_ms = kept.next_ms - rule.every_ms if kept.next_ms > now_ms else kept.next_ms
+        # The script takes the next beat after the last that is still to come. Were the last the one that was left to a
+        # worker, and does it wait still, the script would replace it.
+        last_ms = kept.next_ms - rule.every_ms
         found.append(command("HSET", key, "every", rule.every_ms, "offset", rule.offset_ms or 0))
         found.append(command("ZADD", k("repeat"), last_ms, raw_id))
     return found

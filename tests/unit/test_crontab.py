@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -113,3 +115,51 @@ def test_the_next_moment_is_later_and_none_lies_between(at, pattern, tz):
 def test_a_pattern_is_read_once_unless_it_draws():
     assert crontab.parse("* * * * *") is crontab.parse("* * * * *")
     assert len({crontab.parse("H H * * *").after(0, UTC) for _ in range(50)}) > 10
+
+
+def told(pattern: str, moment: str, tz: str, count: int = 3) -> list[tuple[str, str]]:
+    at = int(datetime.fromisoformat(moment).timestamp() * 1000)
+    return [
+        (datetime.fromtimestamp(m.at_ms / 1000, ZoneInfo(tz)).strftime("%m-%d %H:%M"), str(m.change or ""))
+        for m in cron.upcoming(pattern, at, count, tz=tz)
+    ]
+
+
+def test_a_run_says_what_a_change_of_the_clock_does_to_it():
+    assert told("30 2 * * *", "2026-03-28T12:00:00Z", "Europe/Berlin", 2) == [
+        ("03-29 03:30", "left out"),
+        ("03-30 02:30", ""),
+    ]
+    assert told("30 1 * * *", "2026-10-31T12:00:00Z", "America/New_York", 2) == [
+        ("11-01 01:30", "first"),
+        ("11-02 01:30", ""),
+    ]
+    assert told("30 * * * *", "2026-10-25T00:00:00Z", "Europe/Berlin", 3) == [
+        ("10-25 02:30", "both"),
+        ("10-25 02:30", "both"),
+        ("10-25 03:30", ""),
+    ]
+    # Half an hour forward, and where no clock ever changes.
+    assert told("15 2 * * *", "2026-10-03T10:00:00Z", "Australia/Lord_Howe", 1) == [("10-04 02:45", "left out")]
+    assert {change for _, change in told("*/30 * * * *", "2026-03-28T20:00:00Z", "Asia/Kolkata", 20)} == {""}
+
+
+def test_the_runs_before_a_moment_are_those_that_led_to_it():
+    at = int(datetime.fromisoformat("2026-11-23T09:00:00Z").timestamp() * 1000)
+    for pattern, count in (("*/7 * * * *", 5), ("0 4 * * 1", 3), ("0 0 1 1 *", 1), ("* * * * * *", 4)):
+        due = cron.next_ms(pattern, at)
+        before = cron.previous(pattern, due, count)
+        assert len(before) >= count
+        assert before == sorted(before, reverse=True)
+        for earlier, later in zip(before[1:], before[:-1], strict=True):
+            assert cron.next_ms(pattern, earlier) == later
+        assert cron.next_ms(pattern, before[0]) == due
+
+
+def test_a_hostile_pattern_costs_little():
+    began = time.perf_counter()
+    for pattern in ("0 0 29 2 *", "59 59 23 31 12 ?", ",".join(map(str, range(60))) + " * * * *", "0 0 30 2 *"):
+        with suppress(InvalidInput):
+            cron.upcoming(pattern, 1_795_000_000_000, 5)
+            cron.previous(pattern, 1_795_000_000_000, 10)
+    assert time.perf_counter() - began < 1.0

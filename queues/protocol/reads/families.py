@@ -163,6 +163,21 @@ async def states(connection: str, refs: Sequence[Ref]) -> list[State]:
     return [_state(replies) for replies in told]
 
 
+async def are_in(connection: str, refs: Sequence[Ref], wanted: Sequence[State]) -> list[State]:
+    """Which of these states, kept as sets, each is in; UNKNOWN for any other."""
+    asked = [
+        [command("ZSCORE", keys(ref.connection, ref.queue).state(state), codec.raw(ref.id)) for state in wanted]
+        if ref.is_known
+        else []
+        for ref in refs
+    ]
+    told = await _each(connection, asked)
+    found = [
+        (state for state, score in zip(wanted, scores, strict=False) if isinstance(score, bytes)) for scores in told
+    ]
+    return [next(one, State.UNKNOWN) for one in found]
+
+
 async def names(connection: str, refs: Sequence[Ref]) -> list[str]:
     """Each job's name, empty for one that is gone or absurd."""
     sizes = await _each(connection, [[command("HSTRLEN", _key(ref), b"name")] for ref in refs])
