@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from html import unescape
@@ -13,6 +14,7 @@ from queues.options import reset_options
 from queues.processors import registry
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.planted import count, is_inert, plant_evil, text_of
+from tests.working import operating
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE = "/admin/queues/queue/chat"
@@ -337,3 +339,18 @@ async def test_markup_in_a_job_stays_text_in_every_form(admin, connection, clien
 @pytest.mark.parametrize("form", ["edit", "duplicate", "reprioritize", "fail", "cancel", "elsewhere", "nothing"])
 async def test_a_form_opens_for_nobody_without_the_ability(viewer, failed, form):
     assert (await viewer.get(f"{QUEUE}/1?form={form}", htmx=True)).status_code == (404 if form == "nothing" else 403)
+
+
+async def test_a_run_of_ours_is_cancelled_and_it_is_said_when_it_took_effect(admin, connection, sight):
+    async def endless(job):
+        await asyncio.sleep(60)
+
+    (job_id,) = await plant_waiting(connection, "chat")
+    async with operating(endless):
+        await sight.until("active", job_id)
+        asked = (await admin.get(f"{QUEUE}/{job_id}?form=cancel", htmx=True)).content.decode()
+        assert "Its worker is told at once" in text_of(asked)
+        form = {"reason": "too slow", "panel": "1"}
+        html = text_of((await admin.post(f"{QUEUE}/{job_id}?action=cancel", form, htmx=True)).content.decode())
+    assert "was cancelled: it is failed now (“too slow”)" in html
+    assert re.search(r"It took effect \d+\.\d s after it was asked\.", html)
