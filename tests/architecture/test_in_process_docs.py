@@ -20,7 +20,8 @@ def test_its_times_are_those_of_the_code() -> None:
 def test_its_words_are_those_of_the_code_and_the_pages() -> None:
     assert f"the code `{NotInProcess.code}`" in PAGE
     assert f"connection name `{LOCAL_CONNECTION}`" in PAGE
-    sentence = re.search(r"<p class=\"notice\">(?:{% translate \")?(Jobs run.*?)(?:\" %})?</p>", (ROOT / "templates" / "base.html").read_text())
+    page = (ROOT / "templates" / "base.html").read_text()
+    sentence = re.search(r"<p class=\"notice\">(?:{% translate \")?(Jobs run.*?)(?:\" %})?</p>", page)
     assert sentence
     assert f"“{sentence[1]}”" in PAGE
 
