@@ -18,6 +18,7 @@ from queues.lookups.audit import paused_by
 from queues.lookups.lists import JobList, job_list, latest
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import AuditEntry, Queue
+from queues.options import get_options
 from queues.states import BULK_ACTIONS, LISTED
 
 
@@ -42,6 +43,7 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         found,
         here=queue.name,
         queue=queue,
+        title=get_options().dashboard.title_of(queue.name),
         status=asked.status,
         tab=asked.tab,
         asked=asked,

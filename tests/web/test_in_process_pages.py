@@ -230,3 +230,27 @@ async def test_who_looks_is_told_of_every_change(worked, monkeypatch):
 
 async def test_a_probe_finds_it_ready(anonymous):
     assert (await anonymous.get("/readyz")).status_code == 200
+
+
+async def test_a_list_is_searched_sorted_unfolded_and_acted_on_together(admin, worked):
+    failed = [(await add(fail=True)).id for _ in range(3)]
+    for job_id in failed:
+        await until(job_id, "failed")
+    await queue("nobody").add("mail", {"n": 1})
+    await queue("nobody").add("scan", {"n": 2})
+    waiting = "/admin/queues/queue/nobody?status=waiting"
+    html = await page(admin, waiting + "&job=mail")
+    assert len(cells(html)) == 1
+    assert "1 of all 2 waiting jobs" in text_of(html)
+    assert len(cells(await page(admin, waiting + "&text=%22n%22%3A2&sort=-added"))) == 1
+    assert cells(await page(admin, waiting + "&sort=reverse")) == cells(await page(admin, waiting))[::-1]
+    (first, *_) = cells(await page(admin, f"{QUEUE}?status=failed"))
+    assert "Open the job" in text_of((await admin.get(f"{QUEUE}?status=failed&expand={first}")).content.decode())
+    answer = await admin.post(f"{QUEUE}?status=failed&action=selected", {"do": "retry", "id": [*failed, "none"]})
+    assert answer.status_code == 303
+    html = await page(admin, answer["Location"])
+    assert "3 retried, 1 had moved on." in text_of(html)
+    form = {"do": "remove", "id": cells(await page(admin, waiting)), "typed": "nobody"}
+    await admin.post(f"{waiting}&action=selected", form)
+    assert cells(await page(admin, waiting)) == []
+    assert len(cells(await page(admin, f"{QUEUE}?status=latest"))) == 3

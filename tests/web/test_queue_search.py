@@ -191,3 +191,14 @@ async def test_what_else_there_is_to_know_of_a_queue(viewer, settings, connectio
     assert "no rate limit" in about
     assert "Connected workers none" in about
     assert "Connected workers none" in text_of(await page(viewer, QUEUE + "?about=1"))
+
+
+async def test_a_queue_is_called_what_the_settings_call_it(viewer, settings, connection, client_of_redis, prefix):
+    from queues.options import reset_options
+
+    plant_failed(client_of_redis, prefix, "chat", 1)
+    settings.TORIL = settings.TORIL | {"DASHBOARD": {"queues": {"chat": {"title": "Talk <b>", "description": "Words"}}}}
+    reset_options()
+    html = await page(viewer, QUEUE)
+    assert "Talk <b> chat" in text_of(html.split("<h1>")[1].split("</h1>")[0])
+    assert "Words" in text_of(await page(viewer, QUEUE + "?fragment=about", htmx=True))
