@@ -293,7 +293,7 @@ async def test_two_hundred_queues_with_their_workers_and_ages_are_read_in_one_ro
 ):
     for n in range(200):
         plant_failed(client_of_redis, prefix, f"q{n}", 1)
-    ids = await plant_waiting(connection, "q7", 2)
+    ids = await plant_waiting(connection, "q7", 3)
     await snapshot(connection)
     monkeypatch.setattr(snapshots, "SURROUNDINGS_EVERY_S", 0)
     on, sent = connections.wire(connection), []

@@ -71,11 +71,15 @@ async def test_retrying_all_touches_what_had_failed_when_it_was_counted(admin, c
     client_of_redis.hset(f"{prefix}:idle:meta", "version", "bullmq:6")
     said, plan = await confirmed(admin, "retry-all")
     assert "Retry 5 jobs that failed in 2 queues?" in said
+    # One fails anew, and one that nobody was told of turns up among the old: neither was agreed to.
     client_of_redis.zadd(f"{prefix}:a:failed", {"1": 9_999_999_999_999})
+    client_of_redis.hset(f"{prefix}:b:9", mapping={"name": "work", "data": "{}", "opts": "{}", "timestamp": 1})
+    client_of_redis.zadd(f"{prefix}:b:failed", {"9": 1_700_000_000_000})
     answer = await done(admin, "retry-all", plan)
     assert "4 failed jobs of 2 queues were put back" in answer.content.decode()
     assert client_of_redis.zrange(f"{prefix}:a:failed", 0, -1) == [b"1"]
     assert client_of_redis.llen(f"{prefix}:b:wait") == 2
+    assert client_of_redis.zcard(f"{prefix}:b:failed") == 1
     assert await audited() == [("admin", "queue.retry_all", "a", 2), ("admin", "queue.retry_all", "b", 2)]
 
 
