@@ -2,7 +2,12 @@
 
 from enum import StrEnum
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
+
+
+def gettext_noop(message: str) -> str:
+    """Marks it for translation. Django's own asks for settings, and this is imported where there are none yet."""
+    return message
 
 
 class State(StrEnum):
