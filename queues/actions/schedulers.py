@@ -86,10 +86,10 @@ async def remove_scheduler(actor: Actor, connection: str, queue: str, schedule_i
     async def act() -> Done:
         found = await suspending.definition(connection, queue, schedule_id)
         if found is None:
-            row = await keeping.kept(connection, queue, schedule_id, PAUSED)
-            await keeping.keep(connection, queue, keeping.definition_of(row), REMOVED, actor.name)
+            paused = await keeping.kept(connection, queue, schedule_id, PAUSED)
+            await keeping.keep(connection, queue, keeping.definition_of(paused), REMOVED, actor.name)
             return Done(_("Scheduler “%(scheduler)s” was removed; it was paused.") % {"scheduler": schedule_id})
-        row = None
+        row: KeptScheduler | None = None
         with suppress(InvalidInput):
             row = await keeping.keep(connection, queue, found, REMOVED, actor.name)
         taken = await suspending.take_out(connection, queue, found)

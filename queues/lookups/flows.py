@@ -177,12 +177,13 @@ async def _matching(connection: str, refs: Sequence[Ref], state: State | None, n
         refs = [ref for ref, found in zip(refs, told, strict=True) if found == name]
     if state is None:
         return list(refs)
+    wanted: State = state
     if state in (State.WAITING, State.ACTIVE):
         # One in no set and without a lock waits, but for the few that are gone: its line says which.
         wanted = State.UNKNOWN if state is State.WAITING else state
         found = await reads.states(connection, refs)
     else:
-        wanted, found = state, await reads.are_in(connection, refs, (state,))
+        found = await reads.are_in(connection, refs, (state,))
     return [ref for ref, one in zip(refs, found, strict=True) if one is wanted]
 
 

@@ -254,3 +254,9 @@ async def test_a_list_is_searched_sorted_unfolded_and_acted_on_together(admin, w
     await admin.post(f"{waiting}&action=selected", form)
     assert cells(await page(admin, waiting)) == []
     assert len(cells(await page(admin, f"{QUEUE}?status=latest"))) == 3
+
+
+async def test_schedulers_and_flows_say_that_they_need_redis(admin):
+    for path in ("job-schedulers", "flows", "job-schedulers?queue=chat&id=x", "flows?queue=chat&id=x"):
+        assert "without Redis" in text_of(await page(admin, f"/admin/queues/{path}"))
+        assert (await admin.post(f"/admin/queues/{path}")).status_code in (400, 409)
