@@ -90,7 +90,7 @@
       width: figure.clientWidth - 16,
       height: 210,
       ...(zone ? { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), zone) } : {}),
-      padding: [16, scales.length > 1 ? 0 : 12, 0, 0],
+      padding: [16, scales.length > 1 ? 0 : 18, 0, 0],
       cursor: { y: false, drag: { x: true, y: false }, points: { size: 6 }, sync: { key: "metrics", setSeries: false } },
       scales: { x: { time: true }, ...Object.fromEntries(scales.map((scale) => [scale, { range: (_, low, high) => [0, Math.max(high || 0, unit === "n" && scale === "y" ? 1 : 0.1) * 1.08] }])) },
       axes: [
