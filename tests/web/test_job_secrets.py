@@ -31,7 +31,9 @@ def secretive(client_of_redis, prefix) -> None:
         returnvalue=holding(SECRETS[2]),
         progress=holding(SECRETS[3]),
         failedReason=f"password={SECRETS[5]}",
-        stacktrace=json.dumps([f"Error: password={SECRETS[5]}\n    at run (/app/a.js:1:1)"]),
+        atm=2,
+        ats=2,
+        stacktrace=json.dumps(["Error: who-am-i", f"Error: password={SECRETS[5]}\n    at run (/app/a.js:1:1)"]),
         defa=f"password={SECRETS[6]}",
     )
     client_of_redis.rpush(
@@ -71,7 +73,8 @@ async def test_who_may_not_view_payloads_sees_the_times_and_nothing_that_a_produ
     told = await everything(onlooker)
     assert "12345678901234567890" not in told
     assert "app/a.js" not in told
-    assert "Attempt 1 started" in text_of(html)
+    assert "who-am-i" not in told
+    assert "Attempt 1 failed when is not recorded Attempt 2 started" in text_of(html)
     assert "need the permission to view payloads" in text_of(html)
     for query in ("field=data", "field=logs", "fragment=payload&show=data", "fragment=log&find=x"):
         assert (await onlooker.get(f"{QUEUE}/7?{query}")).status_code == 403
