@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from queues.protocol.codec import integer
 from queues.protocol.codec import text as as_text
 from queues.states import State
 
@@ -150,6 +151,70 @@ SORTS: Mapping[str, Sort] = {
     "progress": Sort(_progress, measured=(b"progress",), is_payload=True),
     "error": Sort(lambda job: job.failed_reason or None, measured=(b"failedReason",), is_payload=True),
 }
+
+
+class ReadFacts:
+    """Facts from a job's fields as Redis has them: each made when it is asked for, since most of many are not."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[bytes, bytes]) -> None:
+        self._fields = fields
+
+    def _text(self, name: bytes) -> str:
+        return as_text(self._fields.get(name, b""))
+
+    def _number(self, name: bytes) -> int | None:
+        value = self._fields.get(name)
+        return None if value is None else integer("", value)[0]
+
+    @property
+    def name(self) -> str:
+        return self._text(b"name")
+
+    @property
+    def timestamp_ms(self) -> int:
+        return self._number(b"timestamp") or 0
+
+    @property
+    def delay_ms(self) -> int:
+        return self._number(b"delay") or 0
+
+    @property
+    def priority(self) -> int:
+        return self._number(b"priority") or 0
+
+    @property
+    def processed_on_ms(self) -> int | None:
+        return self._number(b"processedOn")
+
+    @property
+    def finished_on_ms(self) -> int | None:
+        return self._number(b"finishedOn")
+
+    @property
+    def attempts_started(self) -> int:
+        return self._number(b"ats") or 0
+
+    @property
+    def attempts_made(self) -> int:
+        # BullMQ ≤ 4 wrote attemptsMade, and readers prefer it where it is left (PROTOCOL.md §1).
+        made = self._number(b"attemptsMade")
+        return (self._number(b"atm") or 0) if made is None else made
+
+    @property
+    def processed_by(self) -> str:
+        return self._text(b"pb")
+
+    @property
+    def progress(self) -> str:
+        return self._text(b"progress")
+
+    @property
+    def failed_reason(self) -> str:
+        return self._text(b"failedReason")
+
+
 #: What a filter's facts are read from.
 FACT_FIELDS = (b"atm", b"attemptsMade", b"timestamp", b"processedOn", b"finishedOn")
 

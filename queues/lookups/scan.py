@@ -16,11 +16,11 @@ from queues.lookups.filters import (
     LARGEST_SORTED,
     Facts,
     Filter,
+    ReadFacts,
     Sort,
     held_text,
 )
 from queues.models.local import is_in_process
-from queues.protocol import codec
 from queues.protocol.reads import scan as redis_scan
 from queues.protocol.reads.scan import Fields, Place, Walk
 from queues.states import State
@@ -136,7 +136,7 @@ async def _facts(asked: Asked, found: Scan, ids: Sequence[str]) -> AsyncIterator
     plain = FACT_FIELDS if wanted.attempts or wanted.asks_for_moments else ()
     plain = tuple(dict.fromkeys((*plain, *(sort.fields if sort else ()))))
     async for job_id, fields in _read(asked, found, ids, plain, measured):
-        yield job_id, codec.job_record(job_id, fields.values)
+        yield job_id, ReadFacts(fields.values)
 
 
 async def _holding(asked: Asked, found: Scan, ids: Sequence[str]) -> AsyncIterator[str]:
