@@ -114,6 +114,21 @@ async def test_its_limit_counts_on_over_a_pause(connection, sight):
     assert len(ran) == 5
 
 
+async def test_a_job_that_was_due_when_it_was_paused_stays_and_counts(connection, sight):
+    await queue("chat").upsert_scheduler("two", every_ms=HOUR_MS, limit=2)
+    (due,) = sight.ids("wait")
+    done = await schedulers.pause_scheduler(ANA, connection, "chat", "two")
+    assert f"was left: job “{due}”" in done.message
+    await schedulers.resume_scheduler(ANA, connection, "chat", "two")
+    assert sight.ids("wait") == [due]
+    (following,) = sight.ids("delayed")
+    assert json.loads(sight.job(following)["opts"])["repeat"]["count"] == 2
+    await queue("chat").upsert_scheduler("one", every_ms=HOUR_MS, limit=1)
+    await schedulers.pause_scheduler(ANA, connection, "chat", "one")
+    with pytest.raises(Refused, match="made all of its"):
+        await schedulers.resume_scheduler(ANA, connection, "chat", "one")
+
+
 async def test_a_paused_one_is_run_by_nobody_and_its_row_says_who_and_since_when(connection, sight):
     ran = []
     await queue("chat").upsert_scheduler("beat", every_ms=50)
