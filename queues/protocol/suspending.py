@@ -42,7 +42,7 @@ class Definition:
     def from_json(cls, stored: str) -> Definition:
         """Of what `to_json` wrote. Raises ValueError or KeyError for anything else."""
         held = codec.from_json(stored.encode())
-        return cls(held["id"], held["fields"], held["next"], held["count"], held["spent"])
+        return cls(held["id"], held["fields"], held["next"], held["count"], held.get("spent", False))
 
     @property
     def schedule(self) -> Schedule:
