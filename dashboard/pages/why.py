@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from django.template import Context
+from django.template.defaultfilters import capfirst
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -20,6 +21,7 @@ from queues.masking import mask_text
 from queues.models import Job, Queue
 from queues.states import State
 
+NOTHING = escape("")
 ENDED = (State.COMPLETED, State.FAILED)
 #: A reason that a job will fail with may be a whole stack trace.
 LONGEST_TEXT = 200
@@ -32,8 +34,8 @@ async def of_job(job: Job) -> SafeString:
     if job.state_enum not in ENDED:
         with suppress(TorilError):
             queue = (await snapshot(job.connection)).queue(job.queue)
-            return sentence(await why_job(job, queue)) if queue is not None else SafeString("")
-    return SafeString("")
+            return sentence(await why_job(job, queue)) if queue is not None else NOTHING
+    return NOTHING
 
 
 async def of_queue(queue: Queue) -> SafeString:
@@ -41,17 +43,16 @@ async def of_queue(queue: Queue) -> SafeString:
     if queue.waiting or queue.prioritized:
         with suppress(TorilError):
             return sentence([reason for reason in await why_queue(queue) if reason.cause not in TOLD_ELSEWHERE])
-    return SafeString("")
+    return NOTHING
 
 
 def sentence(reasons: list[Reason]) -> SafeString:
     """The reasons as the clauses of one sentence, worst first."""
     clauses = [_CLAUSES[reason.cause](reason) for reason in reasons]
     if not clauses:
-        return SafeString("")
-    # Only what is ours begins with a letter to be raised; a name or a time in front would stay as it is.
-    first = SafeString(clauses[0][:1].upper() + clauses[0][1:])
-    return format_html("{}.", format_html_join("; ", "{}", ((clause,) for clause in (first, *clauses[1:]))))
+        return NOTHING
+    told = format_html_join("; ", "{}", ((clause,) for clause in clauses))
+    return format_html("{}.", capfirst(told))
 
 
 def _broken(reason: Reason) -> SafeString:
@@ -158,7 +159,7 @@ def _next(reason: Reason) -> SafeString:
 
 
 def _about(ms: int) -> SafeString:
-    return format_html(_(", about {span} at the present rate"), span=span(ms)) if ms else SafeString("")
+    return format_html(_(", about {span} at the present rate"), span=span(ms)) if ms else NOTHING
 
 
 def _moment(ms: int, tell: str = "ago") -> SafeString | str:
