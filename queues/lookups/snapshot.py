@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.db import Error as DatabaseFailure
 from django.utils.translation import gettext as _
 
 from queues.errors import RedisUnavailable, TorilError
@@ -180,7 +181,8 @@ class _Source:
             await asyncio.wait({self._feeling}, timeout=ANSWER_WITHIN_S)
 
     async def _read_pulses(self) -> None:
-        with contextlib.suppress(TorilError):
+        # Without the mirror's tables the figures are the same, but for the last hour.
+        with contextlib.suppress(TorilError, DatabaseFailure):
             self._pulses = await metrics.pulses(self.connection)
 
     async def _explained(self, facts: list[QueueFacts]) -> list[QueueFacts]:

@@ -24,6 +24,8 @@ from tests.watching import Onlooker, watching
 
 UNTOUCHED = seen(JobMark())
 
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture(autouse=True)
 async def _nothing_left():
@@ -81,7 +83,6 @@ async def test_what_happens_right_after_the_counts_were_read_is_not_lost(connect
         await eventually(lambda: viewer.count("chat", "waiting") == 3)
 
 
-@pytest.mark.django_db
 async def test_who_comes_right_after_a_button_is_sent_nothing_older_than_the_page(connection):
     await plant_waiting(connection, "chat")
     async with watching(Onlooker()) as watcher:

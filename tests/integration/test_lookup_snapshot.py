@@ -20,6 +20,9 @@ from queues.protocol import connections, reads, writes
 from tests.eventually import eventually
 from tests.planting import plant_failed, plant_waiting
 
+#: What the mirror recorded of the last hour is read beside the figures.
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture(autouse=True)
 async def _no_snapshots_left():
@@ -40,7 +43,6 @@ def calls(client: redis.Redis, command: str) -> int:
     return int(client.info("commandstats").get(f"cmdstat_{command}", {}).get("calls", 0))
 
 
-@pytest.mark.django_db
 async def test_it_lists_every_queue_with_counts_flags_and_age(connection, client_of_redis, prefix):
     await plant_waiting(connection, "b", 2)
     plant_failed(client_of_redis, prefix, "a/b", 3)
