@@ -23,7 +23,18 @@ from queues.states import State
 MOST_RUNS, MIRRORED, LISTED = 10, 5_000, 100
 #: So many jobs to either side are looked at for the one before and the one after.
 AROUND = 50
-_READ = ("connection", "queue", "job_id", "name", "state", "timestamp_ms", "processed_on_ms", "finished_on_ms", "attempts_made", "removed_at")
+_READ = (
+    "connection",
+    "queue",
+    "job_id",
+    "name",
+    "state",
+    "timestamp_ms",
+    "processed_on_ms",
+    "finished_on_ms",
+    "attempts_made",
+    "removed_at",
+)
 
 
 @dataclass(frozen=True, slots=True)

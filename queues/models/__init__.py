@@ -8,4 +8,15 @@ from queues.models.queue import Queue
 from queues.models.sample import Deploy, Sample, SampleCursor
 from queues.models.scheduler import KeptScheduler
 
-__all__ = ["AuditEntry", "Deploy", "Job", "KeptScheduler", "Lease", "LogLine", "Outcome", "Queue", "Sample", "SampleCursor"]
+__all__ = [
+    "AuditEntry",
+    "Deploy",
+    "Job",
+    "KeptScheduler",
+    "Lease",
+    "LogLine",
+    "Outcome",
+    "Queue",
+    "Sample",
+    "SampleCursor",
+]

@@ -30,9 +30,7 @@ async def to_the_end(browser, path: str) -> str:
 
 
 @pytest.mark.parametrize("view", ["", "&view=raw"])
-async def test_asking_for_more_until_the_end_shows_every_value_once(
-    viewer, connection, client_of_redis, prefix, view
-):
+async def test_asking_for_more_until_the_end_shows_every_value_once(viewer, connection, client_of_redis, prefix, view):
     stored = json.dumps({"rows": ROWS, "end": True})
     plant_job(client_of_redis, prefix, "chat", "7", data=stored)
     told = await to_the_end(viewer, f"{QUEUE}/7?show=data{view}")
