@@ -27,6 +27,9 @@ from tests.eventually import eventually
 from tests.planting import plant_waiting
 from tests.watching import Onlooker, Screen
 
+# The last hour of every queue is read from the mirror's tables.
+pytestmark = pytest.mark.django_db
+
 EVERYTHING = Grants(Actor(None, ""), frozenset(ABILITIES))
 ROOT = Path(__file__).resolve().parents[2]
 
