@@ -58,9 +58,9 @@
   const every = Number(root.dataset.every || 0) * 1000;
   const asked = new WeakMap();
   document.addEventListener("every", (event) => {
-    if (!event.target.matches?.("[data-poll]")) return;
+    const isOver = !event.target.matches("[data-poll]"); // drawn anew without it; htmx's timer goes on
     const isEarly = Date.now() - (asked.get(event.target) ?? 0) < every;
-    if (document.hidden || isPaused() || isEarly) event.stopImmediatePropagation();
+    if (isOver || document.hidden || isPaused() || isEarly) event.stopImmediatePropagation();
     else asked.set(event.target, Date.now());
   }, true);
   document.addEventListener("visibilitychange", () => {

@@ -55,12 +55,6 @@
   }
   setInterval(() => { if (!document.hidden) tick(); }, 1000);
 
-  // --- facts that change by themselves are asked for again, while somebody looks
-  setInterval(() => {
-    if (document.hidden || root.dataset.refresh === "paused") return;
-    for (const element of all("[data-tick]")) htmx.trigger(element, "tick");
-  }, 10000);
-
   // --- theme: the system's, or this browser's choice, which the server reads from the cookie
   const systemTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   const theme = () => root.dataset.theme || systemTheme();

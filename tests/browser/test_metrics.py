@@ -119,7 +119,7 @@ def test_charts_are_hovered_zoomed_read_as_tables_and_grow(
     # --- it grows, and what was opened stays open
     later = int(time.time()) // 60
     save([(1, 999)], later)
-    page.evaluate("htmx.trigger('#metrics', 'tick')")
+    page.evaluate("htmx.trigger('#metrics', 'every')")
     expect(rows.first).to_contain_text("1,000")
     expect(rows.first).to_be_visible()
 

@@ -66,7 +66,7 @@ async def test_each_range_has_its_steps(viewer: Browser, connection: str) -> Non
     for name, steps in (("1h", 60), ("24h", 144), ("7d", 168), ("30d", 120), ("<script>", 60)):
         html = await page(viewer, METRICS, data={"queue": "chat", "range": name})
         assert len(table(html, "throughput")) == steps
-        assert ("data-tick" in html) == (steps == 60)
+        assert ("data-poll" in html) == (steps == 60)
 
 
 async def test_queues_are_listed_with_their_shares_and_sorted(viewer: Browser, connection: str) -> None:
