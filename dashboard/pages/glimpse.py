@@ -10,10 +10,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.moments import span
+from dashboard.pages import why
 from dashboard.pages.listing import Listing
+from dashboard.presentation import formatted
+from queues.lookups.jobs import job_detail
 from queues.lookups.lists import Glimpse, glimpse
 from queues.masking import mask_json, mask_text
-from queues.models import Queue
+from queues.models import Job, Queue
 from queues.protocol.codec import parse_json
 
 ERROR_LINES, ERROR_CHARS, DATA_CHARS = 12, 2_000, 1_200
@@ -22,19 +25,26 @@ ERROR_LINES, ERROR_CHARS, DATA_CHARS = 12, 2_000, 1_200
 async def unfolded(queue: Queue, asked: Listing, job_id: str) -> dict[str, Any]:
     """The context of queue/more.html. Raises JobNotFound."""
     found = await glimpse(queue.connection, queue.name, asked.status, job_id)
+    known = {"queue": queue, "job": found.job, "asked": asked, "why": await _why(found.job)}
     if not asked.may_read:
-        return {"queue": queue, "job": found.job, "asked": asked}
-    return {
-        "queue": queue,
-        "job": found.job,
-        "asked": asked,
+        return known
+    data = formatted(queue.name, "data", found.job.data) if found.job.data else ""
+    return known | {
         "error": _error(found),
-        "data": mask_json(found.job.data)[:DATA_CHARS],
-        "is_data_cut": len(found.job.data) > DATA_CHARS,
+        "data": mask_json(data)[:DATA_CHARS],
+        "is_data_cut": len(data) > DATA_CHARS,
         "sizes": found.sizes,
         "too_large": found.too_large,
         "options": _in_words(found.job.opts),
     }
+
+
+async def _why(job: Job) -> str:
+    """When it is due and whether its worker holds it is not of its hash; who has ended needs neither."""
+    if job.state_enum.is_finished:
+        return ""
+    detail = await job_detail(job.connection, job.queue, job.job_id, is_again=True)
+    return await why.of_job(detail.job)
 
 
 def _error(found: Glimpse) -> str:

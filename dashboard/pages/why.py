@@ -17,13 +17,12 @@ from dashboard.templatetags.figures import when
 from queues.errors import TorilError
 from queues.lookups.snapshot import snapshot
 from queues.lookups.why import Cause, Reason, why_job, why_queue
-from queues.masking import mask_text
 from queues.models import Job, Queue
 from queues.states import State
 
 NOTHING = escape("")
 ENDED = (State.COMPLETED, State.FAILED)
-#: A reason that a job will fail with may be a whole stack trace.
+#: A job's name may be of any length.
 LONGEST_TEXT = 200
 #: What the line under a queue's title says already.
 TOLD_ELSEWHERE = {Cause.BROKEN, Cause.PAUSED, Cause.NO_PROCESSOR}
@@ -68,8 +67,8 @@ def _lost(reason: Reason) -> SafeString:
 
 
 def _fails(reason: Reason) -> SafeString:
-    why = mask_text(reason.text)[:LONGEST_TEXT].split("\n", 1)[0]
-    return format_html(_("the worker that takes it will fail it at once: {why}"), why=why)
+    # Why is what a producer wrote: the page tells it to those who may read it, and this sentence is told to all.
+    return escape(_("the worker that takes it will fail it at once"))
 
 
 def _children(reason: Reason) -> SafeString:

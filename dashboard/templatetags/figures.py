@@ -45,16 +45,20 @@ def _told(ms: int, at: datetime, tell: str, now: int | None, choices: Choices) -
         return moments.rough(max(now - ms, 0))
     if tell == "ago" and not choices.is_absolute:
         return moments.relative(ms, now)
-    return _written(at, tell, choices)
+    return _written(at, tell, choices, now)
 
 
-def _written(at: datetime, tell: str, choices: Choices) -> str:
-    """The day and time in the chosen zone and format, with the zone's name: only script knows the browser's."""
+def _written(at: datetime, tell: str, choices: Choices, now: int) -> str:
+    """The day and time in the chosen zone and format, with the zone's name: only script knows the browser's. A clock
+    of today needs no day.
+    """
     there = at.astimezone(choices.tzinfo)
     time = date_format(there, choices.time_format)
     if tell == "exact":
         time = _with_thousandths(time, there.microsecond // 1_000)
-    day = "" if tell == "clock" else f"{date_format(there, choices.date_format)} "
+    today = moments.exact(now)
+    is_today = today is not None and there.date() == today.astimezone(choices.tzinfo).date()
+    day = "" if tell == "clock" and is_today else f"{date_format(there, choices.date_format)} "
     return f"{day}{time} {there:%Z}"
 
 

@@ -34,7 +34,7 @@ SENTENCES = {
     ),
     Cause.FAILS: (
         Reason(Cause.FAILS, text="stalled too often\nstack"),
-        "The worker that takes it will fail it at once: stalled too often.",
+        "The worker that takes it will fail it at once.",
     ),
     Cause.CHILDREN: (Reason(Cause.CHILDREN, 4, 9), "Waiting for 4 of 9 children."),
     Cause.DUE: (Reason(Cause.DUE, at_ms=NOW + 7_200_000), "Due in 2 h."),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from queues.lookups import scan as scanning
-from tests.planting import plant_failed, plant_waiting
+from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.conftest import signed_in
 from tests.web.planted import EVIL, cells, is_inert, plant_evil, plant_job, text_of
 
@@ -160,6 +160,29 @@ async def test_a_line_unfolds_to_its_error_data_and_options(viewer, connection, 
     assert "5 attempts, backing off exponential from 1.0 s, removed when completed" in html
     for odd in ("nope", "meta", ""):
         assert (await viewer.get(f"{QUEUE}?status=failed&expand={odd}", htmx=True)).status_code == 404
+
+
+async def test_a_line_unfolds_to_why_its_job_waits(viewer, connection, client_of_redis, prefix):
+    first, second = await plant_waiting(connection, "chat", 2)
+    client_of_redis.hset(f"{prefix}:chat:{second}", "defa", "stalled at db-7")
+    html = text_of(await page(viewer, f"{QUEUE}?status=waiting&expand={first}", htmx=True))
+    assert "No live worker serves this queue; it is the next to run." in html
+    looker = await signed_in("looker", "view")
+    html = text_of(await page(looker, f"{QUEUE}?status=waiting&expand={second}", htmx=True))
+    assert "The worker that takes it will fail it at once; " in html
+    assert "behind 1 job" in html
+    (later,) = await plant_delayed(connection, "chat")
+    assert "Due in 59 min" in text_of(await page(viewer, f"{QUEUE}?status=delayed&expand={later}", htmx=True))
+    assert "db-7" not in html + text_of(await page(looker, f"{QUEUE}/{second}"))
+
+
+async def test_a_line_of_a_running_job_is_not_told_to_be_lost(viewer, connection, client_of_redis, prefix):
+    await plant_waiting(connection, "chat")
+    client_of_redis.lmove(f"{prefix}:chat:wait", f"{prefix}:chat:active")
+    client_of_redis.set(f"{prefix}:chat:1:lock", "token")
+    assert "lost" not in text_of(await page(viewer, f"{QUEUE}?status=active&expand=1", htmx=True))
+    client_of_redis.delete(f"{prefix}:chat:1:lock")
+    assert "Its worker has lost it" in text_of(await page(viewer, f"{QUEUE}?status=active&expand=1", htmx=True))
 
 
 async def test_a_large_job_unfolds_without_being_read(viewer, connection, client_of_redis, prefix):

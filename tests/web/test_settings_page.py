@@ -37,9 +37,9 @@ def told(settings):
     reset_options()
 
 
-def shown(tell: str, choices: Choices) -> str:
+def shown(tell: str, choices: Choices, later_ms: int = 180_000) -> str:
     html = Template("{% load figures %}{% when at tell %}").render(
-        Context({"at": AT, "tell": tell, "choices": choices, "now": int(AT.timestamp() * 1000) + 180_000})
+        Context({"at": AT, "tell": tell, "choices": choices, "now": int(AT.timestamp() * 1000) + later_ms})
     )
     return text_of(html)
 
@@ -58,6 +58,9 @@ def test_times_are_written_in_the_chosen_zone_and_format() -> None:
     assert shown("ago", DEFAULT) == "3 min ago"
     assert shown("clock", DEFAULT) == "23:02:11 UTC"
     berlin = read({"zone": "Europe/Berlin", "dates": "absolute", "clock": "12"})
+    # There it is the next day already, in both readings of “now”.
+    assert shown("clock", berlin) == "12:02:11 AM CET"
+    assert shown("clock", berlin, later_ms=86_400_000) == "Feb 1, 2026 12:02:11 AM CET"
     assert shown("ago", berlin) == "Feb 1, 2026 12:02:11 AM CET"
     assert shown("exact", berlin) == "Feb 1, 2026 12:02:11.045 AM CET"
     assert shown("exact", read({"clock": "iso", "zone": "UTC"})) == "2026-01-31 23:02:11.045 UTC"
