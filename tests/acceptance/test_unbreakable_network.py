@@ -66,7 +66,7 @@ def test_latency_loses_and_repeats_nothing(fleet, proxy, record_property):
 def test_connections_reset_in_the_middle_of_a_reply_lose_nothing(fleet, proxy, record_property):
     jobs = 20_000
     fleet.start(2)
-    proxy.reset_share = 0.01
+    proxy.reset_share = 0.02
     fleet.plant(jobs, "nap", lambda _: {"s": 0.02})
     fleet.until_over(120)
     found = fleet.audit().assert_clean()

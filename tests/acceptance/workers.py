@@ -81,9 +81,10 @@ class Process(Logged):
 
     def exit_code(self, timeout_s: float) -> int:
         """The seconds are for an idle machine; a busy one gets more. What it said is shown where the test fails."""
-        code = self.popen.wait(timeout_s + BUSY_S)
+        with contextlib.suppress(AssertionError):
+            eventually_sync(lambda: not self.is_alive, timeout_s + BUSY_S)
         sys.stdout.write(self.said())
-        return code
+        return self.popen.wait(0)
 
 
 def processes_of(ledger: Path) -> list[int]:
