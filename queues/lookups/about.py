@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queues.errors import RedisRefused, RedisUnavailable
+from queues.lookups.heard import heard
 from queues.protocol import reads
 
 
@@ -17,8 +18,8 @@ class Worker:
 
 
 async def workers_of(connection: str, queue: str) -> list[Worker] | None:
-    """None where Redis does not tell who is connected. Raises RedisUnavailable."""
-    found = await reads.worker_listeners(connection)
+    """A few seconds old at most; None where Redis does not tell who is connected. Raises RedisUnavailable."""
+    found = (await heard(connection)).listeners
     if found is None:
         return None
     return sorted((Worker(one.name, one.address) for one in found if one.queue == queue), key=lambda one: one.name)

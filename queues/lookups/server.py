@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
 
 from queues.errors import RedisRefused
+from queues.lookups.shared import shared
 from queues.models import Queue
-from queues.protocol.connections import prefix
+from queues.options import get_options
 from queues.protocol.reads.about import About, SlowCommand, Weight, about, weights
 
 __all__ = ["About", "SlowCommand", "Weighed", "Weight", "server", "weighed"]
@@ -34,13 +32,9 @@ class Weighed:
         return sum(weight.weighed for weight in self.weights)
 
 
-_kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, tuple[float, asyncio.Task[Any]]]] = WeakKeyDictionary()
-
-
 async def server(connection: str) -> About:
     """No older than three seconds, asked once however many look. Raises RedisUnavailable."""
-    found: About = await _shared(("about", connection, prefix(connection)), EVERY_S, lambda: about(connection))
-    return found
+    return await shared(("about", get_options().connection(connection)), EVERY_S, lambda: about(connection))
 
 
 async def weighed(connection: str, queues: Sequence[Queue]) -> Weighed:
@@ -57,23 +51,5 @@ async def weighed(connection: str, queues: Sequence[Queue]) -> Weighed:
         ordered = sorted(found, key=lambda weight: (-weight.total, weight.queue))
         return Weighed(tuple(ordered), left_out, time.time())
 
-    key = ("weights", connection, prefix(connection), frozenset(names))
-    found: Weighed = await _shared(key, WEIGHED_EVERY_S, read)
-    return found
-
-
-async def _shared(key: Any, every_s: float, read: Callable[[], Awaitable[Any]]) -> Any:
-    """The last answer while it is young, or the one under way; a failed one is not kept."""
-    kept = _kept.setdefault(asyncio.get_running_loop(), {})
-    now = time.monotonic()
-    for old in [each for each, (at, task) in kept.items() if now - at > WEIGHED_EVERY_S and task.done()]:
-        del kept[old]
-    at, task = kept.get(key, (now - every_s, None))
-    if task is None or now - at >= every_s or (task.done() and (task.cancelled() or task.exception())):
-        task = asyncio.ensure_future(_as_coroutine(read))
-        kept[key] = (now, task)
-    return await asyncio.shield(task)
-
-
-async def _as_coroutine(read: Callable[[], Awaitable[Any]]) -> Any:
-    return await read()
+    key = ("weights", get_options().connection(connection), frozenset(names))
+    return await shared(key, WEIGHED_EVERY_S, read)

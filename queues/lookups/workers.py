@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from queues.errors import InvalidInput, NotFound, RedisRefused
+from queues.lookups.heard import Heard, heard
 from queues.options import get_options
 from queues.protocol import fleet, reads, selection
 from queues.protocol.codec import JobRecord
@@ -100,29 +101,27 @@ class Fleet:
 
 
 async def processes(connection: str) -> Fleet:
-    """The workers of a connection. What Redis forbids to look at is left out, and `notes` says so.
+    """The workers of a connection, as they are now. What Redis forbids to look at is left out, and `notes` says so.
 
     Raises RedisUnavailable.
     """
     if not get_options().use_job_queue:
         return Fleet(connection, notes=(str(NONE_IN_PROCESS),))
-    (now_ms, own, notes), listeners = await asyncio.gather(_own(connection), reads.worker_listeners(connection))
-    if listeners is None:
-        notes = (*notes, _("Redis forbids CLIENT LIST: workers that are not Toril's are not shown."))
-    foreign = await _foreign(connection, own, listeners or ())
+    seen = await heard(connection, max_age_s=0)
+    own = [_process(beat, seen.age_ms(beat)) for beat in seen.beats]
+    foreign = await _foreign(connection, own, seen.listeners or ())
     others, elsewhere = await _running(connection, foreign, {process.id for process in own})
-    return Fleet(connection, now_ms, (*own, *others), elsewhere, notes)
+    return Fleet(connection, seen.now_ms, (*own, *others), elsewhere, tuple(_notes(seen)))
 
 
-async def _own(connection: str) -> tuple[int, list[WorkerProcess], tuple[str, ...]]:
-    try:
-        now_ms, beats = await fleet.beats(connection)
-    except RedisRefused as error:
-        return 0, [], (_("Toril's own workers cannot be told from others. %(why)s") % {"why": error},)
-    return now_ms, [_process(beat, now_ms) for beat in beats], ()
+def _notes(seen: Heard) -> Iterator[str]:
+    if seen.refusal:
+        yield _("Toril's own workers cannot be told from others. %(why)s") % {"why": seen.refusal}
+    if seen.listeners is None:
+        yield _("Redis forbids CLIENT LIST: workers that are not Toril's are not shown.")
 
 
-def _process(beat: Beat, now_ms: int) -> WorkerProcess:
+def _process(beat: Beat, age_ms: int) -> WorkerProcess:
     return WorkerProcess(
         id=beat.id,
         name=beat.name,
@@ -139,7 +138,7 @@ def _process(beat: Beat, now_ms: int) -> WorkerProcess:
         lag_ms=beat.lag_ms,
         clock_ms=beat.clock_ms,
         started_ms=beat.started_ms,
-        beat_age_ms=max(0, now_ms - beat.beat_ms),
+        beat_age_ms=age_ms,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from queues import queue as handle_of
 from queues.actions.actor import Actor
 from queues.actions.queues import pause_queue
-from queues.lookups import metrics, serving
+from queues.lookups import heard, metrics
 from queues.lookups.jobs import job_detail
 from queues.lookups.snapshot import refresh
 from queues.lookups.why import Cause, Reason, why_job, why_queue
@@ -30,7 +30,7 @@ chat = handle_of("chat")
 @pytest.fixture(autouse=True)
 def always_anew(monkeypatch):
     """Who serves is asked at most every few seconds; here things change faster."""
-    monkeypatch.setattr(serving, "EVERY_S", -1.0)
+    monkeypatch.setattr(heard, "EVERY_S", -1.0)
 
 
 async def of_queue(connection: str) -> dict[Cause, Reason]:
