@@ -16,9 +16,9 @@ from dashboard.choices import choices_of
 from dashboard.moments import now_ms
 from dashboard.request import Request
 from queues.errors import InvalidInput
+from queues.lookups.scheduler import beats
 from queues.lookups.schedulers import scheduler_detail
 from queues.lookups.snapshot import Snapshot
-from queues.lookups.standing import beats
 from queues.masking import mask_json
 from queues.producer.scheduler import new_schedule, template_options
 from queues.protocol import codec, cron

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.request import Request
+from queues.lookups.scheduler import Scheduler, Standing
 from queues.lookups.schedulers import SchedulerList, scheduler_list
 from queues.lookups.snapshot import Snapshot
-from queues.lookups.standing import Scheduler, Standing
 from queues.lookups.turns import with_last_runs
 from queues.models import KeptScheduler
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.cron_words import cron_words, every_words
-from queues.lookups.standing import Scheduler, Standing
+from queues.lookups.scheduler import Scheduler, Standing
 from queues.lookups.turns import coming as next_runs
 from queues.masking import mask_text
 from queues.protocol.cron import Change, Moment

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from django.db.models.functions import Now
 
 from queues.errors import NotFound
-from queues.lookups.standing import Scheduler, live, now_ms, paused
+from queues.lookups.scheduler import Scheduler, live, paused
 from queues.lookups.turns import coming, last_runs
 from queues.models import KeptScheduler, Lease
 from queues.protocol.cron import Moment
 from queues.protocol.reads import schedulers as reads
 from queues.protocol.reads.schedulers import Run
+from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 from queues.protocol.suspending import Definition
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from django.db import DatabaseError
 
 from queues.errors import InvalidInput
-from queues.lookups.standing import Scheduler, Standing, beats, now_ms
+from queues.lookups.scheduler import Scheduler, Standing, beats
 from queues.models import Job
 from queues.protocol import cron
 from queues.protocol.cron import Moment
 from queues.protocol.reads import schedulers as reads
 from queues.protocol.reads.schedulers import Run
+from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 
 #: Among so many of the newest jobs of each state a scheduler's last runs are looked for.

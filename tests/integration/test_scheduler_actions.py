@@ -13,8 +13,8 @@ from queues import queue
 from queues.actions import guarding, keeping, schedulers
 from queues.actions.actor import Actor
 from queues.errors import InvalidInput, NotFound, Refused
+from queues.lookups.scheduler import Standing
 from queues.lookups.schedulers import scheduler, scheduler_detail, scheduler_list
-from queues.lookups.standing import Standing
 from queues.models import AuditEntry, KeptScheduler
 from queues.producer.scheduler import new_schedule
 from tests.eventually import eventually

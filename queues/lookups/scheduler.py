@@ -1,8 +1,7 @@
-"""How a scheduler stands: what is stored of it, seen from now."""
+"""One scheduler: what is stored of it, seen from now."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +9,7 @@ from queues.errors import InvalidInput
 from queues.models import KeptScheduler
 from queues.protocol import cron
 from queues.protocol.reads.schedulers import Run, SchedulerSight
+from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 from queues.protocol.suspending import Definition
 
@@ -123,7 +123,3 @@ def beats(rule: Schedule, first: list[int], after_ms: int, count: int) -> list[i
     if not first and begin <= after_ms:
         begin += every
     return [begin + every * turn for turn in range(count)]
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
