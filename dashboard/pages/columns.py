@@ -120,7 +120,8 @@ class Columns:
 
 def chosen(tab: str, names: Sequence[str] | None, may_read: bool) -> Columns:
     """The named columns, as far as this tab has them and this person may read them; by itself where none is named."""
-    return _chosen(tab, None if names is None else tuple(names), may_read)
+    # Only what is known: what is kept by it is not to grow with what addresses say.
+    return _chosen(tab, None if names is None else tuple(name for name in names if name in COLUMNS), may_read)
 
 
 @lru_cache(maxsize=512)

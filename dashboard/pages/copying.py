@@ -16,7 +16,7 @@ from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.pages import ways_back
 from dashboard.pages.acts import Address
-from dashboard.pages.editing import Checked, check, is_revealed, revealed_for
+from dashboard.pages.editing import Checked, check, is_revealed, proof, revealed_for, shows_secrets
 from dashboard.pages.frame import frame, go, visible
 from dashboard.pages.job_options import OptionsForm, defaults_in_words
 from dashboard.request import Request
@@ -26,7 +26,6 @@ from queues.errors import InvalidInput, JobNotFound, Refused
 from queues.lookups.editable import Editable, editable, require_fit
 from queues.lookups.examples import Example, examples
 from queues.lookups.snapshot import refresh, snapshot
-from queues.masking import mask_json
 from queues.processors import registry
 
 EMPTY = "{\n  \n}"
@@ -47,14 +46,17 @@ class Draft:
         return self.source is None or self.grants.may("job.payload")
 
 
-async def _draft(connection: str, queue: str, grants: Grants, source: str, revealed: bool = False) -> Draft:
+async def _draft(
+    connection: str, queue: str, grants: Grants, source: str, *, reveals: bool = False, form: QueryDict | None = None
+) -> Draft:
     """Raises JobNotFound, InvalidInput where the source is too large for a form."""
     if not source:
         return Draft(connection, queue, grants, None, Veil(EMPTY))
     found = await editable(connection, queue, source)
     require_fit(found)
     may_read = grants.may("job.payload")
-    veil = veiled.veil(found.data, revealed) if may_read else Veil("")
+    shows = reveals or (form is not None and is_revealed(form, grants, connection, found))
+    veil = veiled.veil(found.data, shows) if may_read else Veil("")
     if veil.is_closed:
         raise InvalidInput(_("Its masked values cannot be told from what surrounds them: reveal them first."))
     return Draft(connection, queue, grants, found, veil)
@@ -63,12 +65,13 @@ async def _draft(connection: str, queue: str, grants: Grants, source: str, revea
 # --- opening it
 
 
-async def opened(at: Address, query: QueryDict) -> dict[str, Any]:
+async def opened(at: Address, query: QueryDict, reveals: bool = False) -> dict[str, Any]:
     """On a job's page: a duplicate of it, with its options and without its id."""
     at.grants.require("job.duplicate")
-    if revealed := query.get("reveal") == "1":
+    if reveals:
+        at.grants.require("job.payload")
         await revealed_for(at, "duplicate")
-    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, revealed)
+    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, reveals=reveals)
     return await _context(draft, query, is_duplicate=True)
 
 
@@ -107,7 +110,7 @@ async def _drawn(draft: Draft, name: str, options: OptionsForm, checked: Checked
         "options": options,
         "checked": checked,
         "veil": draft.veil,
-        "revealed": source is not None and not draft.veil.is_veiled and mask_json(draft.veil.shown) != draft.veil.shown,
+        "revealed": proof(draft.grants, draft.connection, source) if source and shows_secrets(draft.veil) else "",
         "is_duplicate": is_duplicate,
         "known": fitting.known(draft.queue, name),
         "defaults": defaults_in_words(draft.queue),
@@ -124,8 +127,7 @@ def _names(queue: str, recent: list[Example]) -> list[str]:
 
 async def act(request: Request, at: Address) -> HttpResponse:
     at.grants.require("job.duplicate")
-    revealed = is_revealed(request.POST, at.grants)
-    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, revealed)
+    draft = await _draft(at.connection, at.queue, at.grants, at.job_id, form=request.POST)
     return await _act(request, draft, is_duplicate=True)
 
 
@@ -154,7 +156,7 @@ async def _act(request: Request, draft: Draft, *, is_duplicate: bool) -> HttpRes
     if step == "format":
         context["checked"] = replace(checked, typed=json_text.laid_out(checked.typed))
         return await _again(request, draft, context)
-    if source and form.get("sealed") and form["sealed"] != source.seal:
+    if source and form.get("sealed") and form["sealed"] != source.mark:
         return await _again(
             request, draft, context | {"warning": _("The job you began with was changed since. Look again.")}
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from dashboard import fitting, json_text, links, veiled
@@ -60,7 +61,8 @@ def check(typed: str, veil: Veil, stored: str, queue: str, name: str) -> Checked
     if problem is not None or isinstance(found, Mistake):
         return Checked(typed, mistake=problem)
     lines = difference(veil.shown, json_text.laid_out(typed))
-    is_same = json_text.is_same(found, stored)
+    # Of what is masked only the marks are compared: “nothing changed” would tell that a guess is right.
+    is_same = json_text.is_same(typed, veil.shown) if veil.is_veiled else json_text.is_same(found, stored)
     misfits = [_without_secrets(said, veil) for said in fitting.mistakes(queue, name, found)]
     return Checked(typed, found, lines=lines, misfits=misfits, is_same=is_same)
 
@@ -75,16 +77,15 @@ def _without_secrets(said: str, veil: Veil) -> str:
 # --- opening it
 
 
-async def opened(at: Address, query: QueryDict) -> dict[str, Any]:
+async def opened(at: Address, query: QueryDict, reveals: bool = False) -> dict[str, Any]:
     """The context of acting/edit.html. Raises JobNotFound, InvalidInput for data that is too large, Forbidden."""
     for needed in ("job.edit", "job.payload"):
         at.grants.require(needed)
     found = await editable(at.connection, at.queue, at.job_id)
     require_fit(found)
-    is_revealed = query.get("reveal") == "1"
-    if is_revealed:
+    if reveals:
         await revealed_for(at, "edit")
-    veil = veiled.veil(found.data, is_revealed)
+    veil = veiled.veil(found.data, reveals)
     if veil.is_closed:
         raise InvalidInput(_("Its masked values cannot be told from what surrounds them: reveal them to edit it."))
     return _context(at, found, veil, Checked(veil.shown, found.data, is_same=True)) | _fields(found, veil, query)
@@ -104,7 +105,7 @@ def _context(at: Address, found: Editable, veil: Veil, checked: Checked) -> dict
         "panel": "acting/edit.html",
         "found": found,
         "veil": veil,
-        "revealed": not veil.is_veiled and mask_json(veil.shown) != veil.shown,
+        "revealed": proof(at.grants, at.connection, found) if shows_secrets(veil) else "",
         "checked": checked,
         "may_retry": may_retry,
         "known": fitting.known(found.queue, found.name),
@@ -130,20 +131,20 @@ async def act(request: Request, at: Address) -> HttpResponse:
     form, step = request.POST, request.GET.get("step") or request.POST.get("step", "show")
     found = await editable(at.connection, at.queue, at.job_id)
     require_fit(found)
-    veil = veiled.veil(found.data, is_revealed(form, at.grants))
+    veil = veiled.veil(found.data, is_revealed(form, at.grants, at.connection, found))
     checked = check(_typed(form, found), veil, found.data, found.queue, found.name)
-    context = _context(at, found, veil, checked) | {"sealed": form.get("sealed", found.seal)}
+    context = _context(at, found, veil, checked) | {"sealed": form.get("sealed", found.mark)}
     if step == "check":
         return render(request, "acting/check.html", context)
     if step == "format":
         return await _again(
             request, at, context | {"checked": replace(checked, typed=json_text.laid_out(checked.typed))}
         )
-    if form.get("sealed") != found.seal:
+    if form.get("sealed") != found.mark:
         words = _(
             "The job’s data was changed while you edited it. Below is what your text changes in what stands there now."
         )
-        return await _again(request, at, context | {"sealed": found.seal, "warning": words})
+        return await _again(request, at, context | {"sealed": found.mark, "warning": words})
     is_seen = form.get("seen") == checked.seen
     is_fit = not checked.misfits or form.get("anyway") == "1"
     if step not in ("save", "retry") or not is_seen or checked.data is None or checked.is_same or not is_fit:
@@ -151,9 +152,20 @@ async def act(request: Request, at: Address) -> HttpResponse:
     return await _save(request, at, found, checked, context, with_retry=step == "retry")
 
 
-def is_revealed(form: QueryDict, grants: Grants) -> bool:
-    """Whether the form was opened with its secrets shown, by somebody who may."""
-    return form.get("revealed") == "1" and grants.may("job.reveal")
+def shows_secrets(veil: Veil) -> bool:
+    return not veil.is_veiled and mask_json(veil.shown) != veil.shown
+
+
+def is_revealed(form: QueryDict, grants: Grants, connection: str, found: Editable) -> bool:
+    """Whether the form was opened with its secrets shown, by somebody who may: only then it was recorded."""
+    given = form.get("revealed", "")
+    return bool(given) and grants.may("job.reveal") and constant_time_compare(given, proof(grants, connection, found))
+
+
+def proof(grants: Grants, connection: str, found: Editable) -> str:
+    """What a form carries whose opening was recorded: for this person and what is stored now alone."""
+    told = "\0".join((str(grants.actor.user_id), connection, found.queue, found.job_id, found.seal))
+    return salted_hmac("toril.revealed", told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _typed(form: QueryDict, found: Editable) -> str:

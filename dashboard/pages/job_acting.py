@@ -6,21 +6,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.errors import wants_fragment
-from dashboard.pages import acts, copying, editing, revealing, ways_back
+from dashboard.pages import acts, copying, editing, job_forms, revealing, ways_back
 from dashboard.pages.acts import Address
 from dashboard.pages.columns import Columns
-from dashboard.pages.frame import figures_of, go, partial, swap
+from dashboard.pages.frame import figures_of, frame, go, partial, swap, visible
 from dashboard.pages.job_context import shown
 from dashboard.pages.listing import Listing
 from dashboard.request import Request
 from queues.actions.audit import Offer
 from queues.errors import InvalidInput, JobNotFound, Refused, TorilError
 from queues.lookups.jobs import job_detail
-from queues.lookups.snapshot import refresh
+from queues.lookups.snapshot import refresh, snapshot
 from queues.models import Job, Queue
 
 
@@ -46,6 +47,8 @@ async def act(request: Request, connection: str, queue: str, job_id: str) -> Htt
         return await ways_back.lead_back(request, grants, connection, queue, job_id)
     if action == "reveal":
         return await revealing.act(request, at)
+    if action == "reveal-form":
+        return await _revealed(request, at)
     if action == "edit":
         return await editing.act(request, at)
     if action == "duplicate":
@@ -53,6 +56,16 @@ async def act(request: Request, connection: str, queue: str, job_id: str) -> Htt
     if action not in acts.ACTS:
         raise InvalidInput(_("There is no action “%(action)s”.") % {"action": action[:60]})
     return await answer(request, at, await _try(action, at, request.POST))
+
+
+async def _revealed(request: Request, at: Address) -> HttpResponse:
+    """A form with what is masked shown, for this one answer."""
+    context = await job_forms.revealed(at, request.POST.get("form", ""))
+    around = await shown(await job_detail(at.connection, at.queue, at.job_id))
+    if wants_fragment(request):
+        return render(request, context["panel"], around | context)
+    page = frame(visible(request, await snapshot(at.connection)), here=at.queue, **(around | context))
+    return render(request, "job/page.html", page)
 
 
 async def answer(request: Request, at: Address, acted: Acted) -> HttpResponse:

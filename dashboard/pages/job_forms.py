@@ -12,7 +12,7 @@ from dashboard.pages import copying, editing
 from dashboard.pages.acts import Address
 from dashboard.request import Request
 from queues.actions import workers
-from queues.errors import NotFound
+from queues.errors import InvalidInput, NotFound
 from queues.lookups.editable import editable
 from queues.lookups.snapshot import snapshot
 
@@ -30,6 +30,16 @@ async def opened(request: Request, connection: str, queue: str, job_id: str) -> 
     at = Address.of(request, connection, queue, job_id)
     at.grants.require(needed)
     return await form(at, request.GET)
+
+
+async def revealed(at: Address, name: str) -> dict[str, Any]:
+    """The same with what is masked shown: recorded before, and so never by GET. Raises Forbidden, InvalidInput, …"""
+    at.grants.require("job.reveal")
+    if name == "edit":
+        return await editing.opened(at, QueryDict(), reveals=True)
+    if name == "duplicate":
+        return await copying.opened(at, QueryDict(), reveals=True)
+    raise InvalidInput(_("There is no form “%(form)s”.") % {"form": name[:60]})
 
 
 async def _facts(at: Address, template: str, **more: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ stand there without the key that tells that it is one.
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass, replace
 
 from django.core import signing
+from django.utils.crypto import salted_hmac
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -81,8 +81,11 @@ class Card:
     @property
     def same(self) -> str:
         """Equal for what is drawn alike: such a card is left alone when the page is told anew."""
-        told = "" if self.is_left_out or self.is_cut else zlib.crc32(self.text.encode("utf-8", "replace"))
-        return f"{self.field}-{self.size}-{told}"
+        if self.is_left_out or self.is_cut:
+            return f"{self.field}-{self.size}-"
+        # Keyed: by a plain sum a short secret could be guessed.
+        told = salted_hmac("toril.card", self.text.encode("utf-8", "replace")).hexdigest()
+        return f"{self.field}-{self.size}-{told[:16]}"
 
     @property
     def drawn(self) -> Drawn:

@@ -67,15 +67,17 @@ async def _told(request: Request, connection: str, queues: list[Any]) -> dict[st
         "about": about,
         "groups": groups(about) if about.info else [],
         "warnings": health_sentences.of_server(about) if about.info else [],
-        "slow": [_slow(entry, may_read) for entry in about.slow],
+        "slow": [_slow(entry, may_read, request.grants.sees_all) for entry in about.slow],
         "weights": weights,
         "may_read": may_read,
     }
 
 
-def _slow(entry: SlowCommand, may_read: bool) -> Slow:
+def _slow(entry: SlowCommand, may_read: bool, sees_all: bool) -> Slow:
     words = mask_text(" ".join(entry.words)) + (f" … (+{entry.more})" if entry.more else "") if may_read else ""
-    return Slow(entry.at_s * 1000, span(round(entry.took_us / 1000)), entry.name, words, entry.client or entry.address)
+    # A worker's connection is named after its queue.
+    client = (entry.client or entry.address) if sees_all else ""
+    return Slow(entry.at_s * 1000, span(round(entry.took_us / 1000)), entry.name, words, client)
 
 
 def groups(about: About) -> list[tuple[str, list[Fact]]]:

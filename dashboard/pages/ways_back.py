@@ -11,11 +11,13 @@ from django.http import HttpResponse, QueryDict
 from dashboard import links
 from dashboard.grants import Grants
 from dashboard.pages.frame import go
+from dashboard.pages.listing import Listing
 from dashboard.request import Request
 from queues.actions import undo
 from queues.actions.audit import Offer
 from queues.errors import NotFound, Refused
 from queues.lookups.snapshot import refresh
+from queues.models import Queue
 
 #: Parts a message's kind from its way back, in what Django calls its extra tags.
 _JOINT = "|"
@@ -61,8 +63,10 @@ def from_tags(told: str) -> tuple[str, WayBack | None]:
 
 async def lead_back(request: Request, grants: Grants, connection: str, queue: str, job_id: str = "") -> HttpResponse:
     """Undo what the form's token stands for, then show where it was done. Raises Forbidden, InvalidInput."""
-    back = QueryDict(request.POST.get("back", "")[:400]).dict()
-    here = links.queue_url(connection, queue, **back)
+    back = request.POST.get("back", "")[:4_000]
+    here = Listing.read(QueryDict(back), Queue(connection=connection, name=queue)).url(
+        Queue(connection=connection, name=queue)
+    )
     if job_id and not back:
         here = links.job_url(connection, queue, job_id)
     try:

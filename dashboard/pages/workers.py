@@ -26,6 +26,7 @@ from queues.errors import InvalidInput, NotFound, RedisRefused, RedisUnavailable
 from queues.lookups.fleet import last_asked, seen_by, shared_fleet
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.lookups.workers import Fleet
+from queues.models import AuditEntry
 from queues.options import get_options
 
 ACTS = {"quiet": steering.quiet, "resume": steering.resume, "stop": steering.stop}
@@ -54,7 +55,7 @@ async def workers_page(request: Request) -> HttpResponse:
         "fleet_html": drawn,
         "asked": asked,
         "states": worker_lines.STATES,
-        "entries": await last_asked(connection),
+        "entries": await _asked(request, connection),
     }
     return render(request, "worker/page.html", frame(found, **(shown | panel)))
 
@@ -66,6 +67,11 @@ async def _fleet(request: Request, connection: str, max_age_s: float | None = No
     except (RedisUnavailable, RedisRefused) as error:
         return Fleet(connection), str(error)
     return (fleet if request.grants.sees_all else seen_by(fleet, request.grants.sees)), ""
+
+
+async def _asked(request: Request, connection: str) -> list[AuditEntry]:
+    """For those who see every queue: it names processes whatever they serve."""
+    return await last_asked(connection) if request.grants.sees_all else []
 
 
 def _drawn(request: Request, found: Snapshot, fleet: Fleet, trouble: str, asked: Asked) -> SafeString:
@@ -181,7 +187,7 @@ async def _act(request: Request, connection: str, asked: Asked) -> HttpResponse:
     found = visible(request, await snapshot(connection))
     fleet, trouble = await _fleet(request, connection, 0.0)
     drawn = _drawn(request, found, fleet, trouble, asked)
-    entries = render_to_string("worker/asked.html", {"entries": await last_asked(connection)}, request)
+    entries = render_to_string("worker/asked.html", {"entries": await _asked(request, connection)}, request)
     parts = partial("asked", entries) + partial("panel", "", "innerHTML")
     return swap(request, "worker/drawn.html", {"drawn": drawn + parts}, done.message, kind)
 

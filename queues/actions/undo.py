@@ -64,9 +64,13 @@ async def chain(connection: str, action: str, queue: str, job_id: str, offers: S
 async def find(connection: str, queue: str, job_id: str, token: str) -> Undoable:
     """Raises NotFound where its time is over, or it belongs to another queue or job."""
     found = None if is_in_process() or not token else await keeping.kept(connection, token[:64])
-    if found is None or (found["queue"], found["job_id"]) != (queue, job_id):
+    if not found or (found.get("queue"), found.get("job_id")) != (queue, job_id):
         raise NotFound(OVER)
-    return Undoable(connection, token[:64], found["action"], queue, job_id, found["kind"], found["needed"])
+    # Whoever writes to Redis may have written it: what is none of ours is none.
+    action, kind, needed = found.get("action"), found.get("kind"), found.get("needed")
+    if not (isinstance(action, str) and isinstance(needed, dict) and isinstance(kind, str) and kind in _WAYS):
+        raise NotFound(OVER)
+    return Undoable(connection, token[:64], action, queue, job_id, kind, needed)
 
 
 async def undo(actor: Actor, act: Undoable) -> Done:
@@ -76,7 +80,11 @@ async def undo(actor: Actor, act: Undoable) -> Done:
         # Whoever takes it away first does it: of two clicks one.
         if not await keeping.claim(act.connection, act.token):
             raise NotFound(OVER)
-        return await _WAYS[act.kind](act, act.needed)
+        try:
+            return await _WAYS[act.kind](act, act.needed)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            log.warning("What an undo of %s on %s/%s needs is odd", act.action, act.queue, act.job_id, exc_info=True)
+            raise Refused(_("Not undone: what was kept for it cannot be used.")) from None
 
     deed = Deed(actor, _AUDITED.get(act.action, "job.undo"), act.connection, act.queue, act.job_id)
     deed.parameters = {"undoes": act.action}

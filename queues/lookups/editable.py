@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from queues.errors import InvalidInput, JobNotFound
@@ -30,6 +31,11 @@ class Editable:
     state: State
     priority: int = 0
     due_ms: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """The seal as a page may carry it: keyed, or a short secret could be guessed by it."""
+        return salted_hmac("toril.seal", self.seal).hexdigest()[:32]
 
     @property
     def is_too_large(self) -> bool:

@@ -29,8 +29,11 @@ async def kept(connection: str, token: str) -> dict[str, Any] | None:
     found = await wire(connection).call(command("GET", _key(connection, token)))
     if found is None:
         return None
-    record: dict[str, Any] = msgpack.unpackb(found, raw=False, strict_map_key=False, unicode_errors="surrogatepass")
-    return record
+    try:
+        record = msgpack.unpackb(found, raw=False, strict_map_key=False, unicode_errors="surrogatepass")
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 async def claim(connection: str, token: str) -> bool:

@@ -109,9 +109,10 @@ async def test_a_mask_is_never_stored_and_never_moved_to_where_it_would_be_seen(
 
 
 async def test_showing_the_masked_values_is_an_ability_and_is_recorded(admin, operator, failed):
-    assert "hunter2" in (await opened(admin, "&reveal=1"))["data"]
+    shown = await admin.post(f"{QUEUE}/1?action=reveal-form", {"form": "edit"}, htmx=True)
+    assert "hunter2" in fields(shown.content.decode())["data"]
     assert (await AuditEntry.objects.aget()).action == "job.reveal"
-    assert (await operator.get(f"{QUEUE}/1?form=edit&reveal=1")).status_code == 403
+    assert (await operator.post(f"{QUEUE}/1?action=reveal-form", {"form": "edit"})).status_code == 403
     form = await opened(operator) | {"revealed": "1", "step": "show"}
     assert "hunter2" not in (await operator.post(f"{QUEUE}/1?action=edit", form, htmx=True)).content.decode()
 

@@ -59,7 +59,7 @@ JOB_ACTIONS = {
     "retry": "job.retry", "elsewhere": "job.retry", "promote": "job.promote", "remove": "job.remove",
     "reschedule": "job.reschedule", "reprioritize": "job.reprioritize", "fail": "job.fail", "cancel": "job.cancel",
     "recover": "job.recover", "remove-children": "job.remove-children", "clear-logs": "job.clear-logs",
-    "edit": "job.edit", "duplicate": "job.duplicate", "reveal": "job.reveal", "undo": None,
+    "edit": "job.edit", "duplicate": "job.duplicate", "reveal": "job.reveal", "reveal-form": "job.reveal", "undo": None,
 }  # fmt: skip
 QUEUE_ACTIONS = {
     "pause": "queue.pause", "resume": "queue.resume", "limits": "queue.limits", "release": "queue.limits",
