@@ -81,7 +81,7 @@ def _throughput(found: History) -> Chart:
 
     def values(point: Point) -> list[float | None]:
         ended = point.ended
-        return [point.per_minute(count) for count in (ended.completed, ended.failed, ended.retried)]
+        return [point.per_minute(ended.completed), point.per_minute(ended.failed), point.retried_per_minute()]
 
     minutes = found.range.step_s // 60
 

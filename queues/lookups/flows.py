@@ -117,7 +117,9 @@ async def recent_roots(connection: str, queues: Sequence[str], may: May) -> Root
     names = list(queues)[:MOST_QUEUES]
     found = await reads.recent(connection, names, NEWEST)
     certain = [ref for _, ref in sorted(found["waiting-children"], key=lambda one: -one[0])]
-    others = sorted((one for word in ("active", "failed", "completed") for one in found[word]), key=lambda one: -one[0])
+    others = sorted(
+        (one for word in ("active", "wait", "failed", "completed") for one in found[word]), key=lambda one: -one[0]
+    )
     weighed = [ref for _, ref in others][:MOST_WEIGHED]
     are = await reads.are_parents(connection, weighed)
     parents = certain + [ref for ref, is_parent in zip(weighed, are, strict=True) if is_parent]

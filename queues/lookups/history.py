@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from asgiref.sync import sync_to_async
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from queues import histogram
 from queues.lookups import minutes
 from queues.models import Deploy, Sample, SampleCursor
-from queues.models.sample import EVENTS, HOUR_S, LISTS, MINUTE_S, TEN_MINUTES_S
+from queues.models.sample import EVENTS, HOUR_S, LISTS, MINUTE_S, TEN_MINUTES_S, WORKERS
 from queues.protocol.samples import Ended
 
+BY_WORKERS = Q(source=WORKERS, recorded__gt=0)
 SHARES = (0.5, 0.95, 0.99)
 MOST_DEPLOYS = 50
 #: Of so many queues of a list the times are told, the busiest: each costs as many histograms as there are steps.
@@ -54,12 +55,17 @@ class Point:
     at: int
     recorded: int = 0
     ended: Ended = field(default_factory=Ended)
+    #: Whether somebody told how many were retried: our workers do, event streams and BullMQ's lists do not.
+    has_retries: bool = False
     waiting: int | None = None
     delayed: int | None = None
     oldest_ms: int | None = None
 
     def per_minute(self, count: int) -> float | None:
         return count / self.recorded if self.recorded else None
+
+    def retried_per_minute(self) -> float | None:
+        return self.per_minute(self.ended.retried) if self.has_retries else None
 
     def run_ms(self) -> list[float | None]:
         return histogram.percentiles(self.ended.run, SHARES)
@@ -82,6 +88,7 @@ class Total:
     failed: int = 0
     retried: int = 0
     recorded: int = 0
+    has_retries: bool = False
     run_ms: Sequence[float | None] = (None, None, None)
     wait_ms: Sequence[float | None] = (None, None, None)
 
@@ -167,31 +174,47 @@ def _sum_up(found: History, rows: QuerySet[Sample]) -> None:
         waits=Sum("waiting"),
         later=Sum("delayed"),
         oldest=Max("oldest_ms"),
+        by_workers=Count("pk", filter=BY_WORKERS),
     )
     for row in summed:
         point = _point(found, row["at"])
         point.recorded += row["minutes"]
         point.ended.add(Ended(row["done"], row["lost"], row["again"]))
+        point.has_retries |= row["by_workers"] > 0
         point.raise_backlog(row["waits"], row["later"], row["oldest"])
     found.has_lists = rows.filter(source=LISTS).exists()
 
 
-FIELDS = ("at", "recorded", "completed", "failed", "retried", "run", "wait", "waiting", "delayed", "oldest_ms")
+FIELDS = (
+    "at",
+    "source",
+    "recorded",
+    "completed",
+    "failed",
+    "retried",
+    "run",
+    "wait",
+    "waiting",
+    "delayed",
+    "oldest_ms",
+)
 
 
 def _read(found: History, rows: QuerySet[Sample], of_queue: QuerySet[Sample] | None) -> None:
     """`of_queue`: where the rows are a name's, those of its queue say which minutes were recorded."""
-    for at, recorded, completed, failed, retried, run, wait, *backlog in rows.values_list(*FIELDS):
+    for at, source, recorded, completed, failed, retried, run, wait, *backlog in rows.values_list(*FIELDS):
         point = _point(found, at)
         point.recorded += recorded if of_queue is None else 0
+        point.has_retries |= source == WORKERS
         point.ended.add(Ended(completed, failed, retried, histogram.unpack(run), histogram.unpack(wait)))
         point.raise_backlog(*backlog)
     if of_queue is None:
         found.has_lists = rows.filter(source=LISTS).exists()
         found.has_events = rows.filter(source=EVENTS, completed__gt=0).exists()
         return
-    for at, recorded in of_queue.filter(name="", step_s=found.range.row_s).values_list("at", "recorded"):
+    for at, source, recorded in of_queue.filter(name="", step_s=found.range.row_s).values_list(*FIELDS[:3]):
         _point(found, at).recorded += recorded
+        _point(found, at).has_retries |= source == WORKERS
 
 
 def _point(found: History, at: int) -> Point:
@@ -201,10 +224,12 @@ def _point(found: History, at: int) -> Point:
 
 
 def _totals(rows: QuerySet[Sample], by: str, *, with_waits: bool) -> list[Total]:
-    summed = rows.values(by).annotate(
-        completed=Sum("completed"), failed=Sum("failed"), retried=Sum("retried"), recorded=Sum("recorded")
+    summed = (
+        rows.values(by)
+        .annotate(completed=Sum("completed"), failed=Sum("failed"), retried=Sum("retried"), recorded=Sum("recorded"))
+        .annotate(has_retries=Count("pk", filter=Q(source=WORKERS)))
     )
-    totals = [Total(row.pop(by), **row) for row in summed]
+    totals = [Total(row.pop(by), **row | {"has_retries": row["has_retries"] > 0}) for row in summed]
     timed = sorted(totals, key=lambda total: -total.ended)[:MOST_TIMED]
     kinds = ("run", "wait") if with_waits else ("run",)
     added: dict[str, list[histogram.Histogram]] = {total.name: [{}, {}] for total in timed}
@@ -225,12 +250,14 @@ def _add_newest(found: History, newest: Iterable[minutes.Minute], only: frozense
         point = _point(found, minute.minute * MINUTE_S)
         point.ended.add(minute.whole if not name else minute.names.get(name, Ended()))
         recorded[minute.minute] = 1
+        point.has_retries |= not minute.is_listed
         found.has_lists = found.has_lists or minute.is_listed
         counts = minute.names if minute.has_names else {minute.queue: minute.whole}
         for key, ended in counts.items():
             total = totals.setdefault(key, Total(key))
             total.completed, total.failed = total.completed + ended.completed, total.failed + ended.failed
             total.retried += ended.retried
+            total.has_retries |= not minute.is_listed
     for at in recorded:
         _point(found, at * MINUTE_S).recorded += 1
     found.totals = list(totals.values())

@@ -34,9 +34,12 @@
   }
   const number = (value) => (value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString("en-US") : three(value));
   const words = (scale, unit) => (scale === "age" || unit === "ms" ? time : number);
-  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", ...(zone ? { timeZone: zone } : {}) });
-  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", ...(zone ? { timeZone: zone } : {}) });
-  const moment = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", ...(zone ? { timeZone: zone } : {}) });
+  const { lang, dataset: { timeFormat = "H:i:s" } } = document.documentElement;
+  const isHalved = /[gh]/.test(timeFormat); // Django's letters for twelve hours
+  const hours = { hour: isHalved ? "numeric" : "2-digit", minute: "2-digit", hourCycle: isHalved ? "h12" : "h23" };
+  const told = (how) => new Intl.DateTimeFormat(lang === "en" && !isHalved ? "en-GB" : lang, { ...how, ...(zone ? { timeZone: zone } : {}) });
+  const [clock, day] = [told(hours), told({ day: "numeric", month: "short" })];
+  const moment = told({ day: "numeric", month: "short", ...hours });
 
   // --- drawing
   const ink = (name) => {

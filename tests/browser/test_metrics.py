@@ -72,6 +72,14 @@ def test_charts_are_hovered_zoomed_read_as_tables_and_grow(
     expect(chart.locator("svg.lines")).to_be_hidden()
     expect(page.locator("#metrics-deploys")).to_contain_text("v1.2.3")
 
+    # --- twelve hours where they were chosen
+    page.context.add_cookies([{"name": "toril_clock", "value": "12", "url": stand.address}])
+    page.reload()
+    over(chart, 0.25)
+    assert re.search(r"\d (AM|PM)$", told(chart)[0].replace("\u202f", " ")), told(chart)
+    page.context.clear_cookies(name="toril_clock")
+    page.reload()
+
     # --- what is hovered is what stands in the table
     over(chart, 0.25)
     at, completed, failed, retried = told(chart)

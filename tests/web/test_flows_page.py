@@ -10,6 +10,8 @@ from django.contrib.auth.models import User
 
 from dashboard.models import QueueGrant
 from queues import queue
+from queues.protocol.commands import command
+from queues.protocol.connections import keys, wire
 from tests.eventually import eventually
 from tests.web.browser import Browser
 from tests.web.planted import EVIL, is_inert, text_of
@@ -52,6 +54,10 @@ async def test_recent_flows_are_listed_by_their_root_and_found_by_any_job(connec
     told = text_of(await page(viewer, LIST))
     assert "report" in told
     assert "0 of 2 done 2 unfinished" in told
+    # Children that ended release it to the line: a flow all the same.
+    k = keys(connection, "open")
+    await wire(connection).run([command("ZREM", k("waiting-children"), root), command("LPUSH", k("wait"), root)])
+    assert "report" in text_of(await page(viewer, LIST))
     found = await viewer.get(f"{LIST}?find=deep")
     assert found.status_code in (302, 303)
     assert found.headers["Location"].endswith(f"?queue=open&id={root}")

@@ -61,6 +61,23 @@ async def test_a_queues_minutes_are_in_the_tables_and_a_gap_is_no_nought(viewer:
     assert re.search(r'<path class="s-completed" d="M[^"]*M[^"]*"', html)
 
 
+async def test_retries_that_nobody_told_are_a_gap_and_no_nought(viewer: Browser, connection: str) -> None:
+    await plant_waiting(connection, "chat", 1)
+    here = now()
+    await save(minute(here - 9, source="e", a=ended(3, 1)), minute(here - 7, source="l", a=ended(2)))
+    html = await page(viewer, f"{METRICS}?queue=chat")
+    told = table(html, "throughput")
+    assert told[here - 9] == ["3", "1", "–", "1 / 1 min"]
+    assert told[here - 7] == ["2", "0", "–", "1 / 1 min"]
+    assert ["3.0", "1.0", ""] in drawn(html, "throughput")
+    assert "does not tell retries" in html
+    assert "does not tell retries" in await page(viewer, METRICS)
+    await save(minute(here - 5, a=ended(1)))
+    for path in (f"{METRICS}?queue=chat", f"{METRICS}?queue=chat&name=a", METRICS):
+        told = table(await page(viewer, path), "throughput")
+        assert (told[here - 9][2], told[here - 5][2]) == ("–", "0"), path
+
+
 async def test_each_range_has_its_steps(viewer: Browser, connection: str) -> None:
     await plant_waiting(connection, "chat", 1)
     for name, steps in (("1h", 60), ("24h", 144), ("7d", 168), ("30d", 120), ("<script>", 60)):

@@ -202,7 +202,7 @@ async def parents(connection: str, refs: Sequence[Ref]) -> list[Ref | None]:
 
 async def recent(connection: str, queues: Sequence[str], most: int) -> dict[str, list[tuple[float, Ref]]]:
     """State → the newest of it in these queues, with when; parents that wait for their children all stand in theirs."""
-    words = ("waiting-children", "active", "failed", "completed")
+    words = ("waiting-children", "active", "wait", "failed", "completed")
     asked = [[_newest(keys(connection, queue), word, most) for word in words] for queue in queues]
     replies = await _each(connection, asked)
     found: dict[str, list[tuple[float, Ref]]] = {word: [] for word in words}
@@ -227,13 +227,16 @@ _CHILD_KEYS = (b":dependencies", b":processed", b":failed", b":unsuccessful")
 def _newest(k: Keys, word: str, most: int) -> Command[Any]:
     if word == "active":
         return command("LRANGE", k(word), 0, most - 1)
+    if word == "wait":
+        # A parent whose children have ended comes here, before it runs; most that stand here are none.
+        return command("LRANGE", k(word), 0, most // 4 - 1)
     return command("ZREVRANGE", k(word), 0, most - 1, "WITHSCORES")
 
 
 def _dated(connection: str, queue: str, word: str, reply: Any) -> list[tuple[float, Ref]]:
     if not isinstance(reply, list):
         return []
-    if word == "active":
+    if word in ("active", "wait"):
         return [(float("inf"), at(connection, queue, codec.text(raw))) for raw in reply]
     pairs = zip(reply[::2], reply[1::2], strict=True)
     return [(float(codec.integer("", score)[0]), at(connection, queue, codec.text(raw))) for raw, score in pairs]
