@@ -26,8 +26,6 @@ def _words(language: str) -> str:
             "copy": gettext("Copy"),
             "copied": gettext("Copied"),
             "selected": gettext("Selected"),
-            "new": gettext("%(count)s new"),
-            "changed": gettext("Changed since"),
             "pause": gettext("Pause"),
             "go_on": gettext("Go on"),
             "paused": gettext("Refreshing is paused."),

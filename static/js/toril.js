@@ -116,16 +116,6 @@
       if (total.textContent !== text) total.textContent = text;
     }
   }
-  // --- a list stays as it was drawn; what changed since waits behind a link
-  function sinceDrawn() {
-    for (const hint of all("[data-drawn]")) {
-      const count = document.querySelector(`#tabs [data-n="${hint.dataset.state}"]`);
-      const left = Number(hint.dataset.drawn) - all("#list tr.moved").length; // what this page moved itself is no news
-      const more = count ? Number(count.dataset.value) - left : 0;
-      hint.hidden = more === 0;
-      hint.textContent = more > 0 ? fill(words.new, { count: more.toLocaleString("en-US") }) : words.changed;
-    }
-  }
 
   // --- find: filters what is on the page; the form does the same without script
   function find() {
@@ -134,7 +124,7 @@
     for (const element of all("[data-name]")) element.hidden = !element.dataset.name.toLowerCase().includes(wanted);
     for (const none of all("[data-none-found]")) none.hidden = !wanted || !!document.querySelector("tr[data-name]:not([hidden])");
   }
-  function refresh() { tick(); find(); sum(); sinceDrawn(); nameTheme(); }
+  function refresh() { tick(); find(); sum(); nameTheme(); }
   document.addEventListener("htmx:after:swap", refresh);
 
   document.addEventListener("input", (event) => { if (event.target.matches("[data-find]")) find(); });
