@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, Playwright, expect, sync_playwright
 
 from tests.conftest import RedisServer
 from tests.planting import plant_failed
@@ -25,6 +25,9 @@ LAUNCH_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Guards against hanging, not promises: those name their own seconds.
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +110,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer, m
 def context(browser: Browser, stand: Stand, browser_context_args: dict[str, Any]) -> Iterator[BrowserContext]:
     size = {"width": 1440, "height": 1000}
     opened = browser.new_context(base_url=stand.address, viewport=size, **browser_context_args)
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(PATIENCE_MS)
     yield opened
     opened.close()
 

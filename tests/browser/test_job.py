@@ -14,6 +14,7 @@ import redis
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_accessibility import violations
+from tests.eventually import busyness
 from tests.planting import plant_failed
 from tests.services import INTEROP, require_node
 
@@ -264,7 +265,7 @@ def test_fifty_megabytes_freeze_nothing(page: Page, jobs: Jobs, record_property)
         f"page {shown_s:.2f} s, beginning {beginning_s:.2f} s, more {more_s:.2f} s, longest task {longest:.0f} ms",
     )
     assert shown_s < 3
-    assert longest < 400
+    assert longest < 400 * busyness()
 
 
 def test_on_a_phone_a_job_is_one_column_with_its_actions_by_the_thumb(page: Page, jobs: Jobs, axe) -> None:
