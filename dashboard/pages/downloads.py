@@ -53,7 +53,7 @@ def _piece(value: bytes, place: Place) -> tuple[bytes, Place | None]:
         return raw(mask_text(text(value))), None
     found = slice_of(stored, place, is_cut=is_cut, most=MOST_ROWS, deepest=len(stored))
     if found.rest is None:
-        return raw(masked(stored, place)) if not is_cut else raw(mask_text(text(value[place.at :]))), None
+        return raw(masked(stored, place)) if not is_cut else raw(mask_text(masked(text(value[place.at :]), place))), None
     if found.rest.is_inside_text:
         # A string longer than a piece: whole, so that what it is can be seen.
         then = after_string(value, found.rest)

@@ -14,8 +14,14 @@ __all__ = ["MASK", "mask_json", "mask_text"]
 
 
 def mask_text(text: str) -> str:
-    """Free text (an error, a stack trace, a log line) with what is, or looks like, a secret replaced."""
-    return replaced(text, text_spans(text, rules()))
+    """Free text (an error, a stack trace, a log line) with what is, or looks like, a secret replaced.
+
+    Text that looks like JSON is masked as JSON first: whole or broken, what lies below a secret's name is hidden.
+    """
+    told = rules()
+    if looks_like_json(text):
+        text = replaced(text, list(json_spans(text, told)))
+    return replaced(text, text_spans(text, told))
 
 
 def mask_json(text: str) -> str:
@@ -24,5 +30,5 @@ def mask_json(text: str) -> str:
     It may be cut off anywhere. JSON stays JSON: a number that is a secret becomes a text.
     """
     if not looks_like_json(text):
-        return mask_text(text)
+        return replaced(text, text_spans(text, rules()))
     return replaced(text, list(json_spans(text, rules())))

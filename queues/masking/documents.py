@@ -25,6 +25,7 @@ _TOKEN = re.compile(_STRING.pattern + r'|([\[{])|([\]}])|([^\s"{}\[\],:]++)', re
 _SPACE = re.compile(r"\s*+")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_BARE_NAME = re.compile(r"([\w.-]{2,80})['`]?\s{0,4}(?:=>|:=|==?|:)\s{0,8}\Z", re.ASCII)
 _WORDS = frozenset({"null", "true", "false"})
 _DIGITS = re.compile(r"[0-9]{13,19}")
 
@@ -46,6 +47,8 @@ def _until_secret(text: str, at: int, told: Rules, level: int) -> Generator[Span
         start, end = found.span()
         if start - at >= LEAST_BETWEEN:
             yield from _between(text, at, start, told)
+        if kind := _unquoted(text[at:start], told):
+            return (yield from _value(text, start, is_counted=kind == "counted"))
         at = end
         if found[2] is None:
             if end - start > LEAST_BETWEEN:
@@ -54,6 +57,14 @@ def _until_secret(text: str, at: int, told: Rules, level: int) -> Generator[Span
             return (yield from _value(text, end, is_counted=kind == "counted"))
     yield from _between(text, at, len(text), told)
     return len(text)
+
+
+def _unquoted(piece: str, told: Rules) -> str:
+    """What the bare name before a string tells of it, as in `{password: "…"}`: no JSON, and yet it is shown."""
+    if piece.rstrip()[-1:] not in (":", "=", ">"):
+        return ""
+    found = _BARE_NAME.search(piece[-120:])
+    return kind_of(found[1], told) if found else ""
 
 
 def _between(text: str, start: int, end: int, told: Rules) -> Iterator[Span]:

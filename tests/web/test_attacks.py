@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from dashboard.models import QueueGrant
 from queues.abilities import ABILITIES
+from queues.masking import mask_json, mask_text
 from queues.models import AuditEntry, Job, Outcome
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
@@ -61,6 +62,36 @@ async def test_no_page_tells_a_sum_by_which_a_short_secret_could_be_guessed(oper
     for path in (JOB, f"{JOB}?form=edit", f"{JOB}?form=duplicate", f"{JOB}?fragment=payload&show=data"):
         html = await page(operator, path)
         assert not [each for each in sums if each in html], path
+
+
+@pytest.mark.parametrize(
+    "held", ['{oops password="s3cr"}', '{password: "s3cr"}', """{'password' : "s3cr"}""", '[a-pwd=>"s3cr']
+)
+def test_a_bare_name_hides_the_string_behind_it(held):
+    assert "s3cr" not in mask_json(held)
+    assert "s3cr" not in mask_text(held)
+    assert "s3cr" in mask_json(held.replace("pass", "gl").replace("pwd", "key_to"))
+
+
+NESTED = '{"credentials": {"note": "nested-secret"}, "\\u0070assword": "spelled-secret"}'
+
+
+@pytest.mark.parametrize("spoilt", ["", ",}", '"half'])
+async def test_a_search_and_a_broken_payload_hide_what_lies_below_a_secrets_name(
+    spoilt, operator, client_of_redis, prefix, job
+):
+    held = NESTED if not spoilt else NESTED[:-1] + ', "more": 1' + spoilt
+    client_of_redis.hset(f"{prefix}:mails:1", mapping={"data": held, "failedReason": held})
+    client_of_redis.rpush(f"{prefix}:mails:1:logs", held)
+    for text in ("nested-secret", "spelled-secret"):
+        listed = await page(operator, f"{BASE}/queue/mails?status=failed&text={text}")
+        assert "0 of the only failed job" in listed
+        for query in ("", "?fragment=payload&show=data", "?fragment=payload&show=data&view=raw", "?fragment=log"):
+            assert text not in await page(operator, f"{JOB}{query}"), query
+        assert text not in await page(operator, f"{JOB}?fragment=log&find={text[:6]}")
+        for field in ("data", "failedReason", "logs"):
+            answer = await operator.get(f"{JOB}?field={field}")
+            assert text.encode() not in b"".join([piece async for piece in answer.streaming_content]), field
 
 
 async def test_the_editor_does_not_say_whether_a_guess_is_right(operator, job):
