@@ -22,12 +22,20 @@ if TYPE_CHECKING:
 #: Toril's own fixtures, as a project would load them.
 pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
+#: Folders whose files take longest are begun first, so that no long file runs alone at the end.
+LONGEST_FIRST = ("acceptance", "browser", "integration", "interop", "web")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, require in REQUIRED_BY_MARKER.items():
         if item.get_closest_marker(marker):
             require()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,8 +16,9 @@ from house.voice import painted, say
 
 REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
 VENDOR = ROOT / "static" / "vendor"
-# One file stays in one process: a browser, once started, belongs to the process that started it.
-PYTEST = ["-n", "2", "--dist", "loadfile"]
+# One file stays in one process: a browser, once started, belongs to the process that started it. Tests wait more than
+# they compute, so that two cores carry three processes; the order is tests/conftest.py's.
+PYTEST = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 OTHER_DJANGO_NEEDS = (3, 12)
 
 
