@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from dashboard.live.viewer import seen
@@ -12,8 +13,10 @@ from dashboard.pages.attempts import failures, verdict
 from dashboard.pages.option_words import in_words, retention
 from dashboard.pages.timeline import timeline
 from dashboard.presentation import external_link
+from queues.errors import TorilError
 from queues.lookups.jobs import JobDetail
 from queues.lookups.logs import Line, LogWindow
+from queues.lookups.snapshot import snapshot
 from queues.masking import mask_text
 from queues.models import Job
 from queues.options import get_options
@@ -46,7 +49,16 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
         "seen": seen(job),
         "parent": parent_of(job),
         "why": await why.of_job(job),
+        "queue_names": await _other_queues(job),
     }
+
+
+async def _other_queues(job: Job) -> list[str]:
+    """Where a copy of it could run; nothing while it cannot be asked."""
+    if job.state_enum.is_finished:
+        with suppress(TorilError):
+            return [queue.name for queue in (await snapshot(job.connection)).queues if queue.name != job.queue]
+    return []
 
 
 def log_window(detail: JobDetail) -> LogWindow:

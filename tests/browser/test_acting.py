@@ -101,6 +101,10 @@ def test_the_rarer_acts_are_two_clicks_away(page: Page, plant, stored, axe) -> N
     page.get_by_label("More for this job").click()
     page.get_by_role("button", name="Retry in").click()
     expect(page.locator("#notices")).to_contain_text("runs again in 10 minutes")
+    page.get_by_label("More for this job").click()
+    page.get_by_label("Priority").fill("7")
+    page.get_by_role("button", name="Set priority").click()
+    expect(page.locator("#notices")).to_contain_text("priority")
     page.get_by_role("link", name="Reschedule…").click()
     page.get_by_label("Or at").fill("2031-02-03T04:05:06")
     page.locator("form:has(#reschedule-at)").get_by_role("button", name="Reschedule").click()
@@ -134,7 +138,6 @@ def test_limits_and_the_end_of_a_queue(page: Page, watched, plant, axe, redis_se
     watched.expected = ("400",)
     plant("doomed", 2)
     page.goto("/admin/queues/queue/doomed?status=failed")
-    page.get_by_label("More for this queue").click()
     page.get_by_role("link", name="Limits…").click()
     page.get_by_label(re.compile("^At most")).fill("4")
     assert violations(page, axe) == "[]"
