@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from signal import SIG_IGN
 from typing import Any
 from uuid import uuid4
 
@@ -160,7 +161,8 @@ def test_what_is_ended_halfway_stops_between_two_steps_and_is_recorded(shell, si
             pipe.hset(f"{prefix}:many:{job_id}", mapping={"name": "x", "data": "{}", "timestamp": 1})
         pipe.zadd(f"{prefix}:many:failed", dict.fromkeys(ids, 1))
         pipe.execute()
-    retrying = shell.start("retry", "many", "--all", "--yes")
+    # As a script starts it in the background: Ctrl-C is ignored, and the order to end is not.
+    retrying = shell.start("retry", "many", "--all", "--yes", preexec_fn=lambda: signal.signal(signal.SIGINT, SIG_IGN))
     eventually_sync(lambda: sight.client.llen(f"{prefix}:many:wait") > 100, PATIENCE_S)
     retrying.send_signal(signal.SIGTERM)
     ended = shell.end(retrying)

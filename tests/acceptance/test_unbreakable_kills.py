@@ -41,7 +41,8 @@ def storm(fleet: Fleet, seed: int, **environ: str) -> None:
     fleet.plant(JOBS, "nap", lambda _: {"s": 0.05})
     for kill in range(1, KILLS + 1):
         eventually_sync(lambda kill=kill: fleet.completed() >= kill * JOBS // (KILLS + 2), 60, "work goes on")
-        fleet.kill(dice.choice([member for member in fleet.members if member.is_ready()]))
+        ready = lambda: [member for member in fleet.members if member.is_ready()]  # noqa: E731
+        fleet.kill(dice.choice(eventually_sync(ready, 60, "one is ready")))
         fleet.launch(**environ)
 
 

@@ -67,11 +67,11 @@ def test_a_running_job_shows_its_progress_and_then_its_end_by_itself(page: Page,
 
 def test_a_queue_is_paused_and_resumed(page: Page, adder: Adder) -> None:
     page.goto("/admin/queues/queue/chat")
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("#queue")).to_contain_text("paused")
     job_id = adder.add("add('hello', {})")
     expect(page.locator("#tabs [data-n=waiting]").first).to_have_attribute("data-value", "1")
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect(page.locator("#tabs [data-n=waiting]").first).to_have_attribute("data-value", "0")
     page.goto(f"/admin/queues/queue/chat/{job_id}")
     expect(page.locator("h1 .state")).to_have_text("completed")

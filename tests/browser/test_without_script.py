@@ -22,7 +22,7 @@ def count(page: Page, state: str) -> str:
 def test_jobs_are_listed_and_one_is_retried(page: Page, plant) -> None:
     plant("plain", 3)
     page.goto("/admin/queues/queue/plain?status=failed")
-    page.get_by_role("button", name="Retry job 3").click()
+    page.get_by_role("button", name="Retry 3", exact=True).click()
     expect(page.locator("#notices")).to_contain_text("3")
     assert (count(page, "failed"), count(page, "waiting")) == ("2", "1")
 
@@ -38,10 +38,10 @@ def test_a_job_page_acts_and_comes_back(page: Page, plant) -> None:
 def test_a_queue_is_paused_and_resumed(page: Page, plant) -> None:
     plant("plainpause", 1)
     page.goto("/admin/queues/queue/plainpause")
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("#queue")).to_contain_text("paused")
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
 
 
 def test_all_failed_jobs_are_counted_confirmed_and_retried(page: Page, plant) -> None:

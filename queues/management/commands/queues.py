@@ -41,6 +41,9 @@ class Command(BaseCommand):
         if getattr(self, "_called_from_command_line", False):
             # As Ctrl-C: what is under way ends between two steps, and its record is closed.
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                # A script that starts it in the background has it ignore Ctrl-C; it must not ignore its end.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._open_what_is_closed()
         # Django writes errors in red at a terminal, and questions and progress are none.
         self.stderr.style_func = None
