@@ -80,6 +80,8 @@ class Fleet:
     processes: tuple[WorkerProcess, ...] = ()
     elsewhere: tuple[RunningJob, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    #: Whether Redis tells who else is connected.
+    sees_others: bool = True
 
     @property
     def own(self) -> tuple[WorkerProcess, ...]:
@@ -111,7 +113,7 @@ async def processes(connection: str) -> Fleet:
     own = [_process(beat, seen.age_ms(beat)) for beat in seen.beats]
     foreign = await _foreign(connection, own, seen.listeners or ())
     others, elsewhere = await _running(connection, foreign, {process.id for process in own})
-    return Fleet(connection, seen.now_ms, (*own, *others), elsewhere, tuple(_notes(seen)))
+    return Fleet(connection, seen.now_ms, (*own, *others), elsewhere, tuple(_notes(seen)), seen.listeners is not None)
 
 
 def _notes(seen: Heard) -> Iterator[str]:

@@ -216,9 +216,11 @@ async def test_where_redis_forbids_client_list_the_page_says_so_and_is_still_of_
         return None
 
     monkeypatch.setattr(reads, "worker_listeners", forbidden)
+    await plant_waiting(connection, "alone")
     await plant(connection, beat())
     html = await page(viewer)
     assert "Redis forbids CLIENT LIST" in html
+    assert "1 queue has jobs and no worker of Toril's; whether another serves it cannot be seen: alone" in text_of(html)
     assert len(lines(html)) == 1
 
 
