@@ -53,7 +53,8 @@ def _piece(value: bytes, place: Place) -> tuple[bytes, Place | None]:
         return raw(mask_text(text(value))), None
     found = slice_of(stored, place, is_cut=is_cut, most=MOST_ROWS, deepest=len(stored))
     if found.rest is None:
-        return raw(masked(stored, place)) if not is_cut else raw(mask_text(masked(text(value[place.at :]), place))), None
+        # Of what is no JSON from here on all the rest, as text too.
+        return raw(mask_text(masked(text(value[place.at :]), place)) if is_cut else masked(stored, place)), None
     if found.rest.is_inside_text:
         # A string longer than a piece: whole, so that what it is can be seen.
         then = after_string(value, found.rest)

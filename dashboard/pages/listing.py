@@ -50,6 +50,8 @@ class Listing:
     may_reveal: bool = False
     #: What this person may do to the jobs listed, as far as it makes sense in their state.
     doable: tuple[str, ...] = ()
+    #: The person's key, None for a program's.
+    who: int | None = None
     default_size: int = 50
 
     @classmethod
@@ -62,7 +64,8 @@ class Listing:
         tab = LATEST if asked.is_latest else asked.status.value
         named = asked.named_columns if asked.named_columns is not None else kept.get(tab)
         doable = () if asked.is_latest else tuple(do for do in ACTIONS if may_do(can, do, asked.status))
-        return replace(asked, columns=chosen(tab, named, may_read), may_reveal=can.may("job.reveal"), doable=doable)
+        may_reveal, who = can.may("job.reveal"), can.actor.user_id
+        return replace(asked, columns=chosen(tab, named, may_read), may_reveal=may_reveal, doable=doable, who=who)
 
     @classmethod
     def read(cls, query: QueryDict, queue: Queue, may_read: bool = True, rows: int = 0) -> Listing:

@@ -74,7 +74,8 @@ async def _told(request: Request, connection: str, queues: list[Any]) -> dict[st
 
 
 def _slow(entry: SlowCommand, may_read: bool, sees_all: bool) -> Slow:
-    words = mask_text(" ".join(mask_text(word) for word in entry.words)) + (f" … (+{entry.more})" if entry.more else "") if may_read else ""
+    words = mask_text(" ".join(map(mask_text, entry.words))) if may_read else ""
+    words += f" … (+{entry.more})" if entry.more and may_read else ""
     # A worker's connection is named after its queue.
     client = (entry.client or entry.address) if sees_all else ""
     return Slow(entry.at_s * 1000, span(round(entry.took_us / 1000)), entry.name, words, client)

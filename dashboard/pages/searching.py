@@ -46,6 +46,7 @@ async def search(queue: Queue, asked: Listing, wanted: Filter | None = None, at_
             sort=sort,
             is_descending=asked.sort.startswith("-"),
             mask=None if asked.may_reveal else mask_text,
+            who=asked.who,
         )
     )
 

@@ -5,11 +5,13 @@ Redis serves others between any two chunks; nothing is read that the filter does
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from queues.lookups import local
+from queues.lookups.crowd import turn
 from queues.lookups.filters import (
     FACT_FIELDS,
     LARGEST_SEARCHED,
@@ -26,9 +28,13 @@ from queues.protocol.reads.scan import Fields, Place, Walk
 from queues.states import State
 
 CHUNK = 500
+#: A masked search begins with few jobs and goes on with more where it is quick.
+FIRST_STEP, STEP_S, STEP_BYTES = 4, 0.2, 16 * 1024 * 1024
 #: One request looks at no more jobs, bytes and for no longer; few jobs are searched to the end.
 MOST_JOBS, MOST_BYTES, MOST_S = 10_000, 32 * 1024 * 1024, 1.0
 FEW_JOBS, FEW_BYTES, FEW_S = 1_000, 256 * 1024 * 1024, 5.0
+#: So many characters are masked in a thread: others are served meanwhile.
+IN_THREAD = 16 * 1024
 Mask = Callable[[str], str]
 
 
@@ -48,6 +54,8 @@ class Asked:
     sort: Sort | None = None
     is_descending: bool = False
     mask: Mask | None = None
+    #: Whose search it is: a person has few under way at once.
+    who: int | None = None
 
 
 @dataclass(slots=True)
@@ -70,18 +78,25 @@ class Scan:
 
 
 async def scan(asked: Asked, most_jobs: int = MOST_JOBS) -> Scan:
-    """Raises RedisUnavailable, or RedisRefused where it may not be read."""
+    """Raises RedisUnavailable, RedisRefused where it may not be read, or Busy where too many search already."""
+    async with turn(asked.who):
+        return await _scan(asked, most_jobs)
+
+
+async def _scan(asked: Asked, most_jobs: int) -> Scan:
     found = Scan(await _total(asked), _first(asked))
     keys: dict[str, int | float | str | None] = {}
     seen: set[str] = set()
     few = found.total <= FEW_JOBS
     deadline = time.monotonic() + (FEW_S if few else MOST_S)
-    walk = _walk(asked)
-    while ids := await walk.step(min(CHUNK, most_jobs - found.searched)):
+    walk, step = _walk(asked), FIRST_STEP if asked.filter.text and asked.mask else CHUNK
+    while ids := await walk.step(min(step, most_jobs - found.searched)):
+        began, read = time.monotonic(), found.bytes_read
         new = [job_id for job_id in ids if job_id not in seen]
         seen.update(new)
         found.searched += len(new)
         await _look(asked, found, new, keys)
+        step = _next_step(step, time.monotonic() - began, found.bytes_read - read)
         if found.searched >= most_jobs or found.bytes_read > (FEW_BYTES if few else MOST_BYTES):
             break
         if time.monotonic() > deadline:
@@ -93,6 +108,13 @@ async def scan(asked: Asked, most_jobs: int = MOST_JOBS) -> Scan:
     if asked.sort is not None:
         _order(found.ids, keys, asked.is_descending)
     return found
+
+
+def _next_step(step: int, took_s: float, read: int) -> int:
+    """Masking a megabyte may take a second: after a slow step comes a shorter one, so that the clock is looked at."""
+    if took_s > STEP_S or read > STEP_BYTES:
+        return max(1, step // 4)
+    return min(CHUNK, step * 2)
 
 
 def _order(ids: list[str], keys: dict[str, int | float | str | None], is_descending: bool) -> None:
@@ -143,15 +165,22 @@ async def _holding(asked: Asked, found: Scan, ids: Sequence[str]) -> AsyncIterat
     """Those whose data or error holds the text."""
     if is_in_process():
         for job_id, held in await local.searched(asked.queue, asked.state, ids, LARGEST_SEARCHED):
-            if any(_has(asked, value) for value in held):
+            if await _is_held(asked, held):
                 yield job_id
         return
     measured = {b"data": LARGEST_SEARCHED, b"failedReason": LARGEST_SEARCHED}
     async for job_id, fields in _read(asked, found, ids, (), measured):
-        if any(_has(asked, held_text(value)) for value in fields.values.values()):
+        if await _is_held(asked, [held_text(value) for value in fields.values.values()]):
             yield job_id
         elif fields.too_large:
             found.too_large += 1
+
+
+async def _is_held(asked: Asked, held: Sequence[str]) -> bool:
+    found = [value for value in held if asked.filter.is_in(value)]
+    if asked.mask is None or sum(map(len, found)) < IN_THREAD:
+        return any(_has(asked, value) for value in found)
+    return await asyncio.to_thread(lambda: any(_has(asked, value) for value in found))
 
 
 def _has(asked: Asked, held: str) -> bool:

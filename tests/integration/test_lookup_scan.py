@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 
 import pytest
 
 from queues.lookups import scan as scanning
+from queues.lookups.crowd import MOST_OF_ONE, Busy
 from queues.lookups.filters import SORTS, Filter
 from queues.lookups.lists import latest
 from queues.lookups.scan import Asked, scan
@@ -28,7 +30,9 @@ def chat(connection, client_of_redis, prefix) -> HandmadeQueue:
 
 
 def asked(state: State = State.FAILED, at_ms: int = NOW, **more) -> Asked:
-    parts = {key: more.pop(key) for key in ("is_reversed", "after", "sort", "is_descending", "mask") if key in more}
+    parts = {
+        key: more.pop(key) for key in ("is_reversed", "after", "sort", "is_descending", "mask", "who") if key in more
+    }
     return Asked("default", "chat", state, Filter(**more), at_ms, **parts)
 
 
@@ -74,6 +78,37 @@ async def test_what_a_mask_hides_is_not_found(chat):
     assert (await scan(asked(text="hunter2"))).ids == ["1"]
     assert (await scan(asked(text="hunter2", mask=hide))).ids == []
     assert (await scan(asked(text="plain", mask=hide))).ids == ["1"]
+
+
+async def test_a_mask_that_takes_long_is_waited_for_no_longer_than_a_search_may_last(chat, monkeypatch):
+    monkeypatch.setattr(scanning, "FEW_S", 0.3)
+    chat.scored("failed", names("m", 40), data=json.dumps({"x": "needle" * 4_000}))
+    masked: list[int] = []
+
+    def slow(text: str) -> str:
+        assert threading.current_thread() is not threading.main_thread()
+        masked.append(len(text))
+        time.sleep(0.1)
+        return text
+
+    found = await scan(asked(text="needle", mask=slow))
+    assert found.after is not None
+    assert found.searched == len(masked) < 20
+
+
+async def test_one_person_has_few_searches_under_way_and_others_find_room(chat):
+    chat.scored("failed", ["1"], data='{"note":"plain"}')
+
+    def slow(text: str) -> str:
+        time.sleep(0.2)
+        return text
+
+    one = [scan(asked(text="plain", mask=slow, who=1)) for _ in range(8)]
+    other = scan(asked(text="plain", mask=slow, who=2))
+    *answers, last = await asyncio.gather(*one, other, return_exceptions=True)
+    assert [type(answer) for answer in answers].count(Busy) == 8 - MOST_OF_ONE
+    assert last.ids == ["1"]
+    assert (await scan(asked(text="plain", who=1))).ids == ["1"]
 
 
 async def test_a_search_stops_at_its_bounds_and_goes_on_where_it_stopped(chat, monkeypatch):

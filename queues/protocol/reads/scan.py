@@ -75,7 +75,9 @@ class Walk:
         """At most `count` ids; one that was seen before may come again where a list was cut meanwhile."""
         while self._source < len(self._sources):
             if found := await self._next(count):
-                return [job_id for job_id in found if not job_id.startswith("0:")] or await self.step(count)
+                if ids := [job_id for job_id in found if not job_id.startswith("0:")]:
+                    return ids
+                continue
             self._source, self.place = self._source + 1, None
         return []
 
