@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from dashboard.moments import DAY, HOUR, MINUTE, SECOND
+from dashboard.moments import DAY, HOUR, MINUTE, SECOND, span
 from queues.lookups.filters import Filter
 
 #: Parameters of the address; Bull Board and the door for odd names have taken `name` and `id`.
@@ -102,9 +102,9 @@ def in_words(found: Filter) -> list[str]:
         sign = {">=": "≥", "<=": "≤"}.get(found.attempts[0], "=")
         parts.append(_("with attempts %(sign)s %(number)d") % {"sign": sign, "number": found.attempts[1]})
     if found.older_ms is not None:
-        parts.append(_("older than %(span)s") % {"span": span_text(found.older_ms)})
+        parts.append(_("older than %(span)s") % {"span": span(found.older_ms)})
     if found.newer_ms is not None:
-        parts.append(_("newer than %(span)s") % {"span": span_text(found.newer_ms)})
+        parts.append(_("newer than %(span)s") % {"span": span(found.newer_ms)})
     if found.text:
         parts.append(_("holding “%(text)s” in data or error") % {"text": found.text})
     return parts

@@ -23,7 +23,7 @@ from queues.models import Queue
 from queues.options import get_options
 from queues.states import LISTED, State
 
-LONGEST, MOST_QUEUES, MOST_OTHERS = 200, 8, 6
+LONGEST, MOST_QUEUES, MOST_OTHERS, MOST_MEANT = 200, 8, 6, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ async def jump_page(request: Request) -> HttpResponse:
 def _known(request: Request, found: Snapshot, asked: str) -> list[Found]:
     """Queues, pages, actions: what fits best first."""
     places = [*_queues(found, asked), *best(asked, _pages(request, found.connection), MOST_OTHERS)]
-    return [*places, *best(asked, _actions(request, found), MOST_OTHERS)]
+    return [*places, *best(asked, _actions(request, found, asked), MOST_OTHERS)]
 
 
 async def _jobs(found: Snapshot, asked: str) -> list[Found]:
@@ -107,8 +107,10 @@ def score(asked: str, name: str) -> int:
     wanted, told = asked.casefold().replace(" ", ""), name.casefold()
     if not wanted:
         return 1
-    if wanted == told.strip():
+    if wanted == told.strip() or asked.casefold() == told:
         return 100
+    if " " in asked and told.startswith(asked.casefold()):
+        return 80
     place = told.find(wanted)
     if place == 0:
         return 80
@@ -146,8 +148,8 @@ def _leads(path: str) -> bool:
         return False
 
 
-def _actions(request: Request, found: Snapshot) -> Iterator[Found]:
-    if (queue := found.queue(request.GET.get("here", ""))) is not None:
+def _actions(request: Request, found: Snapshot, asked: str) -> Iterator[Found]:
+    for queue in _meant(request, found, asked):
         yield from _on_queue(request, queue)
     chosen = choices_of(request)
     for theme, label in (("light", _("Light theme")), ("dark", _("Dark theme")), ("system", _("The system’s theme"))):
@@ -158,6 +160,14 @@ def _actions(request: Request, found: Snapshot) -> Iterator[Found]:
         fields = {"refresh": "live" if chosen.pace == "paused" else "paused"}
         yield Found(_("choice"), label, links.settings_url(), fields=fields)
     yield Found(_("action"), _("Sign out"), reverse("sign-out"), fields={"out": "1"})
+
+
+def _meant(request: Request, found: Snapshot, asked: str) -> list[Queue]:
+    """The queue whose page it was typed on; and where a verb and a name were typed, those of that name."""
+    here = found.queue(request.GET.get("here", ""))
+    _verb, _space, name = asked.partition(" ")
+    named = _ranked(name, found.queues, [(queue, queue.name) for queue in found.queues])[:MOST_MEANT] if name else []
+    return list({queue.name: queue for queue in (here, *named) if queue is not None}.values())
 
 
 def _on_queue(request: Request, queue: Queue) -> Iterator[Found]:

@@ -98,6 +98,17 @@ async def test_actions_are_offered_to_those_who_may(admin, viewer, connection, c
 
 
 @database
+async def test_a_verb_and_a_name_are_an_action_from_anywhere(operator, viewer, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    plant_failed(client_of_redis, prefix, "mail")
+    for typed in ("pause chat", "Pause ch"):
+        assert (await found(operator, typed))[0] == ("action Pause chat", "/admin/queues/queue/chat?action=pause")
+    (first, *_) = await found(operator, "retry chat")
+    assert first == ("action Retry all failed in chat…", "/admin/queues/queue/chat?status=failed&confirm=retry-all")
+    assert not [label for label, _url in await found(viewer, "pause chat") if label.startswith("action")]
+
+
+@database
 async def test_pages_that_are_there_are_offered_and_no_others(viewer, connection):
     pages = {url for text, url in await found(viewer, "") if text.startswith("page")}
     assert "/admin/queues/workers" in pages

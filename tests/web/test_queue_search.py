@@ -37,6 +37,7 @@ async def test_a_filter_narrows_the_list_and_says_among_what(viewer, mixed):
     assert "2 of all 8 failed jobs: named like “MAIL”, with attempts ≥ 3." in text_of(html)
     assert 'name="job" value="MAIL"' in html
     assert cells(await page(viewer, QUEUE + "?status=failed&text=keyerror%3A+3")) == ["a3"]
+    assert "older than 1 h 30 min" in text_of(await page(viewer, QUEUE + "?status=failed&older=90min"))
     assert cells(await page(viewer, QUEUE + "?status=failed&prefix=a7")) == ["a7"]
     assert "No job fits" in text_of(await page(viewer, QUEUE + "?status=failed&job=nothing"))
 
