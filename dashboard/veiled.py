@@ -81,10 +81,15 @@ def unveil(typed: str, veiled: Veil) -> str | Mistake:
         end = match.end()
     merged = "".join([*made, typed[end:]])
     # Whoever may not see a secret must not be able to move it to where it would be seen.
-    if mask_json(merged) != mask_json(_MARK.sub(_bare, typed)):
+    if mask_json(merged) != mask_json(with_masks(typed)):
         words = _("a masked value was moved or changed in part: leave it as it was, or write all of it anew")
         return Mistake(0, 0, words[:1].upper() + words[1:] + ".")
     return merged
+
+
+def with_masks(typed: str) -> str:
+    """What was typed with masks in the place of marks: nothing of what is stored is in it."""
+    return _MARK.sub(_bare, typed)
 
 
 def _bare(match: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ somebody else has changed. What is saved is the text as it was typed; what is ma
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,15 +64,26 @@ def check(typed: str, veil: Veil, stored: str, queue: str, name: str) -> Checked
     lines = difference(veil.shown, json_text.laid_out(typed))
     # Of what is masked only the marks are compared: “nothing changed” would tell that a guess is right.
     is_same = json_text.is_same(typed, veil.shown) if veil.is_veiled else json_text.is_same(found, stored)
-    misfits = [_without_secrets(said, veil) for said in fitting.mistakes(queue, name, found)]
+    misfits = _misfits(queue, name, found, typed, veil)
     return Checked(typed, found, lines=lines, misfits=misfits, is_same=is_same)
 
 
-def _without_secrets(said: str, veil: Veil) -> str:
-    """Libraries quote what does not fit; what is masked must not come out that way."""
-    if not any(secret.strip('"') in said for secret in veil.secrets):
+def _misfits(queue: str, name: str, found: str, typed: str, veil: Veil) -> list[str]:
+    """Libraries quote what does not fit, in spellings of their own: of what is masked only the place is told, unless
+    the same is said of the mask itself.
+    """
+    said = fitting.mistakes(queue, name, found)
+    if not (said and veil.is_veiled):
         return said
-    return _("%(place)s: does not fit") % {"place": said.partition(":")[0]} if ": " in said else _("It does not fit.")
+    harmless = set(fitting.mistakes(queue, name, veiled.with_masks(typed)))
+    return [one if one in harmless else _place_alone(one) for one in said]
+
+
+def _place_alone(said: str) -> str:
+    place, colon, _words = said.partition(": ")
+    # A message without a place begins with the value.
+    is_place = bool(colon) and not re.search(r"[\s'\"]", place)
+    return _("%(place)s: does not fit") % {"place": place} if is_place else _("It does not fit.")
 
 
 # --- opening it

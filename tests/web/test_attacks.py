@@ -276,3 +276,18 @@ async def test_a_download_of_an_odd_name_is_a_file_and_nothing_else(job_id, admi
         assert not re.search(r"[\r\n]", answer["Content-Disposition"])
         assert answer["Content-Disposition"].startswith("attachment")
         assert "Set-Cookie" not in answer
+
+
+@pytest.mark.parametrize("secret", ["caf\\u00e9-x", "it's-x", "a\\\\b-x", "tab\\tx", "'quoted: x'"])
+async def test_what_does_not_fit_a_schema_is_told_without_the_secret(
+    secret, operator, connection, client_of_redis, prefix, settings
+):
+    schema = {"properties": {"password": {"type": "integer"}, "user": {"type": "integer"}}}
+    settings.TORIL = {**settings.TORIL, "DASHBOARD": {"queues": {"mails": {"job_data_schema": schema}}}}
+    plant_job(client_of_redis, prefix, "mails", "1", data=f'{{"user": "ana", "password": "{secret}"}}')
+    form = {"data": '{"user": "ana", "password": "•••"}', "step": "check"}
+    told = (await operator.post(f"{JOB}?action=edit", form, htmx=True)).content.decode()
+    assert "password: does not fit" in told
+    assert "user: &#x27;ana&#x27; is not of type" in told
+    for part in ("caf", "it&#x27;s", "-x", "tab", "quoted"):
+        assert part not in told
