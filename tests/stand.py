@@ -23,6 +23,7 @@ User.objects.create_user("vera", password={password!r}, is_staff=True).groups.se
 User.objects.create_user("nobody", password={password!r})
 User.objects.create_user("oscar", password={password!r}, is_staff=True).groups.set([Group.objects.get(name="operator")])
 """
+_furnished: dict[str, bytes] = {}
 
 
 class Stand:
@@ -41,8 +42,20 @@ class Stand:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.address = ""
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Tables and people: made once by this process, and copied for each stand after."""
+        file = self.folder / "db.sqlite3"
+        made_for = self.environ["DJANGO_SETTINGS_MODULE"]
+        if made_for in _furnished and "DATABASE_URL" not in self.environ:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(_furnished[made_for])
+            return
         self.manage("migrate", "--verbosity", "0")
         self.manage("shell", "--verbosity", "0", "--command", MAKE_USERS.format(password=PASSWORD))
+        if file.exists() and not file.with_name(f"{file.name}-wal").exists():
+            _furnished[made_for] = file.read_bytes()
 
     def manage(self, *arguments: str) -> str:
         """Run a management command to its end; its output."""
