@@ -20,7 +20,7 @@ from queues.protocol import writes
 from queues.protocol.connections import keys
 from queues.protocol.reads import state_ids
 from queues.states import State
-from tests.eventually import eventually, eventually_sync
+from tests.eventually import eventually, eventually_sync, is_over
 from tests.mirroring import add, clean, finish, redis, start
 from tests.postgresql import PostgresServer
 from tests.stand import Stand
@@ -62,9 +62,9 @@ def differences(stand: Stand) -> list[str]:
 
 
 def in_step(stand: Stand, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while found := differences(stand):
-        assert time.monotonic() < deadline, "\n".join([*found, stand.log("mirror")[-3_000:]])
+        assert not is_over(began, timeout_s), "\n".join([*found, stand.log("mirror")[-3_000:]])
 
 
 def said(stand: Stand, words: str, name: str = "mirror") -> bool:
