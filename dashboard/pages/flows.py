@@ -32,7 +32,7 @@ async def flows_page(request: Request) -> HttpResponse:
     connection = known_connection(request)
     if is_in_process():
         if request.method == "POST":
-            raise Refused("Jobs run in this process: there are no flows.")
+            raise Refused(_("Jobs run in this process: there are no flows."))
         around = visible(request, await snapshot(connection))
         return render(request, "flow/page.html", frame(around, section="flows"))
     if not request.GET.get("id"):

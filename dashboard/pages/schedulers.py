@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.choices import choices_of
@@ -26,7 +27,7 @@ async def schedulers_page(request: Request) -> HttpResponse:
     connection = known_connection(request)
     if request.method == "POST":
         if is_in_process():
-            raise Refused("Jobs run in this process: schedulers need Redis.")
+            raise Refused(_("Jobs run in this process: schedulers need Redis."))
         return await scheduler_acting.act(request, connection)
     if request.GET.get("fragment") == "preview":
         zone = scheduler_form.zone_of(request)

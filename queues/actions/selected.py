@@ -13,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Ending, record
@@ -32,7 +33,16 @@ ACTIONS = ("retry", "promote", "remove")
 MOST_NAMED = 1_000
 #: So many of them the audit row tells.
 TOLD_IDS = 20
-VERBS = {"retry": "retried", "promote": "promoted", "remove": "removed"}
+CANNOT = {
+    "retry": gettext_lazy("%(state)s jobs cannot be retried."),
+    "promote": gettext_lazy("%(state)s jobs cannot be promoted."),
+    "remove": gettext_lazy("%(state)s jobs cannot be removed."),
+}
+TOLD = {
+    "retry": gettext_lazy("%(count)s retried"),
+    "promote": gettext_lazy("%(count)s promoted"),
+    "remove": gettext_lazy("%(count)s removed"),
+}
 MOVED_ON = writes.REASONS[writes.NOT_IN_STATE]
 
 
@@ -72,7 +82,8 @@ async def act_on(
     where nothing was done at all.
     """
     if action not in ACTIONS or state not in JOB_ACTIONS[action]:
-        raise InvalidInput(f"{state.label} jobs cannot be {VERBS.get(action, 'changed like this')}.")
+        refusal = CANNOT.get(action, gettext_lazy("%(state)s jobs cannot be changed like this."))
+        raise InvalidInput(str(refusal) % {"state": state.label})
     ids = list(dict.fromkeys(job_ids))
     told = {"state": state.value, "count": len(ids), "ids": ids[:TOLD_IDS], **(parameters or {})}
     deed = Deed(actor, f"queue.{action}_selected", connection, queue, parameters=told)
@@ -162,11 +173,14 @@ def _rows(queue: str, action: str, state: State, ids: Sequence[str]) -> dict[str
 
 
 def _ending(action: str, outcomes: Outcomes) -> Ending:
-    said = f"{outcomes.done:,} {VERBS[action]}"
+    parts = [str(TOLD[action]) % {"count": f"{outcomes.done:,}"}]
     if outcomes.moved:
-        said += f", {outcomes.moved:,} had moved on"
-    said += "".join(f", {count:,} stayed: {reason}" for reason, count in outcomes.stayed.most_common(3))
-    said += f"; {outcomes.left:,} left" if outcomes.left else ""
+        parts.append(_("%(count)s had moved on") % {"count": f"{outcomes.moved:,}"})
+    for reason, count in outcomes.stayed.most_common(3):
+        parts.append(_("%(count)s stayed: %(reason)s") % {"count": f"{count:,}", "reason": reason})
+    said = ", ".join(parts)
+    if outcomes.left:
+        said += "; " + _("%(count)s left") % {"count": f"{outcomes.left:,}"}
     return Ending(
         Outcome.FAILED if outcomes.error else Outcome.DONE, f"{said}. {outcomes.error}".rstrip(), outcomes.done
     )

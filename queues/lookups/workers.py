@@ -93,7 +93,8 @@ class Fleet:
             p for p in self.own if text and p.id.startswith(text)
         ]
         if not found:
-            raise NotFound(" ".join([f"There is no worker process “{text}” that can be spoken to.", *self.notes]))
+            told = _("There is no worker process “%(text)s” that can be spoken to.") % {"text": text}
+            raise NotFound(" ".join([told, *self.notes]))
         if len(found) > 1:
             raise InvalidInput(
                 _("“%(text)s” is the name of %(count)s worker processes; give an id.")
