@@ -99,6 +99,11 @@ def troubles(queue: Queue) -> list[sentences.Trouble]:
 
 
 @register.filter
+def is_deserted(queue: Queue) -> bool:
+    return sentences.is_deserted(queue)
+
+
+@register.filter
 def in_words(queue: Queue) -> str:
     return sentences.in_words(queue)
 
