@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from queues.actions import local, undo
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
 from queues.actions.looking import checked, look, moved, refuse_in_process, scheduler_of
 from queues.actions.retrying import former, offer_back, retry_later
+from queues.actions.wording import span
 from queues.errors import InvalidInput, Refused, TorilError
 from queues.models.local import is_in_process
 from queues.options import get_options
@@ -53,10 +55,10 @@ async def retry_job(
         was = await former(connection, queue, job_id, state)
         if delay_ms:
             await retry_later(connection, queue, job_id, state, was.known, delay_ms, reset_attempts)
-            what = f"runs again in {_span(delay_ms)}"
+            what = _("runs again in %(span)s") % {"span": span(delay_ms)}
         else:
             await writes.retry_job(connection, queue, job_id, state, reset_attempts)
-            what = "was put back to run again"
+            what = _("was put back to run again")
         back = await offer_back(connection, queue, job_id, state, was, reset_attempts)
         return await moved(connection, queue, job_id, what, back)
 
@@ -79,7 +81,7 @@ async def promote_job(actor: Actor, connection: str, queue: str, job_id: str) ->
         way: dict[str, Any] = {"from": ["waiting", "prioritized"], "to": "delayed", "at": due}
         way |= {"known": [known.timestamp, known.started], "fields": {"delay": delay or b"0"}}
         back = await undo.offer(connection, "job.promote", queue, job_id, "move", **way)
-        return await moved(connection, queue, job_id, "was promoted", back)
+        return await moved(connection, queue, job_id, _("was promoted"), back)
 
     return await _record(actor, "job.promote", connection, queue, job_id, act)
 
@@ -105,7 +107,7 @@ async def remove_job(actor: Actor, connection: str, queue: str, job_id: str) -> 
                     % {"job": job_id, "scheduler": scheduler}
                 ) from error
             raise
-        never = f" This cannot be undone: {why}." if why else ""
+        never = _(" This cannot be undone: %(why)s.") % {"why": why} if why else ""
         return Done(_("Job “%(job)s” was removed.%(never)s") % {"job": job_id, "never": never}, undo=back)
 
     return await _record(actor, "job.remove", connection, queue, job_id, act)
@@ -119,7 +121,7 @@ async def _remove(connection: str, queue: str, job_id: str, is_whole: bool) -> t
         return None, members
     copies = await copying.remove_with_copy(connection, queue, job_id, members)
     back = await undo.offer(connection, "job.remove", queue, job_id, "restore", copies=copies)
-    return back, "" if back else "Redis did not take the copy"
+    return back, "" if back else _("Redis did not take the copy")
 
 
 async def remove_children(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
@@ -127,7 +129,7 @@ async def remove_children(actor: Actor, connection: str, queue: str, job_id: str
 
     Raises JobNotFound, JobStateChanged, or Refused where it has none.
     """
-    refuse_in_process("Removing children")
+    refuse_in_process(_("Removing children"))
 
     async def act() -> Done:
         await checked(connection, queue, job_id, "remove-children", "freed of its children")
@@ -140,11 +142,16 @@ async def remove_children(actor: Actor, connection: str, queue: str, job_id: str
                 _("Job “%(job)s” has no children that could be removed: those it waits for are being run.")
                 % {"job": job_id}
             )
-        what = f"lost {gone:,} of {before:,} children that had not begun"
-        done = await moved(connection, queue, job_id, what)
+        counts = {"gone": f"{gone:,}", "all": f"{before:,}"}
+        what = ngettext(
+            "lost %(gone)s of %(all)s child that had not begun",
+            "lost %(gone)s of %(all)s children that had not begun",
+            before,
+        )
+        done = await moved(connection, queue, job_id, what % counts)
         return Done(done.message, done.state, affected=gone)
 
-    return await _record(actor, "job.remove_children", connection, queue, job_id, act)
+    return await _record(actor, "job.remove-children", connection, queue, job_id, act)
 
 
 async def recover_job(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
@@ -152,7 +159,7 @@ async def recover_job(actor: Actor, connection: str, queue: str, job_id: str) ->
 
     Raises JobNotFound, JobStateChanged, or Running.
     """
-    refuse_in_process("Recovering")
+    refuse_in_process(_("Recovering"))
 
     async def act() -> Done:
         await checked(connection, queue, job_id, "recover", "recovered")
@@ -175,7 +182,7 @@ async def fail_job(actor: Actor, connection: str, queue: str, job_id: str, reaso
     """Cancel a job that has not begun: the worker that takes it in its turn fails it with `reason` and does not run it,
     whatever attempts are left. Raises JobNotFound, JobStateChanged, or Running.
     """
-    refuse_in_process("Failing a job that waits")
+    refuse_in_process(_("Failing a job that waits"))
     if len(reason) > LONGEST_REASON:
         raise InvalidInput(
             _("The reason may have %(longest_reason)s characters.") % {"longest_reason": f"{LONGEST_REASON:,}"}
@@ -210,7 +217,7 @@ def _when_failed(state: State) -> str:
 
 async def clear_logs(actor: Actor, connection: str, queue: str, job_id: str) -> Done:
     """Remove what the job has logged. Raises JobNotFound."""
-    refuse_in_process("Clearing logs")
+    refuse_in_process(_("Clearing logs"))
 
     async def act() -> Done:
         state, _has_hash = await look(connection, queue, job_id)
@@ -232,7 +239,7 @@ async def clear_logs(actor: Actor, connection: str, queue: str, job_id: str) -> 
             undo=back,
         )
 
-    return await _record(actor, "job.clear_logs", connection, queue, job_id, act)
+    return await _record(actor, "job.clear-logs", connection, queue, job_id, act)
 
 
 async def _record(
@@ -245,10 +252,3 @@ async def _record(
     parameters: dict[str, Any] | None = None,
 ) -> Done:
     return await record(Deed(actor, action, connection, queue, job_id, parameters or {}), act, of_done)
-
-
-def _span(ms: int) -> str:
-    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000)):
-        if ms >= size and ms % size == 0:
-            return f"{ms // size:,} {unit}{'' if ms == size else 's'}"
-    return f"{ms / 1000:,g} s"

@@ -22,7 +22,7 @@ async def set_limits(
     actor: Actor, connection: str, queue: str, concurrency: int | None, limiter: Limiter | None
 ) -> Done:
     """Both as they shall be from now on; None for none. Raises QueueNotFound: a limit must not create a queue."""
-    refuse_in_process("Limits over all workers")
+    refuse_in_process(_("Limits over all workers"))
     _check(concurrency, limiter)
     deed = Deed(actor, "queue.limits", connection, queue)
 
@@ -44,7 +44,7 @@ async def set_limits(
 
 async def release_hold(actor: Actor, connection: str, queue: str) -> Done:
     """End a rate limit that was set by hand or is used up just now: workers start jobs at once."""
-    refuse_in_process("A rate limit")
+    refuse_in_process(_("A rate limit"))
     deed = Deed(actor, "queue.limits", connection, queue, parameters={"release": True})
 
     async def act() -> Done:

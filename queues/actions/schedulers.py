@@ -141,7 +141,7 @@ async def add_scheduler(actor: Actor, connection: str, queue: str, schedule: New
                 % {"queue": queue, "id": schedule.id}
             )
         job_id = await scheduling.upsert(connection, queue, schedule)
-        return Done(f"Scheduler “{schedule.id}” was added" + (f"; its next job is “{job_id}”." if job_id else "."))
+        return _stored(_("Scheduler “%(id)s” was added.") % {"id": schedule.id}, job_id)
 
     return await _record(actor, "scheduler.add", connection, queue, schedule.id, act, _told(schedule))
 
@@ -167,9 +167,13 @@ async def edit_scheduler(actor: Actor, connection: str, queue: str, schedule: Ne
             )
         await _check_waits_not(connection, queue, found)
         job_id = await scheduling.upsert(connection, queue, replace(schedule, count=found.count))
-        return Done(f"Scheduler “{schedule.id}” was changed" + (f"; its next job is “{job_id}”." if job_id else "."))
+        return _stored(_("Scheduler “%(id)s” was changed.") % {"id": schedule.id}, job_id)
 
     return await _record(actor, "scheduler.edit", connection, queue, schedule.id, act, _told(schedule))
+
+
+def _stored(said: str, job_id: str | None) -> Done:
+    return Done(f"{said} {_('Its next job is “%(job)s”.') % {'job': job_id}}" if job_id else said)
 
 
 async def _put_back(row: KeptScheduler, what: str) -> Done:

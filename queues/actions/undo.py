@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
@@ -22,7 +23,7 @@ from queues.protocol.moving import Mark
 from queues.states import State
 
 log = logging.getLogger(__name__)
-OVER = "This cannot be undone any more: its time is over, or it was undone already."
+OVER = gettext_lazy("This cannot be undone any more: its time is over, or it was undone already.")
 #: What was done → how its undoing is called in the audit; what is not here is `job.undo`.
 _AUDITED = {"queue.pause": "queue.resume", "queue.resume": "queue.pause", "queue.limits": "queue.limits"}
 
@@ -65,11 +66,11 @@ async def find(connection: str, queue: str, job_id: str, token: str) -> Undoable
     """Raises NotFound where its time is over, or it belongs to another queue or job."""
     found = None if is_in_process() or not token else await keeping.kept(connection, token[:64])
     if not found or (found.get("queue"), found.get("job_id")) != (queue, job_id):
-        raise NotFound(OVER)
+        raise NotFound(str(OVER))
     # Whoever writes to Redis may have written it: what is none of ours is none.
     action, kind, needed = found.get("action"), found.get("kind"), found.get("needed")
     if not (isinstance(action, str) and isinstance(needed, dict) and isinstance(kind, str) and kind in _WAYS):
-        raise NotFound(OVER)
+        raise NotFound(str(OVER))
     return Undoable(connection, token[:64], action, queue, job_id, kind, needed)
 
 
@@ -79,7 +80,7 @@ async def undo(actor: Actor, act: Undoable) -> Done:
     async def run() -> Done:
         # Whoever takes it away first does it: of two clicks one.
         if not await keeping.claim(act.connection, act.token):
-            raise NotFound(OVER)
+            raise NotFound(str(OVER))
         try:
             return await _WAYS[act.kind](act, act.needed)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
@@ -92,11 +93,11 @@ async def undo(actor: Actor, act: Undoable) -> Done:
 
 
 async def _chain(act: Undoable, needed: dict[str, Any]) -> Done:
-    done = Done(OVER)
+    done = Done(str(OVER))
     for token in needed["tokens"]:
         link = await find(act.connection, act.queue, act.job_id, token)
         if not await keeping.claim(act.connection, token):
-            raise NotFound(OVER)
+            raise NotFound(str(OVER))
         done = await _WAYS[link.kind](link, link.needed)
     return done
 

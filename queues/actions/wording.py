@@ -46,7 +46,7 @@ def question(action: str, state: State, counted: Count, grace_ms: int) -> str:
     done = VERBS[action][1]
     told = {
         "what": _what(action, state),
-        "older": _(" older than %(span)s") % {"span": _span(grace_ms)} if grace_ms else "",
+        "older": _(" older than %(span)s") % {"span": span(grace_ms)} if grace_ms else "",
         "held": _(" that no worker holds") if state is State.ACTIVE else "",
         "number": f"{counted.count:,}",
         # Of “at least one of many” the rest is not known: the plural holds.
@@ -88,7 +88,7 @@ def _what(action: str, state: State) -> str:
     return _("waiting and prioritized") if action == "drain" else state.label.lower()
 
 
-def _span(ms: int) -> str:
+def span(ms: int) -> str:
     """A whole number of the largest unit that divides it."""
     for size, words in (
         (86_400_000, ngettext_lazy("%(count)s day", "%(count)s days", "n")),

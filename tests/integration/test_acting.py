@@ -92,7 +92,7 @@ async def test_each_action_is_recorded_with_who_and_how_it_ended(connection, cli
     plant(client_of_redis, prefix, state)
     done = await DOES[action](connection, "x")
     entry = await AuditEntry.objects.afirst()
-    assert (entry.actor, entry.action, entry.job_id) == ("ana", f"job.{action.replace('-', '_')}", "x")
+    assert (entry.actor, entry.action, entry.job_id) == ("ana", f"job.{action}", "x")
     assert (entry.outcome, entry.message) == ("done", done.message)
 
 
