@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_run_by_the_web_and_counts_as_stalled(stan
 
 
 def test_a_web_that_is_told_to_stop_lets_jobs_finish_and_hands_back_the_rest(stand: Stand, adder: Adder) -> None:
-    quick, slow = (adder.add(f"add('x', {{'sleep_s': {s}}}, delay_ms=1_000)") for s in (1, 60))
+    quick, slow = (adder.add(f"add('x', {{'sleep_s': {s}}}, delay_ms=1_000)") for s in (3, 60))
     assert adder.ends() == 0
     stand.web()
     until(stand, quick, "active")
