@@ -41,8 +41,17 @@ async def of_queue(queue: Queue) -> SafeString:
     """The same for what is ready in the queue, without what its facts tell anyway."""
     if queue.waiting or queue.prioritized:
         with suppress(TorilError):
-            return sentence([reason for reason in await why_queue(queue) if reason.cause not in TOLD_ELSEWHERE])
+            return sentence(_untold(await why_queue(queue)))
     return NOTHING
+
+
+def _untold(reasons: list[Reason]) -> list[Reason]:
+    """Those that the line under the title does not tell; how many jobs are ready is no news beside what it tells."""
+    causes = {reason.cause for reason in reasons}
+    told = TOLD_ELSEWHERE if Cause.PAUSED in causes else TOLD_ELSEWHERE | {Cause.NO_WORKER}
+    left = [reason for reason in reasons if reason.cause not in told or (reason.cause is Cause.NO_WORKER and reason.ms)]
+    is_news = len(left) == len(reasons) or any(reason.cause is not Cause.BACKLOG for reason in left)
+    return left if is_news else []
 
 
 def sentence(reasons: list[Reason]) -> SafeString:

@@ -98,3 +98,15 @@ def test_names_of_others_are_text():
     assert "<img" not in html
     assert "&lt;img src=x&gt;" in html
     assert "<b>" not in html
+
+
+def test_a_queue_page_tells_a_standstill_once() -> None:
+    ready = Reason(Cause.BACKLOG, 7)
+    paused, alone = Reason(Cause.PAUSED), Reason(Cause.NO_WORKER)
+    heard, busy = Reason(Cause.NO_WORKER, ms=60_000), Reason(Cause.BUSY, 5, 5)
+    assert why._untold([paused, ready]) == []
+    assert why._untold([alone, ready]) == []
+    assert why._untold([paused, alone, ready]) == [alone, ready]
+    assert why._untold([heard, ready]) == [heard, ready]
+    assert why._untold([busy, ready]) == [busy, ready]
+    assert why._untold([ready]) == [ready]
