@@ -105,6 +105,14 @@ async def test_a_queue_without_workers_and_one_paused_say_so(viewer, connection,
     assert "no worker connected" not in row(html, "stopped")
 
 
+async def test_who_paused_a_queue_is_told_with_since_when(admin, connection):
+    await plant_waiting(connection, "held", 1)
+    assert (await admin.post("/admin/queues/queue/held?action=pause", htmx=True)).status_code == 200
+    shown = row(await page(admin), "held")
+    assert "by admin since" in text_of(shown)
+    assert "It was paused by admin." in shown
+
+
 async def test_a_key_of_the_wrong_type_breaks_its_row_alone(viewer, connection, client_of_redis, prefix):
     await plant_waiting(connection, "fine", 1)
     client_of_redis.hset(f"{prefix}:odd:meta", "version", "bullmq:6")
@@ -297,7 +305,8 @@ def groups_of(html: str) -> dict[str, list[str]]:
     found = {}
     for head, body in bodies:
         path = re.search(r'data-group="([^"]*)"', head)
-        found[path[1] if path else "starred" if "starred" in head else "alone" if "alone" in head else ""] = names(body)
+        is_alone = names(body) and "hidden" not in head
+        found[path[1] if path else "starred" if "starred" in head else "alone" if is_alone else ""] = names(body)
     return found
 
 
