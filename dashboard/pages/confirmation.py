@@ -54,9 +54,14 @@ def whole(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 17 else None
 
 
+def is_named(form: QueryDict, name: str) -> bool:
+    """Whether the person has typed the queue's name."""
+    return form.get("typed", "").strip() == name.strip()
+
+
 def require_name(form: QueryDict, name: str) -> None:
     """Raises InvalidInput unless the person has typed the queue's name: what cannot be undone is not done by a slip."""
-    if form.get("typed", "").strip() != name.strip():
+    if not is_named(form, name):
         raise InvalidInput(_("Nothing was removed: type the queue’s name, “%(name)s”, to confirm.") % {"name": name})
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
-from dashboard.pages.confirmation import whole
+from dashboard.pages.confirmation import is_named, whole
 from dashboard.pages.filtering import in_words, written
 from dashboard.pages.frame import figures_of, go, swap, visible
 from dashboard.pages.listing import Listing, needed
@@ -73,7 +73,7 @@ async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     if "before" in form:
         return await _act_on_all(request, queue, asked, do)
     ids = _ids(form.getlist("id"))
-    if do == "remove" and not _is_typed(form, queue):
+    if do == "remove" and not is_named(form, queue.name):
         complaint = _(WRONG_NAME) if "typed" in form else ""
         panel = {"panel": PANEL, "selection": Selection(do, len(ids), tuple(ids), complaint=complaint)}
         return await _ask(request, queue, asked, panel)
@@ -86,7 +86,7 @@ async def _act_on_all(request: Request, queue: Queue, asked: Listing, do: str) -
     if before is None or count is None or asked.filter.is_empty:
         raise InvalidInput(_("The form does not say which jobs; open the action again."))
     before = min(before, now_ms())
-    if do == "remove" and not _is_typed(request.POST, queue):
+    if do == "remove" and not is_named(request.POST, queue.name):
         panel = await _counted(
             queue, asked, do, before, complaint=_("Nothing was removed: that is not the queue's name.")
         )
@@ -121,10 +121,6 @@ def _allowed(request: Request, queue: Queue, asked: Listing, do: str) -> str:
             % {"state": asked.status.label.lower(), "action": do}
         )
     return do
-
-
-def _is_typed(form: QueryDict, queue: Queue) -> bool:
-    return form.get("typed", "").strip() == queue.name.strip()
 
 
 def _ids(given: list[str]) -> list[str]:

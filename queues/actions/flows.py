@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
@@ -44,7 +45,8 @@ async def retry_leaves(actor: Actor, root: Ref, leaves: Sequence[Ref]) -> Done:
 
 
 def _said(done: int, missed: int, wanted: int) -> str:
-    said = f"{done:,} failed job{'' if done == 1 else 's'} of the flow retried"
+    said = ngettext("%(count)s failed job of the flow retried", "%(count)s failed jobs of the flow retried", done)
+    said %= {"count": f"{done:,}"}
     left = wanted - done - missed
-    said += f", {missed:,} had moved on" if missed else ""
-    return said + (f"; {left:,} were left when nobody waited any more." if left else ".")
+    said += _(", %(count)s had moved on") % {"count": f"{missed:,}"} if missed else ""
+    return said + (_("; %(count)s were left when nobody waited any more.") % {"count": f"{left:,}"} if left else ".")
