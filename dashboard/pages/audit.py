@@ -78,9 +78,9 @@ def _moment(given: dict[str, str], name: str, complaints: list[str]) -> datetime
     """A date, or a moment; in UTC where it says no other zone."""
     if not (told := given.get(name, "")):
         return None
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         if found := parse_datetime(told):
-            return found if found.tzinfo else found.replace(tzinfo=UTC)
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         if day := parse_date(told):
             return datetime(day.year, day.month, day.day, tzinfo=UTC)
     del given[name]

@@ -108,7 +108,7 @@ def _frozen(text: str) -> tuple[list[Share], int]:
         told = json.loads(text)
         shares = [Share(str(name), int(jobs)) for name, jobs in told["queues"]]
         return [share for share in shares if share.jobs >= 0], int(told["before"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise InvalidInput(_("The form does not say which queues; open the action again.")) from None
 
 

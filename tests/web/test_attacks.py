@@ -291,3 +291,37 @@ async def test_what_does_not_fit_a_schema_is_told_without_the_secret(
     assert "user: &#x27;ana&#x27; is not of type" in told
     for part in ("caf", "it&#x27;s", "-x", "tab", "quoted"):
         assert part not in told
+
+
+@pytest.mark.parametrize("since", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00", "0001-01-01", "2026-13-40"])
+async def test_odd_moments_in_the_audits_address_are_answered(since, admin, connection):
+    for name in ("since", "until"):
+        for more in ({}, {"format": "csv"}):
+            assert (await admin.get(f"{BASE}/audit", {name: since} | more)).status_code == 200
+
+
+@pytest.mark.parametrize("jobs", ["1e999", "NaN", "-1", '"x"', "[]"])
+async def test_a_forged_plan_for_many_queues_is_refused(jobs, admin, job, client_of_redis, prefix):
+    plan = f'{{"queues": [["mails", {jobs}]], "before": {jobs}}}'
+    answer = await admin.post(f"{BASE}/?action=pause", {"plan": plan, "group": ""}, htmx=True)
+    assert answer.status_code == 400
+    assert not client_of_redis.hexists(f"{prefix}:mails:meta", "paused")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["//evil.example", "/\\evil.example", "javascript:alert(1)", "\t//evil.example", "http:evil.example",
+     "https:///evil.example", "/x\r\nSet-Cookie: a=b", "https://testserver@evil.example/", "//testserver.evil.example"],
+)  # fmt: skip
+async def test_no_address_leads_off_the_site(place, admin, job):
+    for answer in (
+        await admin.get("/sign-in", {"next": place}),
+        await admin.post(f"{BASE}/settings", {"theme": "dark", "back": place}),
+        await admin.post(f"{BASE}/settings", {"theme": "dark"}, headers={"Referer": place}),
+        await admin.post(f"{JOB}?action=undo", {"token": "x", "back": place}),
+        await Browser().get(BASE, headers={"HX-Request": "true", "HX-Current-URL": place}),
+    ):
+        to = answer.headers.get("Location") or answer.headers.get("HX-Redirect") or "/"
+        assert to.startswith("/")
+        assert not to.startswith(("//", "/\\"))
+        assert "\n" not in to
