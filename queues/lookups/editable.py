@@ -35,7 +35,7 @@ class Editable:
     @property
     def mark(self) -> str:
         """The seal as a page may carry it: keyed, or a short secret could be guessed by it."""
-        return salted_hmac("toril.seal", self.seal).hexdigest()[:32]
+        return salted_hmac("toril.seal", self.seal, algorithm="sha256").hexdigest()[:32]
 
     @property
     def is_too_large(self) -> bool:
