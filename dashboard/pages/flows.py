@@ -96,6 +96,9 @@ async def _tree(request: Request, connection: str, member: Member) -> HttpRespon
     }
     if request.GET.get("do") == "retry-leaves":
         walk = await flows.failed_leaves(connection, ref, _may_retry(request))
+        if not request.grants.sees_all:
+            # Some of them may lie where this person sees nothing.
+            walk.hidden = 0
         context |= {"question": question(walk), "walk": walk}
         if wants_fragment(request):
             return render(request, "flow/confirm.html", context)

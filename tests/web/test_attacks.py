@@ -185,6 +185,13 @@ async def test_a_hidden_node_of_a_flow_says_nothing_by_which_its_name_could_be_g
         assert sums not in html
 
 
+async def test_a_flow_does_not_count_what_failed_in_a_hidden_queue(connection, client_of_redis, prefix, job):
+    plant_job(client_of_redis, prefix, "hidden-chat", "9")
+    client_of_redis.hset(f"{prefix}:mails:1:failed", f"{prefix}:hidden-chat:9", "x")
+    path = f"{BASE}/flows?queue=mails&id=1&do=retry-leaves"
+    assert "more failed where" not in await page(await on_mails(), path)
+
+
 async def test_the_slow_log_names_no_worker_of_a_hidden_queue(connection, client_of_redis, prefix, job):
     client_of_redis.config_set("slowlog-log-slower-than", "0")
     client_of_redis.client_setname("bull:hidden-chat-worker")
