@@ -177,7 +177,7 @@ def is_revealed(form: QueryDict, grants: Grants, connection: str, found: Editabl
 def proof(grants: Grants, connection: str, found: Editable) -> str:
     """What a form carries whose opening was recorded: for this person and what is stored now alone."""
     told = "\0".join((str(grants.actor.user_id), connection, found.queue, found.job_id, found.seal))
-    return salted_hmac("toril.revealed", told.encode("utf-8", "surrogatepass")).hexdigest()
+    return salted_hmac("toril.revealed", told.encode("utf-8", "surrogatepass"), algorithm="sha256").hexdigest()
 
 
 def _typed(form: QueryDict, found: Editable) -> str:

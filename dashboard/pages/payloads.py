@@ -84,7 +84,7 @@ class Card:
         if self.is_left_out or self.is_cut:
             return f"{self.field}-{self.size}-"
         # Keyed: by a plain sum a short secret could be guessed.
-        told = salted_hmac("toril.card", self.text.encode("utf-8", "replace")).hexdigest()
+        told = salted_hmac("toril.card", self.text.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
         return f"{self.field}-{self.size}-{told[:16]}"
 
     @property
