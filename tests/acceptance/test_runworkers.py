@@ -148,7 +148,7 @@ def test_its_probes_are_red_within_fifteen_seconds_of_an_outage_and_green_after_
     eventually_sync(lambda: process.health("/readyz")[0] == 503, 15)
     assert time.monotonic() - began > 5
     assert process.health("/livez")[0] == 200
-    assert '"ready": false' in file.read_text()
+    eventually_sync(lambda: '"ready": false' in file.read_text())
     own_redis.start()
     eventually_sync(lambda: process.health("/readyz")[0] == 200, 5)
     process.popen.terminate()
