@@ -20,7 +20,7 @@ from dashboard.pages.listing import Listing, needed
 from dashboard.pages.queue_context import shown
 from dashboard.pages.searching import frozen, search
 from dashboard.request import Request
-from queues.actions.selected import ACTIONS, MOST_NAMED, Outcomes, act_on
+from queues.actions.selected import ACTIONS, MOST_NAMED, TOLD, Outcomes, act_on
 from queues.errors import InvalidInput
 from queues.lookups.snapshot import refresh
 from queues.models import Queue
@@ -165,12 +165,7 @@ async def _after(
 
 def sentence(do: str, outcomes: Outcomes) -> str:
     """“3,998 retried, 2 had moved on.”"""
-    done = {
-        "retry": ngettext("%(count)s retried", "%(count)s retried", outcomes.done),
-        "promote": ngettext("%(count)s promoted", "%(count)s promoted", outcomes.done),
-        "remove": ngettext("%(count)s removed", "%(count)s removed", outcomes.done),
-    }
-    parts = [done[do] % {"count": f"{outcomes.done:,}"}]
+    parts = [TOLD[do] % {"count": f"{outcomes.done:,}"}]
     if outcomes.moved:
         parts.append(_("%(count)s had moved on") % {"count": f"{outcomes.moved:,}"})
     for reason, count in outcomes.stayed.most_common(3):

@@ -100,6 +100,8 @@ def test_what_fits_a_filter_is_retried_together_in_the_dark(page: Page, failed, 
 def test_new_lines_are_announced_and_nothing_moves_until_asked(page: Page, failed) -> None:
     page.goto("/admin/queues/queue/flow?status=failed")
     expect(page.locator("#live-status")).to_have_text("live")
+    # What the test before left in the queue is not news of this one.
+    expect(page.locator(".standing .notice")).to_have_count(0)
     first = page.locator(ROWS).first
     before = first.bounding_box()
     failed(3)

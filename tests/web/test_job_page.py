@@ -328,8 +328,12 @@ async def test_buttons_are_those_that_are_legal_and_granted(
         return set(re.findall(r'action="[^"]*action=([a-z]+)"', await page(browser, f"{QUEUE}/{job_id}")))
 
     assert [await buttons(viewer, job) for job in "fda"] == [set(), set(), set()]
-    assert [await buttons(operator, job) for job in "fda"] == [{"retry"}, {"promote"}, {"recover"}]
-    assert [await buttons(admin, job) for job in "fda"] == [{"retry", "remove"}, {"promote", "remove"}, {"recover"}]
+    assert [await buttons(operator, job) for job in "fda"] == [{"retry"}, {"promote", "reprioritize"}, {"recover"}]
+    assert [await buttons(admin, job) for job in "fda"] == [
+        {"retry", "remove"},
+        {"promote", "reprioritize", "remove", "fail"},
+        {"recover"},
+    ]
 
 
 @pytest.mark.parametrize("action", ["retry", "promote", "remove"])
