@@ -24,13 +24,13 @@ _STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\]|\.zip[/\\]|^
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`code` is the line of source, where the stack has it; `library` its package, "" for the project's own."""
+    """`code` is the line of source, where the stack has it; `package` is the one it belongs to, "" for the project's own."""
 
     path: str
     line: str
     function: str
     code: str = ""
-    library: str = ""
+    package: str = ""
     text: str = ""
 
     @property
@@ -50,7 +50,7 @@ class Part:
     @property
     def summary(self) -> str:
         """`6 frames in httpx, anyio`."""
-        names = list(dict.fromkeys(frame.library for frame in self.frames))
+        names = list(dict.fromkeys(frame.package for frame in self.frames))
         more = " …" if len(names) > MOST_NAMED else ""
         found = ngettext("%(count)s frame in %(names)s", "%(count)s frames in %(names)s", len(self.frames))
         return found % {"count": len(self.frames), "names": ", ".join(names[:MOST_NAMED]) + more}
@@ -65,7 +65,7 @@ def _gathered(found: Iterator[Frame | str]) -> Iterator[Part]:
     lines: list[str] = []
     library: list[Frame] = []
     for one in found:
-        if library and not (isinstance(one, Frame) and one.library):
+        if library and not (isinstance(one, Frame) and one.package):
             yield Part("library", frames=tuple(library))
             library = []
         if lines and isinstance(one, Frame):
@@ -73,7 +73,7 @@ def _gathered(found: Iterator[Frame | str]) -> Iterator[Part]:
             lines = []
         if isinstance(one, str):
             lines.append(one)
-        elif one.library:
+        elif one.package:
             library.append(one)
         else:
             yield Part("own", frame=one)
@@ -104,16 +104,16 @@ def _read(lines: list[str]) -> Iterator[Frame | str]:
 def _python(found: re.Match[str], lines: list[str]) -> Frame:
     code = next((line.strip() for line in lines[1:] if line.strip(" ^~")), "")
     path = found["path"]
-    return Frame(path, found["line"], found["function"] or "", code, library_of(path), "\n".join(lines))
+    return Frame(path, found["line"], found["function"] or "", code, package_of(path), "\n".join(lines))
 
 
 def _node(found: re.Match[str], line: str) -> Frame:
     place = _NODE_PLACE.fullmatch(found["where"] if found["where"] is not None else found["bare"])
     path, number = (place["path"], place["line"] or "") if place else (found["bare"] or "", "")
-    return Frame(path, number, found["function"] or "", "", library_of(path), line)
+    return Frame(path, number, found["function"] or "", "", package_of(path), line)
 
 
-def library_of(path: str) -> str:
+def package_of(path: str) -> str:
     """The package a file belongs to; "Node" or "Python" for what comes with the language, "" for the project's own."""
     if packages := _PACKAGE.findall(path):
         scope, name = packages[-1]

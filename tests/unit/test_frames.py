@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.pages.frames import library_of, parts
+from dashboard.pages.frames import package_of, parts
 
 CHAINED = """Traceback (most recent call last):
   File "/app/shop/jobs.py", line 41, in run
@@ -68,7 +68,7 @@ def test_a_node_stack_marks_its_own_frames_and_folds_packages_and_node_itself():
 
 
 @pytest.mark.parametrize(
-    ("path", "library"),
+    ("path", "package"),
     [
         ("/app/jobs.py", ""),
         ("/app/lib/python_helpers.py", ""),
@@ -81,8 +81,8 @@ def test_a_node_stack_marks_its_own_frames_and_folds_packages_and_node_itself():
         ("<anonymous>", "Node"),
     ],
 )
-def test_a_file_belongs_to_its_package_or_to_the_project(path, library):
-    assert library_of(path) == library
+def test_a_file_belongs_to_its_package_or_to_the_project(path, package):
+    assert package_of(path) == package
 
 
 @pytest.mark.parametrize(
