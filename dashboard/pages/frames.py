@@ -24,7 +24,7 @@ _STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\]|\.zip[/\\]|^
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """`code` is the line of source, where the stack has it; `package` is the one it belongs to, "" for the project's own."""
+    """`code` is the line of source, where the stack has it; `package` whose file it is, "" for the project's own."""
 
     path: str
     line: str
