@@ -14,10 +14,9 @@ from dashboard.pages.searching import Searched, searched_list
 from dashboard.pages.small_chart import small_chart
 from queues.errors import QueueNotFound, RedisRefused, RedisUnavailable
 from queues.lookups.about import scheduler_count
-from queues.lookups.audit import paused_by
 from queues.lookups.lists import JobList, job_list, latest
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
-from queues.models import AuditEntry, Queue
+from queues.models import Queue
 from queues.options import get_options
 from queues.states import BULK_ACTIONS, LISTED
 
@@ -56,7 +55,6 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
         pager=pager(queue, asked, listed) if listed else None,
         retriable=BULK_ACTIONS["retry-all"],
         back=asked.back,
-        paused_by=await _pauser(queue),
         why=await why.of_queue(queue),
         small=await small_chart(queue),
     )
@@ -64,10 +62,6 @@ async def shown(found: Snapshot, queue: Queue, asked: Listing) -> dict[str, Any]
 
 async def _schedulers(found: Snapshot, queue: Queue) -> int | None:
     return None if found.error or queue.is_local else await scheduler_count(queue.connection, queue.name)
-
-
-async def _pauser(queue: Queue) -> AuditEntry | None:
-    return (await paused_by(queue.connection, [queue.name])).get(queue.name) if queue.is_paused else None
 
 
 async def _jobs(found: Snapshot, queue: Queue, asked: Listing) -> tuple[JobList | None, Searched | None, str]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from django.db import DatabaseError
-
 from queues.lookups import metrics
-from queues.lookups.audit import paused_by
 from queues.lookups.serving import Serving, serving
-from queues.models import AuditEntry, Job, Queue
+from queues.models import Job, Queue
 from queues.models.local import is_in_process
 from queues.protocol.reads.standing import JobStanding, QueueStanding, job_standing, queue_standing
 from queues.protocol.running import now_ms
@@ -65,7 +61,6 @@ class _Facts:
     queue: Queue
     standing: QueueStanding
     serving: Serving = field(default_factory=Serving)
-    pauser: AuditEntry | None = None
     per_s: float | None = None
 
     def takes_ms(self, jobs: int) -> int:
@@ -117,9 +112,8 @@ _STANDSTILL = {Cause.PAUSED, Cause.NO_WORKER, Cause.NO_PROCESSOR, Cause.RESTING,
 def _held_up(facts: _Facts, job_name: str | None) -> Iterator[Reason]:
     """What keeps the queue's next job from being started, worst first."""
     if facts.standing.is_paused:
-        pauser = facts.pauser
-        at_ms = round(pauser.at.timestamp() * 1000) if pauser else 0
-        yield Reason(Cause.PAUSED, text=pauser.actor if pauser else "", at_ms=at_ms)
+        pauser = facts.queue.pauser
+        yield Reason(Cause.PAUSED, text=pauser.name if pauser else "", at_ms=pauser.at_ms if pauser else 0)
     yield from _unserved(facts, job_name)
     yield from _throttled(facts.standing)
     if facts.serving.are_all_busy:
@@ -176,17 +170,16 @@ def _due(job: Job) -> Reason:
 
 
 async def _facts(queue: Queue) -> _Facts:
-    pulses, pauser = await asyncio.gather(metrics.pulses(queue.connection), _pauser(queue))
-    pulse = pulses.get(queue.name)
+    pulse = (await metrics.pulses(queue.connection)).get(queue.name)
     per_s = pulse.per_s if pulse else None
     if is_in_process():
         standing = QueueStanding(queue.is_paused, queue.waiting, queue.prioritized, queue.active)
-        return _Facts(queue, standing, pauser=pauser, per_s=per_s)
+        return _Facts(queue, standing, per_s=per_s)
     standing, served = await asyncio.gather(
         queue_standing(queue.connection, queue.name), serving(queue.connection, queue.name)
     )
     limits = {(share.limit_max, share.limit_ms) for share in served.running if share.limit_max}
-    return _Facts(queue, _limited_by_workers(standing, limits), served, pauser, per_s)
+    return _Facts(queue, _limited_by_workers(standing, limits), served, per_s)
 
 
 def _limited_by_workers(standing: QueueStanding, limits: set[tuple[int, int]]) -> QueueStanding:
@@ -195,14 +188,6 @@ def _limited_by_workers(standing: QueueStanding, limits: set[tuple[int, int]]) -
         return standing
     ((most, per_ms),) = limits
     return replace(standing, limit_max=most, limit_ms=per_ms)
-
-
-async def _pauser(queue: Queue) -> AuditEntry | None:
-    """Asked of the database, and not missed where that is away."""
-    if queue.is_paused:
-        with suppress(DatabaseError):
-            return (await paused_by(queue.connection, [queue.name])).get(queue.name)
-    return None
 
 
 async def _place(job: Job, state: State) -> JobStanding:
