@@ -22,7 +22,7 @@ from django.db import models, transaction
 from django.db.models.functions import Now
 
 from queues.errors import TorilError
-from queues.models import Lease
+from queues.models import Cursor, Job, Lease
 
 NAME = "mirror"
 LASTS_S = 6.0
@@ -80,6 +80,7 @@ class Leader:
         self.name, self.lasts_s, self._clock = name, lasts_s, clock
         self.holder = holder_name()
         self.epoch = 0
+        self._change = 0
         self._seen: Seen | None = None
 
     def try_take(self) -> bool:
@@ -92,6 +93,7 @@ class Leader:
             lease.holder, lease.epoch, lease.until = self.holder, lease.epoch + 1, self._until()
             lease.save()
         self.epoch, self._seen = lease.epoch, None
+        self._change = _latest_change()
         return True
 
     def _is_stale(self, lease: Lease) -> bool:
@@ -110,6 +112,11 @@ class Leader:
         if self._ours().select_for_update().first() is None:
             raise LeaseLost("Another mirror leads this database now.")
 
+    def next_change(self) -> int:
+        """For `Job.change`: greater than every number given before, whoever led then. A number may go unused."""
+        self._change += 1
+        return self._change
+
     def give_back(self) -> None:
         """Let the next one lead at once. Callable twice, also where it is not ours."""
         self._ours().update(holder="", until=None)
@@ -120,3 +127,9 @@ class Leader:
 
     def _until(self) -> Any:
         return Now() + timedelta(seconds=self.lasts_s)
+
+
+def _latest_change() -> int:
+    # Rows that were pruned do not count any more, but who followed them may have come further than those that are left.
+    rows = Job.objects.filter(change__gt=0).aggregate(latest=models.Max("change"))["latest"] or 0
+    return max(rows, Cursor.objects.aggregate(latest=models.Max("at"))["latest"] or 0)

@@ -8,8 +8,9 @@ import logging
 import time
 from collections.abc import Iterable
 
-from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.mirror.duties import duties, keep
 from queues.mirror.leader import RENEW_S, Leader, LeaseLost
+from queues.mirror.pauses import PASSING, Pauses
 from queues.mirror.schedulers import SchedulerGuard, close_database
 from queues.mirror.session import Session
 from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
@@ -17,45 +18,14 @@ from queues.protocol.connections import close_wires
 
 log = logging.getLogger(__name__)
 
-#: How long to wait after a failure: doubling up to the longest.
-FIRST_WAIT_S = 0.25
-LONGEST_WAIT_S = 5.0
-#: An outage is said once, then this often.
-REMIND_EVERY_S = 60.0
 REPORT_EVERY_S = 60.0
 #: Being further behind than this is said at once.
 LATE_S = 5.0
 
-#: What passes by itself. RedisRefused too: a server that is starting, or whose memory is full, refuses many things.
-PASSING = (RedisUnavailable, RedisRefused, DatabaseUnavailable)
-
-
-class Pauses:
-    """Waits between attempts, and says little."""
-
-    def __init__(self, of: str) -> None:
-        self.of = of
-        self._since: float | None = None
-        self._said_at = 0.0
-        self._wait_s = FIRST_WAIT_S
-
-    async def wait(self, error: TorilError) -> None:
-        now = time.monotonic()
-        if self._since is None or now - self._said_at >= REMIND_EVERY_S:
-            self._since, self._said_at = self._since or now, now
-            log.warning("%s: %s Waiting.", self.of, error)
-        await asyncio.sleep(self._wait_s)
-        self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
-
-    def is_over(self) -> None:
-        if self._since is not None:
-            log.info("%s: it goes on after %.1f s", self.of, time.monotonic() - self._since)
-        self._since, self._wait_s = None, FIRST_WAIT_S
-
 
 class Mirror:
     """Duties: 1. lead or wait, 2. follow each connection, 3. keep the lease, 4. say how far behind it is,
-    5. guard paused schedulers.
+    5. guard paused schedulers, 6. do what else is to be done once per database (`duties`).
 
     `run` lasts until it is cancelled, then leaves nothing half written and gives the lease back.
     """
@@ -103,6 +73,8 @@ class Mirror:
                 for name in self.connections:
                     group.create_task(self._keep(name), name=f"mirror {name}")
                     group.create_task(SchedulerGuard(name).run(), name=f"mirror schedulers {name}")
+                for duty in duties(self.leader, self.connections):
+                    group.create_task(keep(duty), name=f"mirror {duty.name}")
                 group.create_task(self._renew(), name="mirror lease")
                 group.create_task(self._report(), name="mirror report")
         except* LeaseLost as lost:

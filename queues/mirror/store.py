@@ -26,7 +26,7 @@ MOST_ROWS = 500
 #: PostgreSQL refuses index entries over 2,704 bytes; no library makes such ids.
 LONGEST_KEY = 2_400
 KEY = ("connection", "queue", "job_id", "timestamp_ms")
-WRITTEN = [name for name in (*COMPARED, "synced_at") if name not in KEY]
+WRITTEN = [name for name in (*COMPARED, "synced_at", "change") if name not in KEY]
 FACTS = [
     *(state.field for state in LISTED),
     *("is_paused", "concurrency", "rate_limit_max", "rate_limit_duration_ms", "oldest_waiting_ms", "version"),
@@ -59,6 +59,8 @@ class Store:
         with transaction.atomic():
             self.leader.check()
             changed = [job for change in changes for job in self._rows(change, now)]
+            for job in changed:
+                job.change = self.leader.next_change()
             self._write(sorted(changed, key=lambda job: job.key))
             for change in changes:
                 self._mark(change)
@@ -143,8 +145,10 @@ class Store:
         now = timezone.now()
         with transaction.atomic():
             self.leader.check()
-            some = list(self._live(queue).values_list("pk", flat=True)[:MOST_ROWS])
-            Job.objects.filter(pk__in=some).update(removed_at=now, synced_at=now)
+            some = list(self._live(queue).only("pk")[:MOST_ROWS])
+            for job in some:
+                job.removed_at, job.synced_at, job.change = now, now, self.leader.next_change()
+            Job.objects.bulk_update(some, ["removed_at", "synced_at", "change"])
             if len(some) < MOST_ROWS:
                 self._queues().filter(name=queue, removed_at__isnull=True).update(
                     removed_at=now, synced_at=now, cursor="", **{state.field: 0 for state in LISTED}

@@ -1,6 +1,7 @@
 """Toril's tables: the mirror of Redis and the record of what people did. No I/O but the ORM."""
 
 from queues.models.audit import AuditEntry, Outcome
+from queues.models.cursor import Cursor
 from queues.models.job import Job
 from queues.models.lease import Lease
 from queues.models.logline import LogLine
@@ -10,6 +11,7 @@ from queues.models.scheduler import KeptScheduler
 
 __all__ = [
     "AuditEntry",
+    "Cursor",
     "Deploy",
     "Job",
     "KeptScheduler",

@@ -45,6 +45,11 @@ class Job(models.Model):
     synced_at = models.DateTimeField(null=True, blank=True)
     #: When Redis no longer had it: this closes the incarnation.
     removed_at = models.DateTimeField(null=True, blank=True)
+    #: Grows with each write of the mirror's one leader, over all rows: who follows reads what is greater (mirror.feed).
+    #: 0: never written by the mirror.
+    change = models.BigIntegerField(default=0)
+    #: The group of failures it belongs to, while it is failed; no foreign key: groups come and go without this table.
+    failure_group = models.BigIntegerField(null=True, blank=True)
     #: Of jobs that run in process, until they are taken: a delayed one's due time, else its place in the order.
     rank = models.BigIntegerField(null=True, blank=True)
     #: The process that such a job belongs to until it ends; empty: the first that comes.
@@ -84,6 +89,12 @@ class Job(models.Model):
                 fields=("connection", "queue", "job_id"),
                 condition=models.Q(removed_at__isnull=True),
                 name="toril_job_live_id",
+            ),
+            models.Index(fields=("change",), condition=models.Q(change__gt=0), name="toril_job_change"),
+            models.Index(
+                fields=("failure_group", "finished_on_ms"),
+                condition=models.Q(failure_group__isnull=False),
+                name="toril_job_failure_group",
             ),
             models.Index(
                 fields=("state", "queue", "priority", "rank"),
