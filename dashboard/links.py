@@ -41,6 +41,7 @@ def queue_url(connection: str, queue: str, **query: object) -> str:
 
 
 def job_url(connection: str, queue: str, job_id: str, **query: object) -> str:
+    """`added=<epoch ms>`: that incarnation and no later one, for ids come back."""
     if queue in NO_SEGMENT or job_id in NO_SEGMENT:
         return _address("/queue", connection, {"name": queue, "id": job_id} | query)
     return _address(f"/queue/{segment(queue)}/{segment(job_id)}", connection, query)
@@ -62,6 +63,11 @@ def page_url(path: str, connection: str = DEFAULT_CONNECTION) -> str:
     """A page about a whole connection, by its path below the dashboard: "", `/workers`, `/settings#keys`."""
     path, mark, place = path.partition("#")
     return f"{_address(path or '/', connection, {})}{mark}{place}"
+
+
+def search_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    """`q`: what is typed into the box."""
+    return _address("/search", connection, query)
 
 
 def jump_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:

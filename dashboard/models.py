@@ -1,5 +1,5 @@
-"""Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once; and who may
-do what on some queues only.
+"""Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once; who may do
+what on some queues only; and the searches that people keep.
 """
 
 from django.conf import settings
@@ -54,3 +54,25 @@ class QueueGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user or self.group}: {self.queue}"
+
+
+class SavedView(models.Model):
+    """A search that somebody keeps under a name: for themselves, or for all who may see what it names."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", verbose_name=_("owner")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    #: As it is typed into the box; its moments count from when it is opened.
+    query = models.TextField(_("query"))
+    is_shared = models.BooleanField(_("shared"), default=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        app_label = "toril_dashboard"
+        default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=("owner", "name"), name="toril_view_name"),)
+        indexes = (models.Index(fields=("name",), condition=Q(is_shared=True), name="toril_view_shared"),)
+
+    def __str__(self) -> str:
+        return self.name

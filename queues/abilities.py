@@ -27,6 +27,8 @@ LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "view_audit"})
 ACTIONS: Mapping[str, str] = {
     "queue.view": "view",
     "job.view": "view",
+    "search.save": "view",
+    "search.forget": "view",
     "job.payload": "view_payload",
     "job.reveal": "reveal_secrets",
     "job.retry": "retry",

@@ -67,6 +67,12 @@ def workers_url(context: Context, **query: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def search_url(context: Context, **query: object) -> str:
+    """{% search_url q="state:failed" %}"""
+    return links.search_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
 def jump_url(context: Context, **query: object) -> str:
     return links.jump_url(_connection(context, query), **query)
 
