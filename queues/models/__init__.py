@@ -1,15 +1,18 @@
 """Toril's tables: the mirror of Redis and the record of what people did. No I/O but the ORM."""
 
+from queues.models.attempt import Attempt
 from queues.models.audit import AuditEntry, Outcome
 from queues.models.cursor import Cursor
 from queues.models.job import Job
 from queues.models.lease import Lease
 from queues.models.logline import LogLine
+from queues.models.mirrored import MirrorReport, MirrorSize
 from queues.models.queue import Queue
-from queues.models.sample import Deploy, Sample, SampleCursor
+from queues.models.sample import Deploy, Sample, SampleCursor, Series
 from queues.models.scheduler import KeptScheduler
 
 __all__ = [
+    "Attempt",
     "AuditEntry",
     "Cursor",
     "Deploy",
@@ -17,8 +20,11 @@ __all__ = [
     "KeptScheduler",
     "Lease",
     "LogLine",
+    "MirrorReport",
+    "MirrorSize",
     "Outcome",
     "Queue",
     "Sample",
     "SampleCursor",
+    "Series",
 ]

@@ -42,6 +42,10 @@ class Job(models.Model):
     deferred_failure = models.TextField(blank=True)
     processed_by = models.TextField(blank=True)
     problems = models.TextField(blank=True)
+    #: What our workers noted of its attempts (`protocol.attempts`), as stored.
+    runs = models.TextField(blank=True, default="", db_default="")
+    #: Attempts that ended without ending the job, as events told the mirror: `[[start ms or null, end ms], …]`, JSON.
+    told_runs = models.TextField(blank=True, default="", db_default="")
     synced_at = models.DateTimeField(null=True, blank=True)
     #: When Redis no longer had it: this closes the incarnation.
     removed_at = models.DateTimeField(null=True, blank=True)
@@ -91,6 +95,10 @@ class Job(models.Model):
                 name="toril_job_live_id",
             ),
             models.Index(fields=("change",), condition=models.Q(change__gt=0), name="toril_job_change"),
+            # What is pruned first.
+            models.Index(
+                fields=("removed_at",), condition=models.Q(removed_at__isnull=False), name="toril_job_removed"
+            ),
             models.Index(
                 fields=("failure_group", "finished_on_ms"),
                 condition=models.Q(failure_group__isnull=False),
@@ -160,5 +168,5 @@ class Job(models.Model):
 RECORD_FIELDS = (
     "timestamp_ms name data opts delay_ms priority processed_on_ms finished_on_ms attempts_started attempts_made"
     " stalled_count progress return_value failed_reason stacktrace parent_key scheduler_id deduplication_id"
-    " deferred_failure processed_by"
+    " deferred_failure processed_by runs"
 ).split()

@@ -11,6 +11,7 @@ from queues.errors import ConfigurationError
 from queues.options import reading
 from queues.options.dashboard import Dashboard
 from queues.options.environment import queue_overrides, queue_variables, redis_configured, redis_url
+from queues.options.mirror import Kept, MirrorOptions, Payloads, Policy, mirror
 from queues.options.reading import boolean
 from queues.options.reading_dashboard import dashboard
 from queues.options.values import (
@@ -31,8 +32,12 @@ __all__ = [
     "ConnectionOptions",
     "Dashboard",
     "Keep",
+    "Kept",
     "Limiter",
+    "MirrorOptions",
     "Options",
+    "Payloads",
+    "Policy",
     "QueueOptions",
     "boolean",
     "get_options",
@@ -45,8 +50,8 @@ __all__ = [
     "reset_options",
 ]
 _KNOWN = {
-    "CONNECTIONS", "DASHBOARD", "MASK_KEYS", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT", "UNMASKED_KEYS",
-    "USE_JOB_QUEUE", "VARIABLES",
+    "CONNECTIONS", "DASHBOARD", "MASK_KEYS", "MIRROR", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT",
+    "UNMASKED_KEYS", "USE_JOB_QUEUE", "VARIABLES",
 }  # fmt: skip
 
 #: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
@@ -73,6 +78,8 @@ class Options:
     release: str = ""
     #: How the pages look and what they show (docs/from-bull-board.md).
     dashboard: Dashboard = field(default_factory=Dashboard)
+    #: What the mirror keeps, and for how long (docs/mirror.md).
+    mirror: MirrorOptions = field(default_factory=MirrorOptions)
 
     def connection(self, name: str = "default") -> ConnectionOptions:
         try:
@@ -128,7 +135,7 @@ def load(toril: Mapping[str, Any]) -> Options:
         connections, queues, use_job_queue, variables, told, trace_context, read_only,
         mask_keys=reading.names("TORIL['MASK_KEYS']", toril.get("MASK_KEYS", ())),
         unmasked_keys=reading.names("TORIL['UNMASKED_KEYS']", toril.get("UNMASKED_KEYS", ())),
-        release=release, dashboard=shown,
+        release=release, dashboard=shown, mirror=mirror(toril.get("MIRROR", {})),
     )  # fmt: skip
 
 
@@ -153,7 +160,7 @@ def _parts(toril: Any) -> Iterator[Any]:
         if key == "CONNECTIONS" and isinstance(value, Mapping):
             yield {key: {name: {} for name in value}}
             yield from ({key: {"default": {}, name: described}} for name, described in value.items())
-        elif key == "DASHBOARD" and isinstance(value, Mapping):
+        elif key in ("DASHBOARD", "MIRROR") and isinstance(value, Mapping):
             yield from ({key: {option: given}} for option, given in value.items())
         elif key == "QUEUES" and isinstance(value, Mapping):
             for name, described in value.items():
