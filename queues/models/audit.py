@@ -40,8 +40,14 @@ class AuditEntry(models.Model):
         default_permissions = ()
         ordering = ("-at", "-pk")
         verbose_name_plural = "audit entries"
-        # Who paused this queue last? Asked for each paused queue that is shown.
-        indexes = (models.Index(fields=("connection", "queue", "action", "-at"), name="toril_audit_target"),)
+        indexes = (
+            # Who paused this queue last? Asked for each paused queue that is shown.
+            models.Index(fields=("connection", "queue", "action", "-at"), name="toril_audit_target"),
+            # What was done to this job? Asked with each job that is shown.
+            models.Index(
+                fields=("connection", "queue", "job_id"), condition=~models.Q(job_id=""), name="toril_audit_job"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.queue}/{self.job_id}".rstrip("/")
