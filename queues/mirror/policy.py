@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 from zlib import crc32
 
 from queues import masking
@@ -50,8 +51,9 @@ class Intake:
         if self.is_plain or not record.exists:
             return record
         if self.policy.payloads is Payloads.NONE:
-            return replace(record, **dict.fromkeys((*JSONS, *TEXTS), ""), problems=(*record.problems, LEFT_OUT))
-        masked = {name: masking.mask_json(getattr(record, name)) for name in JSONS}
+            nothing: dict[str, Any] = dict.fromkeys((*JSONS, *TEXTS), "")
+            return replace(record, **nothing, problems=(*record.problems, LEFT_OUT))
+        masked: dict[str, Any] = {name: masking.mask_json(getattr(record, name)) for name in JSONS}
         return replace(record, **masked, **{name: masking.mask_text(getattr(record, name)) for name in TEXTS})
 
     def life(self, life: Life) -> None:
