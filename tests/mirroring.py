@@ -17,7 +17,7 @@ from queues.mirror.verify import verify
 from queues.protocol.adding import NewJob, add_job
 from queues.protocol.commands import call_script, command, pack
 from queues.protocol.connections import keys, wire
-from tests.eventually import eventually, is_over
+from tests.eventually import Stopwatch, eventually
 
 
 async def differences(connection: str = "default") -> list[str]:
@@ -74,9 +74,9 @@ async def turn_until_quiet(one: Session, quiet_s: float = 0.4, timeout_s: float 
     """Turn until nothing was written and nothing is pressing for a while, with a fresh sweep of all queues."""
     one._sweep.wind(0)
     one._discover.wind(0)
-    began, still_since, before = time.monotonic(), time.monotonic(), -1
+    watch, still_since, before = Stopwatch(), time.monotonic(), -1
     while time.monotonic() - still_since < quiet_s:
-        assert not is_over(began, timeout_s), f"still turning: {one.followed}"
+        assert not watch.is_over(timeout_s), f"still turning: {one.followed}"
         await one.turn()
         if one.written != before or one.is_mending or one.ear.is_behind or one._heard():
             before, still_since = one.written, time.monotonic()

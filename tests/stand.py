@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import free_port
-from tests.eventually import is_over
+from tests.eventually import Stopwatch
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct horse battery staple"
@@ -80,14 +80,14 @@ class Stand:
         options = ["-b", "127.0.0.1", "-p", str(port), "--ping-interval", "5", "--ping-timeout", "10"]
         process = self.start("web", sys.executable, "-m", "daphne", *options, "dashboard.asgi:application")
         self.address = f"http://127.0.0.1:{port}"
-        began = time.monotonic()
+        watch = Stopwatch()
         while True:
             try:
                 if httpx.get(f"{self.address}/livez", timeout=2).status_code == 200:
                     return self.address
             except httpx.TransportError:
                 pass
-            if process.poll() is not None or is_over(began, 30):
+            if process.poll() is not None or watch.is_over(30):
                 raise AssertionError(f"the web did not start:\n{self.log('web')}")
             time.sleep(0.05)
 

@@ -144,6 +144,10 @@
 
   // --- clicks
   let opener = null;
+  const dismissed = new WeakSet(); // an answer to what was in there comes too late
+  document.addEventListener("htmx:before:swap", (event) => {
+    if (dismissed.has(event.detail.ctx?.sourceElement?.getRootNode())) event.preventDefault();
+  });
   document.addEventListener("click", (event) => {
     const at = event.target.closest("[data-theme-toggle], [data-copy], [data-dismiss], [data-opens]");
     for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -153,7 +157,9 @@
     if (at.matches("[data-copy]")) copy(at);
     if (at.matches("[data-dismiss]")) {
       event.preventDefault();
-      document.getElementById(at.dataset.dismiss)?.replaceChildren();
+      const panel = document.getElementById(at.dataset.dismiss);
+      for (const form of panel?.children || []) dismissed.add(form);
+      panel?.replaceChildren();
       opener?.isConnected && opener.focus();
     }
   });

@@ -22,7 +22,7 @@ from queues.errors import TorilError
 from queues.protocol.keys import Keys
 from tests.acceptance.workers import Logged
 from tests.conftest import RedisServer
-from tests.eventually import eventually_sync
+from tests.eventually import Stopwatch, eventually_sync
 from tests.ledger import Findings, Ledger, Truth, audit
 from tests.services import INTEROP, require_node
 
@@ -190,14 +190,14 @@ class Fleet:
             return len([one for one in client.client_list() if one["cmd"] == "bzpopmin" and "b" in one["flags"]])
 
     def resumed_s(self, timeout_s: float = 60) -> float:
-        """How long after Redis answered again a job of now was started."""
+        """How many calm seconds after Redis answered again a job of now was started."""
         self._until_writable(timeout_s)
-        began = time.monotonic()
+        began, watch = time.monotonic(), Stopwatch()
         (probe,) = self.plant(1, "nap", lambda _: {"s": 0}, first=True)
         # After a flush ids begin anew.
         news = lambda: [run for run in self.ledger.runs()[probe] if run.start > began]  # noqa: E731
         eventually_sync(news, timeout_s, "the probe is started")
-        return news()[0].start - began
+        return (news()[0].start - began) / watch.slowness
 
     def _until_writable(self, timeout_s: float) -> None:
         def is_writable() -> bool:

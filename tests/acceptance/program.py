@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.eventually import eventually_sync
+from tests.eventually import Stopwatch, eventually_sync
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -32,7 +31,7 @@ class Program:
     def __init__(
         self, command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        self.folder, self.lines, self.began = folder, list[str](), time.monotonic()
+        self.folder, self.lines, self.watch = folder, list[str](), Stopwatch()
         self._process = subprocess.Popen(
             command,
             cwd=folder,

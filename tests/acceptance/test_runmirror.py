@@ -7,9 +7,9 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from queues.protocol import writes
 from queues.protocol.connections import keys
 from queues.protocol.reads import state_ids
 from queues.states import State
-from tests.eventually import eventually, eventually_sync, is_over
+from tests.eventually import Stopwatch, eventually, eventually_sync
 from tests.mirroring import add, clean, finish, redis, start
 from tests.postgresql import PostgresServer
 from tests.stand import Stand
@@ -62,9 +62,9 @@ def differences(stand: Stand) -> list[str]:
 
 
 def in_step(stand: Stand, timeout_s: float = 30.0) -> None:
-    began = time.monotonic()
+    watch = Stopwatch()
     while found := differences(stand):
-        assert not is_over(began, timeout_s), "\n".join([*found, stand.log("mirror")[-3_000:]])
+        assert not watch.is_over(timeout_s), "\n".join([*found, stand.log("mirror")[-3_000:]])
 
 
 def said(stand: Stand, words: str, name: str = "mirror") -> bool:
@@ -72,10 +72,11 @@ def said(stand: Stand, words: str, name: str = "mirror") -> bool:
 
 
 def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> float:
-    began = time.monotonic()
+    """Calm seconds to its end."""
+    watch = Stopwatch()
     process.send_signal(number)
-    process.wait(15)
-    return time.monotonic() - began
+    process.wait(60)
+    return watch.calm_s
 
 
 async def test_it_mirrors_at_low_priority_and_stops_at_once(stand, connection):
@@ -89,7 +90,7 @@ async def test_it_mirrors_at_low_priority_and_stops_at_once(stand, connection):
     assert process.returncode == 0
     assert said(stand, "stopped")
     again = stand.mirror()
-    eventually_sync(lambda: stand.log("mirror").count("this mirror leads") == 2, 10)
+    eventually_sync(lambda: stand.log("mirror").count("this mirror leads") == 2)
     assert stop(again, signal.SIGINT) < 10
     assert again.returncode == 0
 
@@ -209,26 +210,36 @@ async def test_thousands_of_jobs_removed_on_completion_all_have_their_row(stand,
 async def test_when_the_leader_is_killed_another_takes_over_within_ten_seconds(stand, connection):
     await add(connection, "chat", 10)
     leading = stand.start("first", sys.executable, "manage.py", "runmirror")
-    eventually_sync(lambda: said(stand, "this mirror leads", "first"), 15)
+    eventually_sync(lambda: said(stand, "this mirror leads", "first"))
     stand.start("mirror", sys.executable, "manage.py", "runmirror")
-    eventually_sync(lambda: said(stand, "another mirror leads"), 15)
+    eventually_sync(lambda: said(stand, "another mirror leads"))
     leading.kill()
-    began = time.monotonic()
-    eventually_sync(lambda: said(stand, "this mirror leads"), 10)
-    assert time.monotonic() - began < 10
+    watch = Stopwatch()
+    eventually_sync(lambda: said(stand, "this mirror leads"))
+    assert watch.calm_s < 10
     await add(connection, "chat", 10)
     in_step(stand)
 
 
 def test_a_leader_that_hangs_is_shut_out_when_it_wakes(stand, connection):
     leading = stand.start("first", sys.executable, "manage.py", "runmirror")
-    eventually_sync(lambda: said(stand, "this mirror leads", "first"), 15)
+    eventually_sync(lambda: said(stand, "this mirror leads", "first"))
     stand.mirror()
-    eventually_sync(lambda: said(stand, "another mirror leads"), 15)
-    leading.send_signal(signal.SIGSTOP)
-    eventually_sync(lambda: said(stand, "this mirror leads"), 10)
+    eventually_sync(lambda: said(stand, "another mirror leads"))
+    with nobody_writing(stand):
+        leading.send_signal(signal.SIGSTOP)
+    eventually_sync(lambda: said(stand, "this mirror leads"))
     leading.send_signal(signal.SIGCONT)
-    eventually_sync(lambda: said(stand, "another mirror has taken over", "first"), 10)
+    eventually_sync(lambda: said(stand, "another mirror has taken over", "first"))
+
+
+@contextlib.contextmanager
+def nobody_writing(stand: Stand) -> Iterator[None]:
+    """What hangs in the middle of a transaction keeps SQLite's one lock, and nobody can lead: no lease helps there."""
+    with contextlib.closing(sqlite3.connect(stand.folder / "db.sqlite3", 30, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.rollback()
 
 
 async def test_redis_away_is_waited_for_with_few_words(tmp_path, own_redis, prefix):
@@ -236,13 +247,13 @@ async def test_redis_away_is_waited_for_with_few_words(tmp_path, own_redis, pref
     stand = Stand(tmp_path / "stand", own_redis.url, prefix)
     try:
         process = stand.mirror()
-        eventually_sync(lambda: said(stand, "Waiting."), 15)
+        eventually_sync(lambda: said(stand, "Waiting."))
         cpu = _cpu_s(process.pid)
         await asyncio.sleep(3)
         assert _cpu_s(process.pid) - cpu < 0.6
         assert stand.log("mirror").count("\n") < 8, stand.log("mirror")
         own_redis.start()
-        eventually_sync(lambda: said(stand, "it goes on after"), 15)
+        eventually_sync(lambda: said(stand, "it goes on after"))
         stop(process)
     finally:
         stand.close()
@@ -258,9 +269,9 @@ async def test_on_postgresql_it_outlives_the_database(tmp_path, redis_server, pr
         in_step(stand)
         server.stop()
         await finish(connection, "chat", await start(connection, "chat", 100), '"while it was away"')
-        eventually_sync(lambda: said(stand, "Waiting."), 15)
+        eventually_sync(lambda: said(stand, "Waiting."))
         server.start()
-        eventually_sync(lambda: said(stand, "it goes on after"), 15)
+        eventually_sync(lambda: said(stand, "it goes on after"))
         await finish(connection, "chat", await start(connection, "chat", 100), b'"nul \x00 and \xed\xa0\x80"')
         in_step(stand)
         assert "Traceback" not in stand.log("mirror")

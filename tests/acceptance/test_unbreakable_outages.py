@@ -23,7 +23,7 @@ from queues.protocol.scripts import script
 from queues.worker.engine import POLL_S
 from tests.acceptance.fleet import Cost, Fleet, Producer
 from tests.conftest import RedisServer
-from tests.eventually import eventually_sync
+from tests.eventually import Stopwatch, eventually_sync
 from tests.faults import sturdy_redis
 
 pytestmark = pytest.mark.acceptance
@@ -31,9 +31,7 @@ pytestmark = pytest.mark.acceptance
 LOCK_S, INTERVAL_S = 2.0, 1.2
 #: More than twice the lock.
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "5"))
-#: The promise is 5 s; a busy machine gets as much again.
-BUSY_S = 5.0
-RESUME_S = 5.0 + BUSY_S
+RESUME_S = 5.0
 ENVIRON = {"LOCK_MS": f"{LOCK_S * 1000:.0f}", "STALLED_MS": f"{INTERVAL_S * 1000:.0f}"}
 
 
@@ -233,13 +231,13 @@ def test_a_lost_marker_costs_no_more_than_the_poll(fleet, record_property):
     """Idle workers, a job in the list, and nobody rang the bell."""
     eventually_sync(lambda: fleet.listening() == 2, 30, "both workers wait for the marker")
     with fleet.client() as client:
-        began = time.monotonic()
+        began, watch = time.monotonic(), Stopwatch()
         (job_id,) = fleet.plant(1, "nap", lambda _: {"s": 0}, marker=False)
         assert client.delete(fleet.keys("marker")) == 0
     eventually_sync(lambda: fleet.ledger.count("start")[job_id], 20, "the job is started")
-    waited_s = fleet.ledger.runs()[job_id][0].start - began
+    waited_s = (fleet.ledger.runs()[job_id][0].start - began) / watch.slowness
     record_property("figures", f"started after {waited_s:.2f} s")
-    assert waited_s < POLL_S + 1 + BUSY_S
+    assert waited_s < POLL_S + 1
 
 
 def test_everything_flushed_under_load_is_survived(fleet, record_property):
@@ -326,13 +324,14 @@ def test_a_key_of_the_wrong_type_is_complained_of_quietly_until_it_is_mended(fle
 def test_ten_thousand_jobs_that_stalled_at_once_are_run_again(fleet, record_property):
     jobs = 10_000
     fleet.plant(jobs, "nap", lambda _: {"s": 0}, state="active")
-    began = time.monotonic()
+    began, watch = time.monotonic(), Stopwatch()
     fleet.until_over(60)
+    slowness = watch.slowness
     found = fleet.audit().assert_clean()
     record_property("figures", f"all over after {time.monotonic() - began:.1f} s: {found}")
     assert found.states == {"completed": jobs}
     first = min(run.start for runs in fleet.ledger.runs().values() for run in runs)
-    assert first - began < 3 * INTERVAL_S + 5
+    assert first - began < (3 * INTERVAL_S + 5) * slowness
 
 
 def test_a_redis_that_takes_no_more_connections_is_waited_for(fleet, record_property):

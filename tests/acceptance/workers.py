@@ -17,7 +17,6 @@ from queues import queue
 from tests.eventually import eventually_sync
 
 ROOT = Path(__file__).resolve().parents[2]
-BUSY_S = 6
 
 
 class Logged:
@@ -62,7 +61,7 @@ class Process(Logged):
         """Wait until it has said that so often; fails at once where it has ended without."""
         found = re.compile(what)
         with contextlib.suppress(AssertionError):
-            eventually_sync(lambda: len(found.findall(self.said())) >= count or not self.is_alive, timeout_s + BUSY_S)
+            eventually_sync(lambda: len(found.findall(self.said())) >= count or not self.is_alive, timeout_s)
         assert len(found.findall(self.said())) >= count, f"not {count} times “{what}”:\n{self.said()}"
 
     @property
@@ -80,9 +79,9 @@ class Process(Logged):
         return answer.status_code, answer.json()
 
     def exit_code(self, timeout_s: float) -> int:
-        """The seconds are for an idle machine; a busy one gets more. What it said is shown where the test fails."""
+        """The seconds are calm ones. What it said is shown where the test fails."""
         with contextlib.suppress(AssertionError):
-            eventually_sync(lambda: not self.is_alive, timeout_s + BUSY_S)
+            eventually_sync(lambda: not self.is_alive, timeout_s)
         sys.stdout.write(self.said())
         return self.popen.wait(0)
 

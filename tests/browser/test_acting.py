@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.test_accessibility import RUN
 from tests.eventually import eventually_sync
@@ -83,9 +83,18 @@ def test_what_is_typed_stays_while_the_page_lives(page: Page, plant, redis_serve
         client.xadd(f"{module_prefix}:lively:events", {"event": "progress", "jobId": "1", "data": "1"})
     expect(page.locator("#job .facts")).to_contain_text("7", timeout=10_000)
     expect(editor).to_have_value('{"mine": true}')
+    # What comes back for a form that was dismissed meanwhile does not bring it back.
+    page.evaluate("window.answers = 0; document.addEventListener('htmx:finally:request', () => { answers++; })")
+    held: list[Route] = []
+    is_formatting = lambda route: "step=format" in (route.request.post_data or "")  # noqa: E731
+    page.route("**/*", lambda route: held.append(route) if is_formatting(route) else route.continue_())
     page.get_by_role("button", name="Format").click()
-    expect(page.get_by_label(re.compile("^Data JSON"))).to_have_value('{"mine": true}')
+    eventually_sync(lambda: page.evaluate("1") and held, what="the form is sent")
     page.get_by_role("link", name="Cancel").click()
+    expect(page.locator("#panel textarea")).to_have_count(0)
+    before = page.evaluate("answers")
+    held[0].continue_()
+    eventually_sync(lambda: page.evaluate("answers") > before, what="the answer is there")
     expect(page.locator("#panel textarea")).to_have_count(0)
 
 

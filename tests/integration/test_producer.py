@@ -20,7 +20,7 @@ from queues.protocol.blocking import close_blocking
 from queues.protocol.keys import Keys
 from queues.signals import job_added
 from tests.conftest import RedisServer
-from tests.eventually import eventually, eventually_sync
+from tests.eventually import Stopwatch, eventually, eventually_sync
 from tests.stand import ROOT
 
 
@@ -184,10 +184,10 @@ async def test_adding_fails_within_two_seconds_when_redis_is_gone(own_redis: Red
     await queue("chat").add("greet")
     await asyncio.to_thread(own_redis.stop)
     for add in (lambda: queue("chat").add("greet"), lambda: asyncio.to_thread(queue("chat").sync.add, "greet")):
-        started = time.monotonic()
+        watch = Stopwatch()
         with pytest.raises(RedisUnavailable):
             await add()
-        assert time.monotonic() - started < 2
+        assert watch.calm_s < 2
     await asyncio.to_thread(own_redis.start)
     await eventually(adding_works, timeout_s=3)
     reset_options()

@@ -157,9 +157,9 @@ def test_the_runs_before_a_moment_are_those_that_led_to_it():
 
 
 def test_a_hostile_pattern_costs_little():
-    began = time.perf_counter()
+    began = time.process_time()
     for pattern in ("0 0 29 2 *", "59 59 23 31 12 ?", ",".join(map(str, range(60))) + " * * * *", "0 0 30 2 *"):
         with suppress(InvalidInput):
             cron.upcoming(pattern, 1_795_000_000_000, 5)
             cron.previous(pattern, 1_795_000_000_000, 10)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -11,7 +11,7 @@ import redis
 
 from queues.lookups.snapshot import snapshot
 from queues.options import reset_options
-from tests.eventually import eventually
+from tests.eventually import Stopwatch, eventually
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.planted import text_of
 
@@ -205,9 +205,9 @@ async def test_redis_away_is_said_within_two_seconds_with_the_last_figures(viewe
     assert numbers(row(await page(viewer), "chat"))["failed"] == "7"
     own_redis.stop()
     await eventually(is_stale)
-    began = time.monotonic()
+    watch = Stopwatch()
     html = await page(viewer)
-    assert time.monotonic() - began < 2
+    assert watch.calm_s < 2
     assert "Redis has not answered for" in html
     assert "figures from" in html
     assert numbers(row(html, "chat"))["failed"] == "7"
@@ -218,9 +218,9 @@ async def test_redis_that_never_answered_is_a_page_of_its_own(viewer, settings, 
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url}}}
     reset_options()
     own_redis.stop()
-    began = time.monotonic()
+    watch = Stopwatch()
     answer = await viewer.get(OVERVIEW)
-    assert time.monotonic() - began < 2
+    assert watch.calm_s < 2
     assert answer.status_code == 503
     assert "Try again" in answer.content.decode()
     reset_options()
