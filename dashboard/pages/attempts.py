@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -10,13 +9,11 @@ from django.utils.translation import gettext as _
 from dashboard.pages.frames import Part, parts
 from queues.masking import mask_text
 from queues.models import Job
+from queues.stacks import headline, kind_of
 from queues.states import State
 
-TRACEBACK = "Traceback (most recent call last)"
 #: Older errors are told by their number alone.
 MOST_SHOWN = 20
-#: The error's type at the beginning of its line.
-_TYPE = re.compile(r"([A-Za-z_][\w.$]*)(?:: |:?$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +27,7 @@ class Failure:
     @property
     def kind(self) -> str:
         """The error's type, `TimeoutError`; empty where its line begins otherwise."""
-        found = _TYPE.match(self.headline)
-        return found[1] if found and (found[1][:1].isupper() or "." in found[1]) else ""
+        return kind_of(self.headline)
 
     @property
     def message(self) -> str:
@@ -59,16 +55,6 @@ def failures(job: Job) -> list[Failure]:
 def failed_attempts(job: Job) -> int:
     """BullMQ counts an attempt when it ends, the one that completed the job too."""
     return max(job.attempts_made - 1, 0) if job.state == State.COMPLETED else job.attempts_made
-
-
-def headline(stack: str) -> str:
-    """The line that names the error: Node writes it first, Python last."""
-    lines = [line for line in stack.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    # A Python error of several lines starts at the last line that is not indented.
-    flush = [line for line in lines if not line[0].isspace()]
-    return (flush[-1] if TRACEBACK in stack and flush else lines[0]).strip()
 
 
 def verdict(job: Job) -> str:

@@ -11,15 +11,11 @@ from dataclasses import dataclass
 
 from django.utils.translation import ngettext
 
+from queues.stacks import NODE, NODE_PLACE, PYTHON, package_of
+
 #: More lines of one stack are not drawn; it can be read raw and downloaded.
 MOST_LINES = 400
 MOST_NAMED = 3
-
-_PYTHON = re.compile(r'  File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?')
-_NODE = re.compile(r"\s+at (?:async )?(?:(?P<function>.*) \((?P<where>[^()]*)\)|(?P<bare>\S+))$")
-_NODE_PLACE = re.compile(r"(?:file://)?(?P<path>.*?)(?::(?P<line>\d+))?(?::\d+)?$")
-_PACKAGE = re.compile(r"(?:site-packages|dist-packages|node_modules)[/\\](@[^/\\]+[/\\])?([^/\\]+)")
-_STANDARD = re.compile(r"[/\\]lib(?:64)?[/\\]python\d|[/\\]Lib[/\\]|\.zip[/\\]|^<frozen |^node:|^internal/|^native$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +82,14 @@ def _gathered(found: Iterator[Frame | str]) -> Iterator[Part]:
 def _read(lines: list[str]) -> Iterator[Frame | str]:
     at = 0
     while at < len(lines):
-        if found := _PYTHON.fullmatch(lines[at]):
+        if found := PYTHON.fullmatch(lines[at]):
             end = at + 1
             # The line of source and its marks; a nested traceback in an ExceptionGroup is indented otherwise.
-            while end < len(lines) and lines[end].startswith("    ") and not _PYTHON.fullmatch(lines[end]):
+            while end < len(lines) and lines[end].startswith("    ") and not PYTHON.fullmatch(lines[end]):
                 end += 1
             yield _python(found, lines[at:end])
             at = end
-        elif found := _NODE.fullmatch(lines[at][:2_000]):
+        elif found := NODE.fullmatch(lines[at][:2_000]):
             yield _node(found, lines[at])
             at += 1
         else:
@@ -108,16 +104,6 @@ def _python(found: re.Match[str], lines: list[str]) -> Frame:
 
 
 def _node(found: re.Match[str], line: str) -> Frame:
-    place = _NODE_PLACE.fullmatch(found["where"] if found["where"] is not None else found["bare"])
+    place = NODE_PLACE.fullmatch(found["where"] if found["where"] is not None else found["bare"])
     path, number = (place["path"], place["line"] or "") if place else (found["bare"] or "", "")
     return Frame(path, number, found["function"] or "", "", package_of(path), line)
-
-
-def package_of(path: str) -> str:
-    """The package a file belongs to; "Node" or "Python" for what comes with the language, "" for the project's own."""
-    if packages := _PACKAGE.findall(path):
-        scope, name = packages[-1]
-        return f"{scope}{name}".removesuffix(".py")
-    if path in ("<anonymous>", "native") or path.startswith(("node:", "internal/")):
-        return "Node"
-    return "Python" if _STANDARD.search(path) else ""
