@@ -54,7 +54,8 @@ class Intake:
             nothing: dict[str, Any] = dict.fromkeys((*JSONS, *TEXTS), "")
             return replace(record, **nothing, problems=(*record.problems, LEFT_OUT))
         masked: dict[str, Any] = {name: masking.mask_json(getattr(record, name)) for name in JSONS}
-        return replace(record, **masked, **{name: masking.mask_text(getattr(record, name)) for name in TEXTS})
+        masked |= {name: masking.mask_text(getattr(record, name)) for name in TEXTS}
+        return replace(record, **masked)
 
     def life(self, life: Life) -> None:
         """What events told of a result, in place."""
