@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from queues.mirror.told_runs import ToldRun
 from queues.protocol import codec
 from queues.protocol.events import Event
 from queues.protocol.reads.bulk import whole_characters
@@ -27,6 +28,8 @@ STATES = {
     "failed": State.FAILED,
 }
 LATEST_MS = 253_402_300_799_000
+#: Those that end a run, but for the one that completed the job.
+RUN_ENDS = ("waiting", "delayed", "waiting-children", "failed")
 FINISHED = (b"completed", b"failed")
 RESULTS = {"completed": b"returnvalue", "failed": b"failedReason"}
 
@@ -47,6 +50,8 @@ class Life:
     removed_ms: int | None = None
     #: It begins where a finished job was put back.
     is_retry: bool = False
+    #: Starts and ends of the runs that did not complete it; None for a start before these events.
+    runs: tuple[ToldRun, ...] = ()
 
     @property
     def final(self) -> State | None:
@@ -106,6 +111,11 @@ def _add(lives: list[Life], event: Event, limit: int) -> None:
 
 
 def _move(life: Life, state: State, at_ms: int, event: Event, limit: int) -> None:
+    if event.type in RUN_ENDS:
+        _end_run(life, at_ms, event)
+    elif event.type == "stalled" and life.runs:
+        # Told after its `waiting`: a run that was lost with its worker is no attempt.
+        life.runs = life.runs[:-1]
     life.state = state
     # A job that ended and was retried has not ended.
     life.final_ms, life.result = None, ""
@@ -116,6 +126,14 @@ def _move(life: Life, state: State, at_ms: int, event: Event, limit: int) -> Non
         value = event.fields.get(said, b"")
         life.is_cut = len(value) > limit
         life.result = codec.text(whole_characters(value[:limit]) if life.is_cut else value)
+
+
+def _end_run(life: Life, at_ms: int, event: Event) -> None:
+    if life.state is State.ACTIVE:
+        life.runs += ((life.active_ms, at_ms),)
+    elif life.state is None and event.fields.get(b"prev", b"active") == b"active":
+        # `delayed` does not say from where: the row does.
+        life.runs += ((None, at_ms),)
 
 
 def slices(events: Sequence[Event], most: int) -> Iterator[list[Event]]:

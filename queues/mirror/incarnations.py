@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from queues.mirror.fold import Life
+from queues.mirror.told_runs import CLOCKS_MS, ToldRun, joined
 from queues.models import Job
 from queues.models.job import RECORD_FIELDS
 from queues.protocol.codec import JobRecord
@@ -18,9 +19,10 @@ from queues.states import State
 
 UNREAD = "removed before the mirror read it: only its events are known, not its data and options"
 CUT = "the result is cut: events tell it in full, the mirror keeps its beginning"
-COMPARED = (*RECORD_FIELDS, "state", "problems", "removed_at")
-#: How far the clocks of producers and workers may stand from Redis's before one life is taken for two.
-CLOCKS_MS = 500
+OF_REDIS = (*RECORD_FIELDS, "state", "problems", "removed_at")
+#: And what events told beside it.
+COMPARED = (*OF_REDIS, "told_runs")
+#: How far the clocks of producers may stand from Redis's before one life is taken for two.
 ADDING_MS = 10_000
 
 
@@ -39,7 +41,8 @@ def rows(connection: str, queue: str, known: Sequence[Job], told: Told, now: dat
     before = {job.timestamp_ms: _values(job) for job in known}
     family = {job.timestamp_ms: job for job in known}
     claimed: set[int] = set()
-    for life in _past(told.lives, live):
+    past = _past(told.lives, live)
+    for life in past:
         job = _match(life, {ms: job for ms, job in family.items() if ms not in claimed})
         if job is None and (life.added_ms or life.final):
             job = _unread(connection, queue, told.job_id, life)
@@ -47,10 +50,12 @@ def rows(connection: str, queue: str, known: Sequence[Job], told: Told, now: dat
                 # Two lives within a millisecond: the key must still tell them apart.
                 job.timestamp_ms += 1
         if job is not None:
+            _hear(job, job, life.runs)
             _end(job, life, now)
             family[job.timestamp_ms] = job
             claimed.add(job.timestamp_ms)
     if live is not None:
+        _hear(live, family.get(live.timestamp_ms), told.lives[-1].runs if len(past) < len(told.lives) else ())
         family[live.timestamp_ms] = live
     for job in family.values():
         if job.removed_at is None and job is not live:
@@ -101,6 +106,13 @@ def _is_told_again(life: Life, closed: Job) -> bool:
         return abs(closed.timestamp_ms - life.added_ms) <= ADDING_MS
     # An id cannot be added again before it is gone.
     return life.added_ms <= ended
+
+
+def _hear(job: Job, former: Job | None, runs: Sequence[ToldRun]) -> None:
+    """Keep what was told of its runs before, and these."""
+    stored = former.told_runs if former is not None else ""
+    starts = {each.processed_on_ms for each in (former, job) if each is not None}
+    job.told_runs = joined(stored, runs, starts)
 
 
 def _unread(connection: str, queue: str, job_id: str, life: Life) -> Job:

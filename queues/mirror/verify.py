@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from asgiref.sync import sync_to_async
 from django.db import models
 
-from queues.mirror.incarnations import COMPARED
+from queues.mirror.incarnations import OF_REDIS
 from queues.mirror.sides import ANSWER_S, CHUNK, LIMIT_BYTES
 from queues.mirror.store import FACTS, fits
 from queues.models import Job, Queue
@@ -24,7 +24,7 @@ from queues.protocol.wire import Wire
 from queues.states import LISTED, State
 
 #: Beyond the job's natural key, which finds the row.
-FIELDS = tuple(name for name in COMPARED if name != "timestamp_ms")
+FIELDS = tuple(name for name in OF_REDIS if name != "timestamp_ms")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Job(models.Model):
     problems = models.TextField(blank=True)
     #: What our workers noted of its attempts (`protocol.attempts`), as stored.
     runs = models.TextField(blank=True, default="", db_default="")
-    #: Attempts that ended without ending the job, as events told the mirror: `[[start ms or null, end ms], …]`, JSON.
+    #: Runs that did not complete it, as events told the mirror: `[[start ms or null, end ms], …]`, JSON.
     told_runs = models.TextField(blank=True, default="", db_default="")
     synced_at = models.DateTimeField(null=True, blank=True)
     #: When Redis no longer had it: this closes the incarnation.
@@ -54,6 +54,8 @@ class Job(models.Model):
     change = models.BigIntegerField(default=0)
     #: The group of failures it belongs to, while it is failed; no foreign key: groups come and go without this table.
     failure_group = models.BigIntegerField(null=True, blank=True)
+    #: The last failure (its `finished_on_ms`) that was counted: it is told again each time the row is written.
+    failure_ms = models.BigIntegerField(null=True, blank=True)
     #: Of jobs that run in process, until they are taken: a delayed one's due time, else its place in the order.
     rank = models.BigIntegerField(null=True, blank=True)
     #: The process that such a job belongs to until it ends; empty: the first that comes.

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from queues.mirror.fold import Fold, fold, slices
-from queues.mirror.incarnations import COMPARED, UNREAD, Told, rows
+from queues.mirror.incarnations import OF_REDIS, UNREAD, Told, rows
 from queues.models import Job
 from queues.protocol.codec import JobRecord
 from queues.protocol.events import Event
@@ -51,7 +51,7 @@ def apply(known: list[Job], lives: Fold | None, sight: JobSight | None = None) -
 
 
 def values(table: list[Job]) -> list[tuple[object, ...]]:
-    return [tuple(getattr(job, name) for name in COMPARED) for job in table]
+    return [tuple(getattr(job, name) for name in OF_REDIS) for job in table]
 
 
 def test_a_job_never_read_becomes_a_closed_row_with_what_events_told():
