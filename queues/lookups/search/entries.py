@@ -1,0 +1,142 @@
+"""What a job is found by: its terms, its moment and the few texts that are searched within. Secrets are masked first,
+so nobody finds one by searching.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from queues.lookups.filters import since_ms
+from queues.lookups.search.fields import Leaf, leaves
+from queues.lookups.search.words import flat, fold, split_words, value, words
+from queues.masking import MASK, mask_json, mask_text
+from queues.models import Job
+from queues.states import State
+
+#: Words of the data come from its beginning, fields from a little more.
+WORDS_WITHIN, FIELDS_WITHIN = 1024, 8 * 1024
+ERROR_WITHIN = 2 * 1024
+MOST_FIELDS, MOST_WORDS, MOST_WORDS_OF_FIELD = 64, 200, 8
+LONGEST_PATH = 100
+#: Attempts are told apart up to here.
+MOST_ATTEMPTS = 100
+#: A job's name, id and error as they are searched within.
+LONGEST_TEXT = 300
+#: Every job has it: what all of a search's parts exclude from.
+ANY = "x=any"
+_JOINTS = re.compile(r"[:@/ ]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`tokens` with payload terms among them (`is_payload`); the texts are folded, the error's first line is masked."""
+
+    tokens: frozenset[str]
+    at_ms: int
+    job_id: str
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What phrases are looked for in: folded, masked, on one line each."""
+
+    job_id: str
+    name: str
+    error: str
+    data: str
+
+
+def moment_ms(job: Job) -> int:
+    """When something last happened to it: it ended, it was started, else it was added."""
+    return since_ms(job, State(job.state))
+
+
+def right(connection: str, queue: str) -> str:
+    """The term of one very queue: what rights are asked by, never what somebody typed."""
+    return f"r={value(f'{connection} {queue}' + chr(0) + queue)}"
+
+
+def entry(job: Job) -> Entry:
+    error = masked_error(job)
+    tokens = {ANY, *_columns(job), *_error_terms(error), *_data_terms(masked_data(job))}
+    line = error.split("\n", 1)[0]
+    return Entry(frozenset(tokens), moment_ms(job), _within(job.job_id), _within(job.name), _within(line))
+
+
+def texts(job: Job) -> Texts:
+    data = "\n".join(leaf.value for leaf in leaves(masked_data(job))) or masked_data(job)[:WORDS_WITHIN]
+    return Texts(flat(job.job_id), flat(job.name), flat(masked_error(job)), flat(data))
+
+
+def masked_data(job: Job) -> str:
+    return mask_json(job.data[:FIELDS_WITHIN]) if len(job.data) > 2 else ""
+
+
+def masked_error(job: Job) -> str:
+    return mask_text(job.failed_reason[:ERROR_WITHIN]) if job.failed_reason else ""
+
+
+def _within(text: str) -> str:
+    return fold(text)[:LONGEST_TEXT]
+
+
+def _columns(job: Job) -> Iterator[str]:
+    """What everybody may search who sees the queue."""
+    yield right(job.connection, job.queue)
+    yield f"c={value(job.connection)}"
+    yield f"q={value(job.queue)}"
+    yield f"st={job.state}"
+    yield f"i={value(job.job_id)}"
+    yield f"nn={value(job.name)}"
+    for word in split_words(job.name):
+        yield f"n={word}"
+        yield f"p={word}"
+    for word in words(job.job_id):
+        yield f"p={word}"
+    for n in range(1, min(job.attempts_made, MOST_ATTEMPTS) + 1):
+        yield f"a={n}"
+    if job.processed_by:
+        yield from (f"w={value(name)}" for name in _beginnings(job.processed_by))
+    if job.scheduler_id:
+        yield f"sch={value(job.scheduler_id)}"
+    if job.parent_key:
+        yield "x=child"
+    yield "x=live" if job.removed_at is None else "x=removed"
+
+
+def _beginnings(name: str) -> Iterable[str]:
+    """`web-3:4711:ab` is found by `web-3` and by `web-3:4711` too."""
+    return [name[: joint.start()] for joint in _JOINTS.finditer(name[:200]) if joint.start()] + [name]
+
+
+def _error_terms(error: str) -> Iterator[str]:
+    return (f"e={word}" for word in split_words(error)[:MOST_WORDS])
+
+
+def _data_terms(data: str) -> Iterator[str]:
+    found = list(leaves(data)) if data else []
+    kept = [leaf for leaf in found if leaf.at < WORDS_WITHIN]
+    told = "\n".join(leaf.value for leaf in kept) if kept else data[:WORDS_WITHIN]
+    yield from words(told)[:MOST_WORDS]
+    for leaf in found[:MOST_FIELDS]:
+        yield from field_terms(leaf)
+
+
+def field_terms(leaf: Leaf) -> Iterator[str]:
+    path = field_path(leaf.path)
+    if not path:
+        return
+    yield f"f={path}"
+    if MASK in leaf.value:
+        return
+    yield f"d={path}={value(leaf.value)}"
+    if leaf.is_text and " " in leaf.value:
+        yield from (f"d={path}={word}" for word in words(leaf.value[:200])[:MOST_WORDS_OF_FIELD])
+
+
+def field_path(path: str) -> str:
+    return value(path) if len(path) <= LONGEST_PATH else ""

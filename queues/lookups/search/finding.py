@@ -1,0 +1,42 @@
+"""Where a search looks: the mirror's index; rows, for jobs that run in process; Redis, where no mirror ever ran."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from queues.lookups.search import rows
+from queues.lookups.search.query import Query
+from queues.lookups.search.seen import Key, Page, Place, Seen
+from queues.models import Job, Queue
+
+#: Incarnations of one id, and a page's size at most.
+MOST_OF_ID, MOST_SIZE = 50, 500
+
+
+async def page(query: Query, seen: Seen, after: str | None = None, size: int = 50) -> Page:
+    """At most `size` jobs, newest first, without results and stacks; call again with its `after` for more.
+
+    `after` is opaque; what is none begins anew. Raises RedisUnavailable only where Redis is what is searched.
+    """
+    return await rows.page(query, seen, after, min(size, MOST_SIZE))
+
+
+async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
+    """Every job that matches at one moment (the call's), some hundreds at a time, in no order and none twice. Memory:
+    8 bytes for each.
+    """
+    async for keys in rows.matching(query, seen):
+        yield keys
+
+
+async def with_id(job_id: str, seen: Seen) -> Sequence[Job]:
+    """Every incarnation of this very id that is kept, whichever queue it is or was in; newest first."""
+    kept = Job.objects.filter(job_id=job_id).order_by("-timestamp_ms").defer(*rows.UNREAD)
+    found = [rows.shown(job) async for job in kept[:MOST_OF_ID]]
+    return [job for job in found if seen.sees(job.connection, job.queue)]
+
+
+async def known_queues() -> list[Place]:
+    """Every queue that there is a row of, live and past, by (connection, name)."""
+    found = Queue.objects.order_by("connection", "name").values_list("connection", "name")
+    return [(connection, name) async for connection, name in found]
