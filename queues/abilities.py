@@ -19,10 +19,11 @@ ABILITIES: Mapping[str, str] = {
     "limits": "Can change limits of queues",
     "schedulers": "Can change and run schedulers",
     "workers": "Can quiet, resume and stop workers",
+    "triage": "Can resolve, ignore, assign, split and merge groups of failures",
     "view_audit": "Can read who did what",
 }
 #: The abilities that change nothing in Redis: read-only mode leaves them.
-LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "view_audit"})
+LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "triage", "view_audit"})
 #: Action → the ability it needs. An action that is not here is nobody's.
 ACTIONS: Mapping[str, str] = {
     "queue.view": "view",
@@ -63,12 +64,19 @@ ACTIONS: Mapping[str, str] = {
     "workers.resume": "workers",
     "workers.stop": "workers",
     "deploy.mark": "workers",
+    "failure.resolve": "triage",
+    "failure.ignore": "triage",
+    "failure.reopen": "triage",
+    "failure.assign": "triage",
+    "failure.note": "triage",
+    "failure.merge": "triage",
+    "failure.split": "triage",
     "audit.view": "view_audit",
 }
 #: Ready-made groups. An operator does what can be put right again; who removes, reveals or stops is an admin.
 ROLES: Mapping[str, tuple[str, ...]] = {
     "viewer": ("view", "view_payload"),
-    "operator": ("view", "view_payload", "view_audit", "retry", "edit", "add", "pause", "limits", "schedulers"),
+    "operator": tuple("view view_payload view_audit retry edit add pause limits schedulers triage".split()),
     "admin": tuple(ABILITIES),
 }
 

@@ -3,6 +3,7 @@
 from queues.models.attempt import Attempt
 from queues.models.audit import AuditEntry, Outcome
 from queues.models.cursor import Cursor
+from queues.models.failure import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot
 from queues.models.job import Job
 from queues.models.lease import Lease
 from queues.models.logline import LogLine
@@ -16,6 +17,11 @@ __all__ = [
     "AuditEntry",
     "Cursor",
     "Deploy",
+    "FailureCause",
+    "FailureCount",
+    "FailureEvent",
+    "FailureGroup",
+    "FailureSpot",
     "Job",
     "KeptScheduler",
     "Lease",
