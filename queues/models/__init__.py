@@ -8,9 +8,11 @@ from queues.models.job import Job
 from queues.models.lease import Lease
 from queues.models.logline import LogLine
 from queues.models.mirrored import MirrorReport, MirrorSize
+from queues.models.operation import Operation, OperationItem
 from queues.models.queue import Queue
 from queues.models.sample import Deploy, Sample, SampleCursor, Series
 from queues.models.scheduler import KeptScheduler
+from queues.models.stored import StoredJobs
 
 __all__ = [
     "Attempt",
@@ -28,9 +30,12 @@ __all__ = [
     "LogLine",
     "MirrorReport",
     "MirrorSize",
+    "Operation",
+    "OperationItem",
     "Outcome",
     "Queue",
     "Sample",
     "SampleCursor",
     "Series",
+    "StoredJobs",
 ]
