@@ -22,8 +22,9 @@ from queues.actions.deploys import mark_deploy
 from queues.errors import NotFound, QueueNotFound
 from queues.lookups.history import RANGES, History, history
 from queues.lookups.snapshot import Snapshot, snapshot
-from queues.models import Queue, Sample
+from queues.models import Queue, Series
 from queues.models.local import is_in_process
+from queues.options import get_options
 
 #: Beyond this the tables are told to be behind: a minute is taken some seconds after its end.
 BEHIND_S = 240
@@ -78,7 +79,7 @@ async def metrics_page(request: Request) -> HttpResponseBase:
 async def _require(request: Request, connection: str, seen: Snapshot, queue: str) -> None:
     """Raises QueueNotFound unless it is there, or was, and this person sees it."""
     request.grants.require_sight(queue, connection)
-    if seen.queue(queue) is None and not await Sample.objects.filter(connection=connection, queue=queue).aexists():
+    if seen.queue(queue) is None and not await Series.objects.filter(connection=connection, queue=queue).aexists():
         raise QueueNotFound(queue)
 
 
@@ -104,6 +105,7 @@ def _shown(request: Request, seen: Snapshot, found: History, queue: str | None, 
         "sort": metrics_tables.sort_of(request.GET.get("sort", "")),
         "extremes": metrics_tables.extremes(found) if queue is not None else None,
         "notes": _notes(found, queue),
+        "kept_days": get_options().mirror.history_days,
         "zone": choices_of(request).zone,
         "connection_name": seen.connection,
     }

@@ -15,8 +15,8 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from queues import histogram
 from queues.lookups import minutes
-from queues.models import Deploy, Sample, SampleCursor
-from queues.models.sample import EVENTS, HOUR_S, LISTS, MINUTE_S, TEN_MINUTES_S, WORKERS
+from queues.models import Deploy, MirrorSize, Sample, SampleCursor
+from queues.models.sample import DAY_S, EVENTS, HOUR_S, LISTS, MINUTE_S, QUARTER_S, TEN_MINUTES_S, WORKERS
 from queues.protocol.samples import Ended
 
 BY_WORKERS = Q(source=WORKERS, recorded__gt=0)
@@ -43,7 +43,8 @@ RANGES = {
         Range("1h", 3_600, MINUTE_S, MINUTE_S, TEN_MINUTES_S),
         Range("24h", 86_400, TEN_MINUTES_S, TEN_MINUTES_S, HOUR_S),
         Range("7d", 604_800, HOUR_S, HOUR_S, HOUR_S),
-        Range("30d", 2_592_000, 21_600, HOUR_S, HOUR_S),
+        Range("30d", 2_592_000, QUARTER_S, QUARTER_S, QUARTER_S),
+        Range("1y", 31_536_000, DAY_S, DAY_S, DAY_S),
     )
 }
 
@@ -116,6 +117,8 @@ class History:
     has_lists: bool = False
     #: Some of it the mirror saw in the queue's event stream, which does not tell retries.
     has_events: bool = False
+    #: All that is kept of all queues; None before it was measured.
+    size: MirrorSize | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -151,17 +154,20 @@ def _from_tables(
 ) -> None:
     cursor = SampleCursor.objects.filter(connection=connection).first()
     found.until_s = cursor.until if cursor else None
+    found.size = MirrorSize.objects.filter(name="samples").first()
     at = datetime.fromtimestamp(begin, UTC)
     found.deploys = list(Deploy.objects.filter(at__gte=at).order_by("-at")[:MOST_DEPLOYS])[::-1]
-    rows = Sample.objects.filter(connection=connection, at__gte=begin).order_by()
+    rows = Sample.objects.filter(series__connection=connection, at__gte=begin).order_by()
     if only is not None:
-        rows = rows.filter(queue__in=only)
+        rows = rows.filter(series__queue__in=only)
     if queue is None:
-        _sum_up(found, rows.filter(name="", step_s=found.range.row_s))
-        found.totals = _totals(rows.filter(name="", step_s=found.range.sum_s), "queue", with_waits=True)
+        wholes = rows.filter(series__name="")
+        _sum_up(found, wholes.filter(step_s=found.range.row_s))
+        found.totals = _totals(wholes.filter(step_s=found.range.sum_s), "series__queue", with_waits=True)
     else:
-        _read(found, rows.filter(name=name, step_s=found.range.row_s), rows if name else None)
-        found.totals = _totals(rows.exclude(name="").filter(step_s=found.range.sum_s), "name", with_waits=False)
+        _read(found, rows.filter(series__name=name, step_s=found.range.row_s), rows if name else None)
+        names = rows.exclude(series__name="").filter(step_s=found.range.sum_s)
+        found.totals = _totals(names, "series__name", with_waits=False)
 
 
 def _sum_up(found: History, rows: QuerySet[Sample]) -> None:
@@ -212,7 +218,7 @@ def _read(found: History, rows: QuerySet[Sample], of_queue: QuerySet[Sample] | N
         found.has_lists = rows.filter(source=LISTS).exists()
         found.has_events = rows.filter(source=EVENTS, completed__gt=0).exists()
         return
-    for at, source, recorded in of_queue.filter(name="", step_s=found.range.row_s).values_list(*FIELDS[:3]):
+    for at, source, recorded in of_queue.filter(series__name="", step_s=found.range.row_s).values_list(*FIELDS[:3]):
         _point(found, at).recorded += recorded
         _point(found, at).has_retries |= source == WORKERS
 

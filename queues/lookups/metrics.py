@@ -100,13 +100,13 @@ class _Pulses:
 async def _seen_by_the_mirror(connection: str, since: int) -> dict[int, dict[str, Count]]:
     """Nothing where the database does not answer: pages have more to say."""
     rows = Sample.objects.filter(
-        connection=connection,
+        series__connection=connection,
+        series__name="",
         step_s=MINUTE_S,
-        name="",
         at__gte=since * MINUTE_S,
         source__in=(EVENTS, LISTS),
         recorded=1,
-    ).values_list("queue", "at", "completed", "failed")
+    ).values_list("series__queue", "at", "completed", "failed")
     found: dict[int, dict[str, Count]] = {}
     with contextlib.suppress(DatabaseError):
         async for queue, at, completed, failed in rows:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from queues.mirror.history import PruneSamples
 from queues.mirror.leader import Leader, LeaseLost
 from queues.mirror.pauses import PASSING, Pauses
 from queues.mirror.thread import DatabaseThread
@@ -30,7 +31,7 @@ class Duty(Protocol):
 
 def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
     """Each anew for whoever leads now: none may trust what an earlier leader had in memory."""
-    return []
+    return [PruneSamples(leader)]
 
 
 async def keep(duty: Duty) -> None:

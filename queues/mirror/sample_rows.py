@@ -12,13 +12,14 @@ from django.db import transaction
 
 from queues import histogram
 from queues.mirror.leader import Leader
-from queues.models import Sample, SampleCursor
+from queues.models import Sample, SampleCursor, Series
 from queues.models.sample import MINUTE_S, STEPS
 from queues.protocol.samples import Count, Ended
 
-KEY = ["connection", "queue", "step_s", "name", "at"]
+KEY = ["series", "step_s", "at"]
 FIGURES = ["source", "recorded", "completed", "failed", "retried", "run", "wait", "waiting", "delayed", "oldest_ms"]
-Place = tuple[str, str, int]
+#: A series and a moment.
+Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +46,22 @@ class SampleRows:
 
     def __init__(self, connection: str, leader: Leader) -> None:
         self.connection, self.leader = connection, leader
+        #: Queue and name → series, of what is being written.
+        self._series: dict[tuple[str, str], int] = {}
 
     def known(self, minutes: Sequence[int]) -> dict[tuple[str, int], Count]:
         """By queue and minute, of those that have a recorded row."""
-        rows = Sample.objects.filter(
-            connection=self.connection, step_s=MINUTE_S, name="", at__in=[m * MINUTE_S for m in minutes], recorded=1
-        ).values_list("queue", "at", "completed", "failed", "retried")
+        wholes = Sample.objects.filter(series__connection=self.connection, series__name="", step_s=MINUTE_S, recorded=1)
+        rows = wholes.filter(at__in=[m * MINUTE_S for m in minutes]).values_list(
+            "series__queue", "at", "completed", "failed", "retried"
+        )
         return {(queue, at // MINUTE_S): Count(*counts) for queue, at, *counts in rows}
 
     def save(self, minutes: Sequence[Minute], until: int | None = None) -> None:
         """All of it or nothing; `until` is the minute before which nothing is left to take."""
         with transaction.atomic():
             self.leader.check()
+            self._know({(minute.queue, name) for minute in minutes for name in ("", *minute.names)})
             grown = self._minutes([row for minute in minutes for row in self._rows(minute)])
             for step_s in STEPS[1:]:
                 self._add(step_s, grown)
@@ -70,6 +75,20 @@ class SampleRows:
             cursor.until = until
             cursor.save()
 
+    def _know(self, wanted: set[tuple[str, str]]) -> None:
+        # Looked up each time: those that say nothing any more are pruned.
+        self._find({queue for queue, _ in wanted})
+        if missing := wanted - self._series.keys():
+            Series.objects.bulk_create(
+                [Series(connection=self.connection, queue=queue, name=name) for queue, name in missing],
+                ignore_conflicts=True,
+            )
+            self._find({queue for queue, _ in wanted})
+
+    def _find(self, queues: set[str]) -> None:
+        found = Series.objects.filter(connection=self.connection, queue__in=queues).values_list("queue", "name", "pk")
+        self._series = {(queue, name): key for queue, name, key in found}
+
     def _rows(self, minute: Minute) -> Iterable[Sample]:
         whole = self._row(minute, "", minute.whole)
         whole.recorded = 1 if minute.source else 0
@@ -82,9 +101,7 @@ class SampleRows:
 
     def _row(self, minute: Minute, name: str, ended: Ended) -> Sample:
         return Sample(
-            connection=self.connection,
-            queue=minute.queue,
-            name=name,
+            series_id=self._series[minute.queue, name],
             step_s=MINUTE_S,
             at=minute.minute * MINUTE_S,
             source=minute.source,
@@ -113,11 +130,9 @@ class SampleRows:
     def _add(self, step_s: int, grown: Sequence[Sample]) -> None:
         added: dict[Place, Sample] = {}
         for row in grown:
-            place = (row.queue, row.name, row.at // step_s * step_s)
+            place = (row.series_id, row.at // step_s * step_s)
             if place not in added:
-                added[place] = Sample(
-                    connection=self.connection, queue=row.queue, name=row.name, step_s=step_s, at=place[2]
-                )
+                added[place] = Sample(series_id=row.series_id, step_s=step_s, at=place[1])
             _sum(added[place], row)
         for place, before in self._stored(step_s, list(added)).items():
             _sum(added[place], before)
@@ -126,17 +141,13 @@ class SampleRows:
     def _stored(self, step_s: int, places: Sequence[Place]) -> dict[Place, Sample]:
         wanted = set(places)
         rows = Sample.objects.filter(
-            connection=self.connection,
-            step_s=step_s,
-            queue__in={queue for queue, _, _ in wanted},
-            name__in={name for _, name, _ in wanted},
-            at__in={at for _, _, at in wanted},
+            step_s=step_s, series__in={series for series, _ in wanted}, at__in={at for _, at in wanted}
         )
         return {place: row for row in rows if (place := _place(row)) in wanted}
 
 
 def _place(row: Sample) -> Place:
-    return (row.queue, row.name, row.at)
+    return (row.series_id, row.at)
 
 
 def _total(row: Sample) -> int:
@@ -150,8 +161,7 @@ def _take(row: Sample, from_: Sample) -> None:
 
 def _difference(row: Sample, before: Sample) -> Sample:
     return Sample(
-        queue=row.queue,
-        name=row.name,
+        series_id=row.series_id,
         at=row.at,
         source=row.source,
         recorded=row.recorded - before.recorded,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
 from queues import histogram
 from queues.mirror.followed import Followed
+from queues.mirror.history import ROUND_EVERY_S, PruneSamples
+from queues.mirror.leader import Leader
 from queues.mirror.samples import Samples
 from queues.mirror.tally import Tally
-from queues.models import Queue, Sample, SampleCursor
+from queues.mirror.thread import DatabaseThread
+from queues.models import MirrorSize, Queue, Sample, SampleCursor, Series
+from queues.options import reset_options
 from queues.protocol.commands import command
 from queues.protocol.connections import keys, prefix, wire
 from queues.protocol.fleet import time_command
@@ -38,7 +45,7 @@ async def taken() -> Samples:
 
 
 async def row(step_s: int = 60, name: str = "", at: int | None = None) -> Sample:
-    found = Sample.objects.filter(queue="chat", step_s=step_s, name=name, completed__gt=0)
+    found = Sample.objects.filter(series__queue="chat", step_s=step_s, series__name=name, completed__gt=0)
     return await (found.aget(at=at) if at is not None else found.aget())
 
 
@@ -55,7 +62,7 @@ async def test_a_minute_is_taken_once_however_often_it_is_looked_at(connection: 
         2,
         [pytest.approx(3000, rel=1 / 16)],
     )
-    for step_s in (600, 3600):
+    for step_s in (600, 3600, 21_600, 86_400):
         longer = await row(step_s)
         assert (longer.completed, longer.recorded, longer.at) == (7, 1, minute * 60 // step_s * step_s)
         assert sum(histogram.unpack(longer.run).values()) == sum(histogram.unpack(longer.wait).values()) == 7
@@ -69,7 +76,7 @@ async def test_what_comes_late_is_added_to_the_longer_steps_too(connection: str)
     await taken()
     await record(minute, 2, completed=3)
     await taken()
-    for step_s in (60, 600, 3600):
+    for step_s in (60, 600, 3600, 21_600, 86_400):
         found = await row(step_s)
         assert (found.completed, found.recorded) == (8, 1)
         assert sum(histogram.unpack(found.run).values()) == sum(histogram.unpack(found.wait).values()) == 8
@@ -84,7 +91,7 @@ async def test_what_redis_forgot_stays_in_the_tables(connection: str) -> None:
     await wire().run([command("DEL", on.minute(minute), on.figures(minute, "chat", "work"), on.delivery("p1"))])
     await record(minute, 1, completed=1)
     await taken()
-    assert [(await row(step_s)).completed for step_s in (60, 600, 3600)] == [5, 5, 5]
+    assert [(await row(step_s)).completed for step_s in (60, 600, 3600, 21_600, 86_400)] == [5] * 5
 
 
 async def test_nought_is_a_minute_somebody_recorded_and_a_gap_one_that_nobody_did(connection: str) -> None:
@@ -92,7 +99,7 @@ async def test_nought_is_a_minute_somebody_recorded_and_a_gap_one_that_nobody_di
     minute = await this_minute() - 2
     await wire().run(present_commands(SampleKeys(prefix(connection)), minute, ["chat"]))
     await taken()
-    rows = [r async for r in Sample.objects.filter(queue="chat", step_s=60).order_by("at")]
+    rows = [r async for r in Sample.objects.filter(series__queue="chat", step_s=60).order_by("at")]
     assert [(r.at // 60 - minute, r.recorded, r.completed) for r in rows if r.recorded] == [(0, 1, 0)]
     # How much waits is known of the newest minute only.
     assert [(r.waiting, r.delayed) for r in rows if r.waiting is not None] == [(3, 0)]
@@ -127,7 +134,8 @@ async def test_of_other_workers_jobs_the_streams_tell_counts_names_and_times(
     whole, named = await row(), await row(name="work")
     assert (whole.source, whole.completed, whole.failed, named.completed, named.failed) == ("e", 2, 1, 2, 1)
     assert sum(histogram.unpack(named.run).values()) == sum(histogram.unpack(named.wait).values()) == 3
-    recorded = [r.at // 60 - minute async for r in Sample.objects.filter(step_s=60, name="", recorded=1).order_by("at")]
+    wholes = Sample.objects.filter(step_s=60, series__name="", recorded=1)
+    recorded = [r.at // 60 - minute async for r in wholes.order_by("at")]
     assert recorded[:5] == [-4, -3, -2, -1, 0]
 
 
@@ -162,3 +170,33 @@ def test_a_tally_begins_anew_after_a_loss_and_after_workers_left() -> None:
     assert seen(17, "chat") == []
     assert seen(18) == []
     assert seen(20) == [19]
+
+
+# --- what is forgotten
+
+
+async def test_each_step_is_forgotten_when_no_chart_reads_it_any_more(connection: str, settings: Any) -> None:
+    settings.TORIL = {**settings.TORIL, "MIRROR": {"HISTORY_DAYS": 40}}
+    reset_options()
+    series = await Series.objects.acreate(connection="default", queue="chat")
+    silent = await Series.objects.acreate(connection="default", queue="gone")
+    now = time.time()
+    kept = {60: 4 * 3600, 600: 30 * 3600, 3600: 8 * 86_400, 21_600: 32 * 86_400, 86_400: 40 * 86_400}
+    for step_s, kept_s in kept.items():
+        for age_s in (0, kept_s - step_s, kept_s + 86_400 + 2 * step_s):
+            await Sample.objects.acreate(series=series, step_s=step_s, at=int(now - age_s) // step_s * step_s)
+    leader, database = Leader(), DatabaseThread()
+    await database.call(leader.try_take)
+    duty = PruneSamples(leader)
+    try:
+        while await duty.turn() < ROUND_EVERY_S:
+            ...
+    finally:
+        await duty.database.close()
+        await database.close()
+    left = [
+        (row.step_s, now - row.at <= kept[row.step_s] + 2 * row.step_s) async for row in Sample.objects.order_by("pk")
+    ]
+    assert left == [(step_s, True) for step_s in kept for _ in range(2)]
+    assert not await Series.objects.filter(pk=silent.pk).aexists()
+    assert (await MirrorSize.objects.aget(name="samples")).rows == 10

@@ -66,7 +66,7 @@ async def test_minutes_of_nodes_lists_are_read_as_bullmq_writes_them(connection:
             await turn_until_quiet(mirror)
             while mirror.samples.is_behind:
                 await mirror.turn()
-        rows = [row async for row in Sample.objects.filter(queue="chat", step_s=60, recorded=1).order_by("at")]
+        rows = [row async for row in Sample.objects.filter(series__queue="chat", step_s=60, recorded=1).order_by("at")]
         assert {(row.source, row.run) for row in rows} == {("l", b"")}
         assert [(r.completed, r.failed) for r in rows if r.completed] == [(4, 1), (2, 1)]
         told = await history(connection, RANGES["1h"], queue="chat")

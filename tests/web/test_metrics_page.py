@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dashboard.models import QueueGrant
-from queues.models import AuditEntry, Deploy, Sample
+from queues.models import AuditEntry, Deploy, Series
 from queues.options import reset_options
 from tests.inprocess import in_process  # noqa: F401
 from tests.integration.test_lookup_history import ended, minute, now, save
@@ -163,7 +163,7 @@ async def test_where_there_is_no_mirror_or_it_stands_still_the_page_says_so(view
 async def test_a_queue_that_is_gone_keeps_its_past(viewer: Browser, connection: str) -> None:
     await save(minute(now() - 9, "gone", a=ended(3)))
     assert "gone" in await page(viewer, f"{METRICS}?queue=gone")
-    await Sample.objects.all().adelete()
+    await Series.objects.all().adelete()
     await page(viewer, f"{METRICS}?queue=gone", 404)
 
 
