@@ -1,6 +1,6 @@
 """A year of samples of 200 queues with 20 job names each, all busy all the time: its size, and how soon it is read.
 
-BENCH_QUEUES (200) and BENCH_NAMES (20) make it smaller; BENCH_A_MINUTE (5) is how many jobs of each name end in a minute;
+BENCH_QUEUES (200) and BENCH_NAMES (20) make it smaller; of each name BENCH_A_MINUTE (5) jobs end in a minute;
 BENCH_DATABASES=sqlite,postgresql picks. Sizes are the table's with its indexes, as the database tells them.
 """
 
