@@ -9,24 +9,28 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 
 from django.db import DataError, IntegrityError, models, transaction
 from django.utils import timezone
 
-from queues.mirror.incarnations import COMPARED, Told, rows
+from queues.mirror import swift, upsert
+from queues.mirror.incarnations import Told, rows
 from queues.mirror.leader import Leader
+from queues.mirror.policy import intake
+from queues.mirror.upsert import KEY, Row
 from queues.models import Job, Queue
 from queues.protocol.codec import QueueFacts
 from queues.states import LISTED, State
 
 log = logging.getLogger(__name__)
+_key = itemgetter(*range(len(KEY)))
 
 #: A longer transaction would keep pages and people waiting for SQLite's one writer.
 MOST_ROWS = 500
 #: PostgreSQL refuses index entries over 2,704 bytes; no library makes such ids.
 LONGEST_KEY = 2_400
-KEY = ("connection", "queue", "job_id", "timestamp_ms")
-WRITTEN = [name for name in (*COMPARED, "synced_at", "change") if name not in KEY]
+REFUSED = (DataError, IntegrityError, ValueError, OverflowError)
 FACTS = [
     *(state.field for state in LISTED),
     *("is_paused", "concurrency", "rate_limit_max", "rate_limit_duration_ms", "oldest_waiting_ms", "version"),
@@ -58,21 +62,41 @@ class Store:
         now = timezone.now()
         with transaction.atomic():
             self.leader.check()
-            changed = [job for change in changes for job in self._rows(change, now)]
-            for job in changed:
-                job.change = self.leader.next_change()
-            self._write(sorted(changed, key=lambda job: job.key))
+            changed = [row for change in changes for row in self._rows(change, now)]
+            self._write(sorted(changed, key=_key))
             for change in changes:
                 self._mark(change)
         return len(changed)
 
-    def _rows(self, change: Change, now: datetime) -> Iterator[Job]:
+    def _rows(self, change: Change, now: datetime) -> Iterator[Row]:
         told = [each for each in change.told if fits(change.queue, each.job_id)]
-        known: dict[str, list[Job]] = {}
-        for job in self._known(change.queue, told):
-            known.setdefault(job.job_id, []).append(job)
+        plain = {each.job_id: each for each in told if swift.is_plain(each)}
+        stored = swift.stored(self.connection, change.queue, list(plain))
+        keeps, synced_at, odd = intake(change.queue).keeps, upsert.moment(now), []
         for each in told:
-            yield from rows(self.connection, change.queue, known.get(each.job_id, ()), each, now)
+            known = stored.get(each.job_id, ())
+            wanted = swift.values(each, known) if each.job_id in plain else None
+            if wanted is None or each.sight is None:
+                odd.append(each)
+            elif wanted not in known and keeps(each.job_id, each.sight.state, bool(known)):
+                number = self.leader.next_change()
+                yield (self.connection, change.queue, each.job_id, *wanted, synced_at, number)
+        for job in self._odd(change.queue, odd, now) if odd else ():
+            job.change = self.leader.next_change()
+            yield upsert.row(job)
+
+    def _odd(self, queue: str, told: Sequence[Told], now: datetime) -> Iterator[Job]:
+        """What changes of jobs whose lives have to be told apart."""
+        known: dict[str, list[Job]] = {}
+        for job in self._known(queue, told):
+            known.setdefault(job.job_id, []).append(job)
+        keeps = intake(queue).keeps
+        for each in told:
+            before = known.get(each.job_id, ())
+            keys = {job.key for job in before}
+            for job in rows(self.connection, queue, before, each, now):
+                if keeps(job.job_id, job.state_enum, job.key in keys):
+                    yield job
 
     def _known(self, queue: str, told: Sequence[Told]) -> Iterator[Job]:
         """The open rows of these ids; and where events tell of an id that has none, its latest."""
@@ -97,21 +121,22 @@ class Store:
             [self.connection, queue, *job_ids],
         )
 
-    def _write(self, jobs: list[Job]) -> None:
+    def _write(self, changed: Sequence[Row]) -> None:
         try:
             with transaction.atomic():
-                _upsert(jobs)
-        except (DataError, IntegrityError, ValueError, OverflowError):
+                upsert.write(changed)
+        except REFUSED:
             # A value that the database refuses must cost its own row only, and never stop the rest.
-            for job in jobs:
-                self._write_alone(job)
+            for row in changed:
+                self._write_alone(row)
 
-    def _write_alone(self, job: Job) -> None:
+    def _write_alone(self, row: Row) -> None:
         try:
             with transaction.atomic():
-                _upsert([job])
-        except (DataError, IntegrityError, ValueError, OverflowError) as error:
-            log.warning("job %r of queue %r is not mirrored: %s", job.job_id, job.queue, type(error).__name__)
+                upsert.write([row])
+        except REFUSED as error:
+            _, queue, job_id, *_ = row
+            log.warning("job %r of queue %r is not mirrored: %s", job_id, queue, type(error).__name__)
 
     def _mark(self, change: Change) -> None:
         said: dict[str, object] = {}
@@ -184,12 +209,6 @@ class Store:
 def fits(queue: str, job_id: str) -> bool:
     """Whether the key is short enough for both databases' indexes."""
     return len(job_id) <= 1024 and len(queue.encode()) + len(job_id.encode()) <= LONGEST_KEY
-
-
-def _upsert(jobs: list[Job]) -> None:
-    for job in jobs:
-        job.pk = None
-    Job.objects.bulk_create(jobs, update_conflicts=True, unique_fields=KEY, update_fields=WRITTEN)
 
 
 def _upsert_queues(queues: list[Queue], fields: list[str]) -> None:

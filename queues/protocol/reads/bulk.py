@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.errors import RedisRefused, TorilError
 from queues.protocol import codec
+from queues.protocol.calls import pack
 from queues.protocol.codec import JobRecord, job_record, text
 from queues.protocol.commands import Command, command
 from queues.protocol.keys import STATE_KEYS, Keys
@@ -25,10 +26,13 @@ OPEN_FIELDS = (*PAYLOAD_FIELDS, "name", "parentKey", "rjk", "deid", "defa", "pb"
 
 
 async def forgiving(on: Wire, commands: Sequence[Command[Any]]) -> list[Any]:
-    """All replies in one round trip, with None for a key of the wrong type. Raises every other error: what cannot be
-    read must never look as if it were gone.
+    """All replies as they are, in one round trip, with None for a key of the wrong type. Raises every other error: what
+    cannot be read must never look as if it were gone.
     """
-    replies = await on.run(commands, return_errors=True)
+    return _forgiven(await on.bundle(pack(commands), len(commands)))
+
+
+def _forgiven(replies: Sequence[Any]) -> list[Any]:
     for reply in replies:
         if isinstance(reply, TorilError) and not is_wrong_type(reply):
             raise reply
@@ -45,32 +49,29 @@ async def job_sights(on: Wire, k: Keys, job_ids: Sequence[str], limit: int) -> l
     A job whose hash is there and that no sorted set and not `active` lists counts as waiting: a look into a long
     `wait` would halt the workers. `listed` tells the few that are in doubt.
     """
-    sizes = await _sizes(on, k, job_ids)
-    states = await _states(on, k, job_ids)
-    small = [j for j, size in zip(job_ids, sizes, strict=True) if size is not None and size <= limit]
-    hashes = await forgiving(on, [command("HGETALL", k.job(j), read=codec.pairs) for j in small])
-    records = {j: _record(j, fields) for j, fields in zip(small, hashes, strict=True)}
-    for job_id, size in zip(job_ids, sizes, strict=True):
-        if job_id not in records:
-            gone = size is None
-            records[job_id] = job_record(job_id, {}) if gone else await _large(on, k, job_id, limit)
-    return [JobSight(records[j], state or State.WAITING) for j, state in zip(job_ids, states, strict=True)]
+    keys = [k.job(job_id) for job_id in job_ids]
+    asked = [*_asking_states(k, job_ids), *(command("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys)]
+    replies = await on.bundle(pack(asked), len(asked))
+    asked_states = len(asked) - len(keys)
+    states, sizes = _states(job_ids, _forgiven(replies[:asked_states])), _sizes(replies[asked_states:])
+    small = [at for at, size in enumerate(sizes) if size is not None and size <= limit]
+    hashes = await forgiving(on, [command("HGETALL", keys[at]) for at in small])
+    records = {at: _record(job_ids[at], fields) for at, fields in zip(small, hashes, strict=True)}
+    for at, (job_id, size) in enumerate(zip(job_ids, sizes, strict=True)):
+        if at not in records:
+            records[at] = job_record(job_id, {}) if size is None else await _large(on, k, job_id, limit)
+    return [JobSight(records[at], state or State.WAITING) for at, state in enumerate(states)]
 
 
-async def _sizes(on: Wire, k: Keys, job_ids: Sequence[str]) -> list[int | None]:
+def _sizes(replies: Sequence[Any]) -> list[int | None]:
     """Bytes of each hash, None for one that is gone. Where MEMORY is forbidden all count as large."""
-    asked = [command("MEMORY", "USAGE", k.job(job_id), "SAMPLES", 0) for job_id in job_ids]
-    replies = await on.run(asked, return_errors=True)
-    for reply in replies:
-        if isinstance(reply, RedisUnavailable):
-            raise reply
     return [sys.maxsize if isinstance(reply, TorilError) else reply for reply in replies]
 
 
-def _record(job_id: str, fields: dict[bytes, bytes] | None) -> JobRecord:
-    if fields is None:
+def _record(job_id: str, flat: list[bytes] | None) -> JobRecord:
+    if flat is None:
         return JobRecord(job_id, exists=False, problems=("its key is no hash",))
-    return job_record(job_id, fields)
+    return job_record(job_id, codec.pairs(flat))
 
 
 async def _large(on: Wire, k: Keys, job_id: str, limit: int) -> JobRecord:
@@ -82,7 +83,7 @@ async def _large(on: Wire, k: Keys, job_id: str, limit: int) -> JobRecord:
     (values,) = await forgiving(on, [command("HMGET", key, *names)])
     if values is None:
         return _record(job_id, None)
-    fields = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+    fields: dict[bytes, bytes] = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     for name, size in large.items():
         fields[name] = whole_characters((await _beginning(on, key, name, size))[:limit])
     record = job_record(job_id, fields, cut=frozenset(name.decode() for name in large))
@@ -109,13 +110,18 @@ def _width(lead: int) -> int:
     return 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2
 
 
-async def _states(on: Wire, k: Keys, job_ids: Sequence[str]) -> list[State | None]:
-    """Per job the sorted set or `active` that lists it, else None."""
+def _asking_states(k: Keys, job_ids: Sequence[str]) -> list[Command[Any]]:
     if not job_ids:
         return []
     members = [codec.raw(job_id) for job_id in job_ids]
-    asked = [command("ZMSCORE", k.state(state), *members) for state in SETS]
-    active, *scored = await forgiving(on, [command("LRANGE", k("active"), 0, -1), *asked])
+    return [command("LRANGE", k("active"), 0, -1), *(command("ZMSCORE", k.state(state), *members) for state in SETS)]
+
+
+def _states(job_ids: Sequence[str], replies: Sequence[Any]) -> list[State | None]:
+    """Per job the sorted set or `active` that lists it, else None."""
+    if not replies:
+        return []
+    active, *scored = replies
     found = dict.fromkeys(map(text, active or ()), State.ACTIVE)
     for state, scores in zip(SETS, scored, strict=True):
         found |= {j: state for j, score in zip(job_ids, scores or (), strict=False) if score is not None}
@@ -132,11 +138,12 @@ class Place:
 
 async def places(on: Wire, k: Keys, job_ids: Sequence[str]) -> list[Place]:
     """A cheap look at which jobs are still there, and where."""
-    hashes = await forgiving(on, [command("HMGET", k.job(job_id), "timestamp", "name") for job_id in job_ids])
-    states = await _states(on, k, job_ids)
+    asked = [command("HMGET", k.job(job_id), "timestamp", "name") for job_id in job_ids]
+    replies = await forgiving(on, [*asked, *_asking_states(k, job_ids)])
+    states = _states(job_ids, replies[len(asked) :])
     return [
         Place(None if not fields or fields == [None, None] else fields[0] or b"", state)
-        for fields, state in zip(hashes, states, strict=True)
+        for fields, state in zip(replies, states, strict=False)
     ]
 
 
