@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 import time
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from house.again import LISTED_IN
 from queues.options import reset_options
 from tests import services
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
 #: Folders whose files take longest are begun first, so that no long file runs alone at the end.
+SAID_CHARACTERS = 600
 LONGEST_FIRST = ("acceptance", "browser", "integration", "interop", "web")
 
 
@@ -39,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests measured, said by `record_property("figures", …)`."""
+    """What tests measured, said by `record_property("figures", …)`; for bin/test, what failed and what it said."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])]
     lines = [
         f"{report.nodeid.rpartition('::')[2]}: {value}"
@@ -50,6 +54,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if lines:
         terminalreporter.section("figures")
         terminalreporter.write("\n".join(lines) + "\n")
+    if LISTED_IN in os.environ:
+        reports = [report for outcome in ("failed", "error") for report in terminalreporter.stats.get(outcome, [])]
+        said = {report.nodeid: first_words(report.longreprtext) for report in reports}
+        Path(os.environ[LISTED_IN]).write_text(json.dumps(said))
+
+
+def first_words(traceback: str) -> str:
+    """What was raised, as pytest marks it; without the way there."""
+    return "\n".join(line for line in traceback.splitlines() if line.startswith("E  "))[:SAID_CHARACTERS] or traceback
 
 
 def free_port() -> int:

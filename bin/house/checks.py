@@ -6,11 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
-from house import interpreter, services
+from house import again, interpreter, services
 from house.virtualenv import ROOT, SetupFailed, Virtualenv
 from house.voice import painted, say
 
@@ -20,6 +22,7 @@ VENDOR = ROOT / "static" / "vendor"
 # they compute, so that two cores carry three processes; the order is tests/conftest.py's.
 PYTEST = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
 OTHER_DJANGO_NEEDS = (3, 12)
+TESTS_FAILED = 1
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -38,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     if rest:
         return _pytest(virtualenv, env, rest)
     failed = [] if django else _linters(virtualenv, env)
-    if _pytest(virtualenv, env, PYTEST):
+    if _tests_fail(virtualenv, env):
         failed.append("pytest")
     if failed:
         say("failed", painted(", ".join(failed), "31"))
@@ -76,6 +79,20 @@ def django_of(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 def _pytest(virtualenv: Virtualenv, env: Mapping[str, str], arguments: Sequence[str]) -> int:
     return subprocess.call([virtualenv.python, "-m", "pytest", *arguments], cwd=ROOT, env=env)
+
+
+def _tests_fail(virtualenv: Virtualenv, env: Mapping[str, str]) -> bool:
+    """All of them; those that fail are given one more chance, each alone."""
+
+    def alone(test: str) -> tuple[int, str]:
+        command = [str(virtualenv.python), "-m", "pytest", "-p", "no:xdist", test]
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout
+
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder) / "failed.json"
+        code = _pytest(virtualenv, {**env, again.LISTED_IN: str(listed)}, PYTEST)
+        return code not in (0, TESTS_FAILED) or (code == TESTS_FAILED and again.fail_alone(listed, alone))
 
 
 def _linters(virtualenv: Virtualenv, env: Mapping[str, str]) -> list[str]:

@@ -1,14 +1,17 @@
-"""bin/test and bin/bench: what they make of their arguments, and what they say of changed vendored files."""
+"""bin/test and bin/bench: what they make of their arguments, of failures, and of changed vendored files."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from house import benchmarks, checks
+from house import again, benchmarks, checks
 from house.virtualenv import SetupFailed
+from tests.conftest import first_words
 
 Printed = pytest.CaptureFixture[str]
 
@@ -56,3 +59,52 @@ def test_the_benchmarks_are_listed_with_their_first_sentence(
     assert capsys.readouterr().out == f"{'pages':<20} How quick the pages are.\n"
     assert benchmarks.run(["pagse"]) == 2
     assert "no benchmark “pagse”" in capsys.readouterr().err
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+    def write(said: dict[str, str]) -> Path:
+        (tmp_path / "failed.json").write_text(json.dumps(said))
+        return tmp_path / "failed.json"
+
+    return write
+
+
+def test_what_failed_beside_others_and_passes_alone_is_told_loudly_and_fails_nothing(listed, capsys: Printed) -> None:
+    asked: list[str] = []
+    said = {
+        "tests/a.py::test_one": "E  too late\nE  last: False",
+        "tests/b.py::test_two[a b]": "E  assert 2 == 3",
+    }
+    assert not again.fail_alone(listed(said), lambda test: (asked.append(test) or 0, "fine"))
+    assert asked == list(said)
+    printed = capsys.readouterr().out
+    assert "2 failed beside others, passed alone" in printed
+    assert all(words in printed for words in ("tests/b.py::test_two[a b]", "last: False", "assert 2 == 3"))
+    assert "fine" not in printed
+
+
+def test_what_fails_alone_as_well_is_shown_and_fails(listed, capsys: Printed) -> None:
+    said = {"tests/a.py::test_one": "E  was late", "tests/b.py::test_two": "E  was wrong"}
+    assert again.fail_alone(listed(said), lambda test: (int("b.py" in test), "its output"))
+    printed = capsys.readouterr().out
+    assert "failed again, alone: tests/b.py::test_two" in printed
+    assert "its output" in printed
+    assert "1 failed beside others, passed alone" in printed
+    assert "was wrong" not in printed
+
+
+@pytest.mark.parametrize("said", [{}, {f"tests/a.py::test_{n}": "E" for n in range(13)}, {"tests/a.py": "E no import"}])
+def test_many_failures_no_failures_or_a_file_that_cannot_be_read_are_not_run_again(listed, said) -> None:
+    assert again.fail_alone(listed(said), lambda test: pytest.fail(f"{test} was run"))
+
+
+def test_where_nothing_was_listed_nothing_is_run_again(tmp_path: Path) -> None:
+    assert again.fail_alone(tmp_path / "none.json", lambda test: pytest.fail(f"{test} was run"))
+
+
+def test_the_words_of_a_failure_are_what_was_raised() -> None:
+    assert first_words("def test():\n>   assert 1 == 2\nE   assert 1 == 2\nE    +  more\n\ntests/a.py:3") == (
+        "E   assert 1 == 2\nE    +  more"
+    )
+    assert first_words("worker gw1 crashed") == "worker gw1 crashed"
