@@ -33,6 +33,7 @@ def _words(language: str) -> str:
             "lost": gettext("The connection is lost; it is tried again."),
             "nothing_found": gettext("Nothing found."),
             "found": gettext("%(count)s found."),
+            "suggestions": gettext("%(count)s suggestions; the arrow keys choose."),
             "silence": gettext(
                 "The server did not answer, so what was asked may or may not have been done. Look again before "
                 "repeating it."

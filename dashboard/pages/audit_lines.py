@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from dashboard.grants import Grants
+from dashboard.pages.spreadsheet import csv_lines
 from queues.lookups.audit_rows import UNDER_WAY
 from queues.masking import mask_json, mask_text
 from queues.models import AuditEntry, Outcome
@@ -28,8 +26,6 @@ COLUMNS = (
     "at", "closed_at", "actor", "action", "connection", "queue", "job_id", "parameters", "outcome", "affected",
     "message",
 )  # fmt: skip
-#: With these a cell begins that a spreadsheet takes for a formula; also after spaces, and in their wide forms.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +76,8 @@ def values(entry: AuditEntry, grants: Grants) -> dict[str, Any]:
 
 
 def as_csv(entries: list[AuditEntry], grants: Grants, *, with_head: bool) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written)
-    if with_head:
-        writer.writerow(COLUMNS)
-    writer.writerows(_cells(entries, grants))
-    return written.getvalue()
-
-
-def _cells(entries: list[AuditEntry], grants: Grants) -> Iterator[list[str]]:
-    for entry in entries:
-        told = values(entry, grants)
-        yield [guarded(told[name]) for name in COLUMNS]
-
-
-def guarded(value: object) -> str:
-    """A text that a spreadsheet shows and never runs; numbers stay numbers."""
-    if isinstance(value, int):
-        return str(value)
-    told = str(value).replace("\0", "\ufffd")
-    return f"'{told}" if told.lstrip(" \u00a0\ufeff").startswith(_FORMULA) else told
+    told = (values(entry, grants) for entry in entries)
+    return csv_lines([*([COLUMNS] if with_head else []), *([each[name] for name in COLUMNS] for each in told)])
 
 
 def as_json_lines(entries: list[AuditEntry], grants: Grants) -> str:

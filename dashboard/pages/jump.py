@@ -43,17 +43,24 @@ async def jump_page(request: Request) -> HttpResponse:
     connection, asked = known_connection(request), request.GET.get("q", "").strip()[:LONGEST]
     found = visible(request, await snapshot(connection))
     results = [*await _jobs(found, asked), *_known(request, found, asked)]
+    beyond = _search(found, asked)
     if request.GET.get("fragment") == "found" and wants_fragment(request):
-        return render(request, "jump/found.html", {"results": results, "asked": asked})
+        return render(request, "jump/found.html", {"results": [*results, *beyond], "asked": asked})
     if "go" in request.GET and len(results) == 1 and not results[0].fields:
         return HttpResponseRedirect(results[0].url)
-    return render(request, "jump/page.html", frame(found, section="jump", results=results, asked=asked))
+    return render(request, "jump/page.html", frame(found, section="jump", results=results, beyond=beyond, asked=asked))
 
 
 def _known(request: Request, found: Snapshot, asked: str) -> list[Found]:
     """Queues, pages, actions: what fits best first."""
     places = [*_queues(found, asked), *best(asked, _pages(request, found.connection), MOST_OTHERS)]
     return [*places, *best(asked, _actions(request, found, asked), MOST_OTHERS)]
+
+
+def _search(found: Snapshot, asked: str) -> list[Found]:
+    """What is none of these may be in a job."""
+    label = _("Search all jobs for “%(text)s”") % {"text": asked}
+    return [Found(_("search"), label, links.search_url(found.connection, q=asked))] if asked else []
 
 
 async def _jobs(found: Snapshot, asked: str) -> list[Found]:
@@ -124,6 +131,7 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
     site = dashboard_options()
     told = [
         (_("Overview"), "", True),
+        (_("Search"), "/search", True),
         (_("Schedulers"), "/job-schedulers", True),
         (_("Flows"), "/flows", True),
         (_("Workers"), "/workers", site.show_workers),

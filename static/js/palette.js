@@ -72,7 +72,7 @@
   function single(event) {
     if (event.key === "?") { sheet.showModal(); return true; }
     if (event.key === "/") {
-      const box = document.querySelector("main [data-search]") ?? document.querySelector("[data-find]");
+      const box = document.getElementById("seek");
       box?.focus();
       box?.select();
       return !!box;

@@ -85,7 +85,7 @@ def test_single_keys_help_until_they_are_turned_off(page: Page, axe: str, plant:
     page.keyboard.press("Escape")
     expect(sheet).to_be_hidden()
     page.keyboard.press("/")
-    expect(page.locator("main [data-search]")).to_be_focused()
+    expect(page.locator("#seek")).to_be_focused()
     page.keyboard.type("?g")
     expect(sheet).to_be_hidden()
     page.locator("h1").click()

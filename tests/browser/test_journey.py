@@ -145,14 +145,20 @@ def test_thirty_failed_jobs_fit_on_a_tall_screen(page: Page, plant) -> None:
     assert seen >= 30
 
 
-def test_slash_finds_a_queue_by_name(page: Page, plant) -> None:
+def test_a_queue_is_found_by_name_on_the_overview_and_by_slash(page: Page, plant) -> None:
     plant("findable", 1)
     expect(page.locator("#queue-names")).to_contain_text("findable", timeout=15_000)
     page.get_by_role("link", name="Show").click()
     expect(page.locator("#queues tr[data-name=findable]")).to_be_visible()
+    page.get_by_role("searchbox", name="Find a queue").fill("findab")
+    expect(page.locator("#queues tbody tr[data-name]:visible")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("findable")
+    page.goto("/admin/queues/workers")
     page.keyboard.press("/")
     page.keyboard.type("findab")
-    expect(page.locator("#queues tbody tr[data-name]:visible")).to_have_count(1)
+    expect(page.locator("#seek-list [role=option]").first).to_contain_text("findable")
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("findable")
 

@@ -40,6 +40,7 @@ ROUTES = {
     "admin/queues/flows": f"{BASE}/flows",
     "admin/queues/workers": f"{BASE}/workers",
     "admin/queues/jump": f"{BASE}/jump?q=",
+    "admin/queues/search": f"{BASE}/search?q=is:live",
     "admin/queues/settings": f"{BASE}/settings",
     "admin/queues/metrics-history": f"{BASE}/metrics-history",
     "admin/queues/redis": f"{BASE}/redis",
@@ -71,6 +72,7 @@ SCHEDULER_ACTIONS = {
     "run": "scheduler.run", "pause": "scheduler.pause", "resume": "scheduler.resume", "remove": "scheduler.remove",
     "restore": "scheduler.resume", "save": "scheduler.add",
 }  # fmt: skip
+SEARCH_ACTIONS = {"save": "search.save", "forget": "search.forget"}
 WORKER_ACTIONS = {"quiet": "workers.quiet", "resume": "workers.resume", "stop": "workers.stop"}
 GROUP_ACTIONS = {"pause": "queue.pause", "resume": "queue.resume", "retry-all": "queue.retry-all"}
 #: Parts and forms of a job's and a queue's page, by their parameters; each as hidden as its page.
@@ -94,9 +96,11 @@ def test_the_table_knows_every_action():
     assert set(selection.ACTIONS) == set(SELECTED)
     assert set(scheduler_acting.NAMES) == set(SCHEDULER_ACTIONS)
     assert set(workers.ACTS) == set(WORKER_ACTIONS)
+    assert literals("search") == set(SEARCH_ACTIONS)
     assert set(groups.ACTIONS) == set(GROUP_ACTIONS)
     assert set(job_parts.PARTS) == JOB_PARTS
     named = {*JOB_ACTIONS.values(), *QUEUE_ACTIONS.values(), *SCHEDULER_ACTIONS.values(), *WORKER_ACTIONS.values()}
+    named |= set(SEARCH_ACTIONS.values())
     assert named - {None} <= set(ACTIONS)
     assert set(ACTIONS.values()) == set(ABILITIES)
     assert {needed for needed, _ in job_forms.FORMS.values()} <= set(ACTIONS)
@@ -230,6 +234,10 @@ def posts(queue: str) -> list[tuple[str, dict[str, str], str | None]]:
 def site_posts() -> list[tuple[str, dict[str, str], str | None]]:
     told: list[tuple[str, dict[str, str], str | None]] = [
         (f"{BASE}/workers", {"do": name, "process": "none"}, needed) for name, needed in WORKER_ACTIONS.items()
+    ]
+    told += [
+        (f"{BASE}/search?action={name}", {"q": "", "name": "", "view": "0"}, needed)
+        for name, needed in SEARCH_ACTIONS.items()
     ]
     return [*told, (f"{BASE}/metrics-history", {"label": ""}, "deploy.mark")]
 

@@ -1,0 +1,79 @@
+"""All that a search found, as a file: streamed, secrets masked, what a job carries only where it may be read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from django.http import StreamingHttpResponse
+
+from dashboard import moments
+from dashboard.grants import Grants
+from dashboard.pages.spreadsheet import csv_lines
+from dashboard.request import Request
+from queues.lookups.keyed import jobs_of
+from queues.lookups.search import Query, Seen, matching
+from queues.masking import mask_json, mask_text
+from queues.models import Job
+
+FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson; charset=utf-8"}
+#: Read, masked and written at once.
+CHUNK = 100
+#: Characters of one cell: what a spreadsheet takes.
+LONGEST = 32_000
+COLUMNS = (
+    "connection", "queue", "id", "name", "state", "added", "started", "ended", "removed", "attempts", "worker",
+    "error", "data", "result",
+)  # fmt: skip
+
+
+def export(request: Request, query: Query, seen: Seen, form: str) -> StreamingHttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="jobs.{form}"'}
+    return StreamingHttpResponse(
+        _pieces(request.grants, query, seen, form), content_type=FORMATS[form], headers=headers
+    )
+
+
+async def _pieces(grants: Grants, query: Query, seen: Seen, form: str) -> AsyncIterator[bytes]:
+    if form == "csv":
+        yield csv_lines([COLUMNS]).encode()
+    async for keys in matching(query, seen):
+        for start in range(0, len(keys), CHUNK):
+            jobs = await jobs_of(keys[start : start + CHUNK])
+            # Masking takes a processor: others are served meanwhile.
+            yield await asyncio.to_thread(_written, jobs, grants, form)
+
+
+def _written(jobs: Sequence[Job], grants: Grants, form: str) -> bytes:
+    told = [_values(job, grants) for job in jobs]
+    if form == "csv":
+        return csv_lines([line[name] for name in COLUMNS] for line in told).encode("utf-8", "replace")
+    lines = (json.dumps(line, ensure_ascii=False) for line in told)
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+
+def _values(job: Job, grants: Grants) -> dict[str, Any]:
+    may_read = grants.on(job.queue, job.connection).may("job.payload")
+    return {
+        "connection": job.connection,
+        "queue": job.queue,
+        "id": job.job_id,
+        "name": job.name,
+        "state": job.state,
+        "added": _moment(job.timestamp_ms),
+        "started": _moment(job.processed_on_ms),
+        "ended": _moment(job.finished_on_ms),
+        "removed": job.removed_at.isoformat() if job.removed_at else "",
+        "attempts": job.attempts_made,
+        "worker": job.processed_by,
+        "error": mask_text(job.failed_reason)[:LONGEST] if may_read else "",
+        "data": mask_json(job.data)[:LONGEST] if may_read else "",
+        "result": mask_json(job.return_value)[:LONGEST] if may_read else "",
+    }
+
+
+def _moment(ms: int | None) -> str:
+    at = moments.exact(ms) if ms else None
+    return at.isoformat(timespec="milliseconds") if at else ""

@@ -1,0 +1,101 @@
+"""The searches that people keep under a name: their own, and those that others share with all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from dashboard import links
+from dashboard.grants import Grants
+from dashboard.models import SavedView
+from dashboard.moments import now_ms
+from dashboard.request import Request
+from queues.actions.audit import Deed, Done, of_done, record
+from queues.errors import InvalidInput, NotFound
+from queues.lookups import search
+
+LONGEST_NAME, MOST_OWN, MOST_SHOWN = 80, 100, 200
+_NAMES_A_QUEUE = re.compile(r'-?queue:("[^"]*"|\S+)', re.IGNORECASE)
+_WORDS = re.compile(r'[\s:"(),*-]+')
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`owner` is empty for one's own."""
+
+    pk: int
+    name: str
+    query: str
+    url: str
+    is_shared: bool
+    owner: str
+    may_forget: bool
+
+
+async def views_of(request: Request, connection: str, hidden: Collection[str] = ()) -> list[View]:
+    """One's own, then those that others share, by name. Of what others share, nothing that names a queue which this
+    person does not see: `hidden` are the names of those.
+    """
+    me = request.grants.actor.user_id
+    rows = SavedView.objects.filter(Q(owner_id=me) | Q(is_shared=True)).select_related("owner").order_by("name", "pk")
+    found = [
+        _view(row, connection, me, may_forget=row.owner_id == me or request.user.is_superuser)
+        async for row in rows[:MOST_SHOWN]
+        if row.owner_id == me or _is_fit(row, request.grants, hidden)
+    ]
+    return sorted(found, key=lambda view: bool(view.owner))
+
+
+def _view(row: SavedView, connection: str, me: int | None, *, may_forget: bool) -> View:
+    owner = "" if row.owner_id == me else row.owner.get_username()
+    url = links.search_url(connection, q=row.query)
+    return View(row.pk, row.name, row.query, url, row.is_shared, owner, may_forget)
+
+
+def _is_fit(row: SavedView, grants: Grants, hidden: Collection[str]) -> bool:
+    if grants.sees_all:
+        return True
+    named = [name.strip('"') for name in _NAMES_A_QUEUE.findall(row.query)]
+    told = f"{row.name} {row.query}"
+    words = {*_WORDS.split(told), *told.split()}
+    return all(grants.sees(name) for name in named) and not words.intersection(hidden)
+
+
+async def save(request: Request, name: str, query: str, *, is_shared: bool) -> Done:
+    """Kept under this name, in place of what had it. Raises InvalidInput, Forbidden."""
+    request.grants.anywhere.require("search.save")
+    name, actor = name.strip(), request.grants.actor
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidInput(_("A view's name is 1 to %(most)s printable characters.") % {"most": LONGEST_NAME})
+    search.parse(query, now_ms())
+    kept = {"query": query, "is_shared": is_shared}
+
+    async def act() -> Done:
+        mine = SavedView.objects.filter(owner_id=actor.user_id)
+        if not await mine.filter(name=name).aexists() and await mine.acount() >= MOST_OWN:
+            raise InvalidInput(_("You keep %(most)s views: remove one first.") % {"most": MOST_OWN})
+        await SavedView.objects.aupdate_or_create(owner_id=actor.user_id, name=name, defaults=kept)
+        return Done(_("Kept as “%(name)s”.") % {"name": name}, affected=0)
+
+    return await record(Deed(actor, "search.save", "", "", parameters={"name": name, **kept}), act, of_done)
+
+
+async def forget(request: Request, key: str) -> Done:
+    """Raises NotFound where this person keeps no such view."""
+    request.grants.anywhere.require("search.forget")
+    actor = request.grants.actor
+    rows = SavedView.objects.all() if request.user.is_superuser else SavedView.objects.filter(owner_id=actor.user_id)
+    row = await rows.filter(pk=int(key)).afirst() if key.isascii() and key.isdecimal() and len(key) < 16 else None
+    if row is None:
+        raise NotFound(_("You keep no such view."))
+
+    async def act() -> Done:
+        await row.adelete()
+        return Done(_("“%(name)s” is removed from the views.") % {"name": row.name}, affected=0)
+
+    told = {"name": row.name, "query": row.query}
+    return await record(Deed(actor, "search.forget", "", "", parameters=told), act, of_done)

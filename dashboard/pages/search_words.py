@@ -1,0 +1,45 @@
+"""What a search says of itself: how much was found and where it looked; and the language, by examples."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from dashboard import moments
+from queues.lookups.search import Page
+
+#: Beyond this the index is said to be behind.
+LATE_S = 5.0
+#: To be tried with a click.
+EXAMPLES: tuple[tuple[str, str | Promise], ...] = (
+    ("state:failed since:2h", gettext_lazy("jobs that failed within two hours; also before:2026-11-23")),
+    ("timeout", gettext_lazy("a word of the name, the error or the data; several words must all be there")),
+    ('"connection refused"', gettext_lazy("these words in this order")),
+    ("queue:chat,mail name:summarize", gettext_lazy("of one of these queues, by name; sum* is what begins so")),
+    ("data.user.id:42", gettext_lazy("a field of the data; data.user.id:* where there is one")),
+    ("error:timeout -name:noise", gettext_lazy("in the error text; a minus leaves out")),
+    ("attempts:>=3 worker:web-3", gettext_lazy("how often it ran, and who took it")),
+    ("is:removed since:7d", gettext_lazy("what Redis has no longer; is:live and is:child too")),
+)
+
+
+def sentence(page: Page, exact: int, *, is_first: bool) -> str:
+    told = [_count(page, exact) if is_first else "", page.searched, _late(page)]
+    return " ".join(part for part in told if part)
+
+
+def _count(page: Page, exact: int) -> str:
+    count = max(page.total or 0, exact)
+    if page.total is None:
+        return ""
+    shown = {"count": f"{count:,}"}
+    if page.is_least:
+        return ngettext("At least %(count)s job fits.", "At least %(count)s jobs fit.", count) % shown
+    return ngettext("%(count)s job fits.", "%(count)s jobs fit.", count) % shown
+
+
+def _late(page: Page) -> str:
+    if page.lag_s is None or page.lag_s < LATE_S:
+        return ""
+    return _("What is searched is %(span)s behind.") % {"span": moments.span(int(page.lag_s * 1000))}
