@@ -7,6 +7,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from queues.mirror.attempts import Attempts
+from queues.mirror.failures import Failures
 from queues.mirror.history import PruneSamples
 from queues.mirror.leader import Leader, LeaseLost
 from queues.mirror.pauses import PASSING, Pauses
@@ -31,7 +33,7 @@ class Duty(Protocol):
 
 def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
     """Each anew for whoever leads now: none may trust what an earlier leader had in memory."""
-    return [PruneSamples(leader)]
+    return [PruneSamples(leader), Attempts(leader), Failures(leader)]
 
 
 async def keep(duty: Duty) -> None:

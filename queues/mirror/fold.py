@@ -28,8 +28,8 @@ STATES = {
     "failed": State.FAILED,
 }
 LATEST_MS = 253_402_300_799_000
-#: Those that end a run, but for the one that completed the job.
-RUN_ENDS = ("waiting", "delayed", "waiting-children", "failed")
+#: Those that put a job back which was active, or had failed.
+BACK = ("waiting", "delayed", "waiting-children")
 FINISHED = (b"completed", b"failed")
 RESULTS = {"completed": b"returnvalue", "failed": b"failedReason"}
 
@@ -50,7 +50,7 @@ class Life:
     removed_ms: int | None = None
     #: It begins where a finished job was put back.
     is_retry: bool = False
-    #: Starts and ends of the runs that did not complete it; None for a start before these events.
+    #: Starts and ends of the runs after which it was put back; None for a start before these events.
     runs: tuple[ToldRun, ...] = ()
 
     @property
@@ -111,7 +111,7 @@ def _add(lives: list[Life], event: Event, limit: int) -> None:
 
 
 def _move(life: Life, state: State, at_ms: int, event: Event, limit: int) -> None:
-    if event.type in RUN_ENDS:
+    if event.type in BACK:
         _end_run(life, at_ms, event)
     elif event.type == "stalled" and life.runs:
         # Told after its `waiting`: a run that was lost with its worker is no attempt.
@@ -131,6 +131,8 @@ def _move(life: Life, state: State, at_ms: int, event: Event, limit: int) -> Non
 def _end_run(life: Life, at_ms: int, event: Event) -> None:
     if life.state is State.ACTIVE:
         life.runs += ((life.active_ms, at_ms),)
+    elif life.state is State.FAILED and life.final_ms is not None:
+        life.runs += ((life.active_ms, life.final_ms),)
     elif life.state is None and event.fields.get(b"prev", b"active") == b"active":
         # `delayed` does not say from where: the row does.
         life.runs += ((None, at_ms),)

@@ -112,7 +112,15 @@ def _hear(job: Job, former: Job | None, runs: Sequence[ToldRun]) -> None:
     """Keep what was told of its runs before, and these."""
     stored = former.told_runs if former is not None else ""
     starts = {each.processed_on_ms for each in (former, job) if each is not None}
-    job.told_runs = joined(stored, runs, starts)
+    put_back = () if former is None or job.state == State.FAILED else _failed_run(former)
+    job.told_runs = joined(stored, [*runs, *put_back], starts)
+
+
+def _failed_run(job: Job) -> Sequence[ToldRun]:
+    """The run it failed with: where it is put back its hash forgets that."""
+    if job.state != State.FAILED or job.processed_on_ms is None or job.finished_on_ms is None:
+        return ()
+    return ((job.processed_on_ms, job.finished_on_ms),)
 
 
 def _unread(connection: str, queue: str, job_id: str, life: Life) -> Job:
@@ -132,6 +140,7 @@ def _end(job: Job, life: Life, now: datetime) -> None:
     """Close the row with what the events told of its end."""
     was_open = job.removed_at is None
     if life.is_retry and job.finished_on_ms is not None and job.finished_on_ms <= life.first_ms:
+        _hear(job, job, _failed_run(job))
         # BullMQ drops these when it puts the job back.
         job.processed_on_ms = job.finished_on_ms = None
         job.failed_reason = job.return_value = ""

@@ -1,4 +1,4 @@
-"""Runs that ended without completing their job, as events told them: how a row keeps them. Pure.
+"""Runs after which a job was put back, as events told them: how a row keeps them. Pure.
 
 The end is the event's own moment, so what is told again is the same run; its start may not be known.
 """
@@ -34,10 +34,17 @@ def joined(stored: str, runs: Sequence[ToldRun], started_ms: Iterable[int | None
     starts = [start for start in started_ms if start is not None]
     for start, end in runs:
         if start is not None:
-            known[end] = start
+            same = next((other for other in known if _is_same((start, end), (known[other], other))), end)
+            known[same] = start
         elif end not in known and _is_end(end, starts, known):
             known[end] = None
     return to_json([[known[end], end] for end in sorted(known)[-MOST:]])
+
+
+def _is_same(run: tuple[int, int], other: ToldRun) -> bool:
+    """Told by Redis's clock and by a worker's."""
+    start, end = other
+    return abs(end - run[1]) <= CLOCKS_MS and (start is None or abs(start - run[0]) <= CLOCKS_MS)
 
 
 def _is_end(end: int, starts: Iterable[int], known: Iterable[int]) -> bool:

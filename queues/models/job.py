@@ -44,7 +44,7 @@ class Job(models.Model):
     problems = models.TextField(blank=True)
     #: What our workers noted of its attempts (`protocol.attempts`), as stored.
     runs = models.TextField(blank=True, default="", db_default="")
-    #: Runs that did not complete it, as events told the mirror: `[[start ms or null, end ms], …]`, JSON.
+    #: Runs after which it was put back, as events told the mirror: `[[start ms or null, end ms], …]`, JSON.
     told_runs = models.TextField(blank=True, default="", db_default="")
     synced_at = models.DateTimeField(null=True, blank=True)
     #: When Redis no longer had it: this closes the incarnation.
