@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from queues.mirror.fold import Fold, fold, slices
 from queues.mirror.followed import Followed
-from queues.mirror.sides import LIMIT_BYTES, Sides
+from queues.mirror.policy import intake
+from queues.mirror.sides import Sides
 from queues.mirror.store import MOST_ROWS, Change
 from queues.mirror.tally import Tally
 from queues.protocol.events import Event, changed, read_events, server_now
@@ -37,7 +38,6 @@ class Ear:
         self.sides, self.tally = sides, Tally()
         self.is_behind = False
         self.lag_s = 0.0
-        self.written = 0
         self._count = LEAST_EVENTS
 
     async def listen(self, followed: dict[str, Followed], wait_s: float) -> None:
@@ -93,7 +93,7 @@ class Ear:
         for name, events in batch.items():
             followed[name].heard_at = time.monotonic()
             for part in slices(events, MOST_ROWS):
-                folded = fold(part, LIMIT_BYTES)
+                folded = self._fold(name, part)
                 change = await self._change(followed[name], folded)
                 self.tally.note(name, part, change.told)
                 if sum(len(c.told) for _, c in pending) + len(change.told) > MOST_ROWS:
@@ -101,6 +101,14 @@ class Ear:
                     pending = []
                 pending.append((folded, change))
         await self._write(followed, pending)
+
+    def _fold(self, queue: str, events: Sequence[Event]) -> Fold:
+        kept = intake(queue)
+        folded = fold(events, kept.limit_bytes)
+        for lives in folded.lives.values() if not kept.is_plain else ():
+            for life in lives:
+                kept.life(life)
+        return folded
 
     async def _change(self, queue: Followed, folded: Fold) -> Change:
         told = await self.sides.look(queue.name, folded.lives)
@@ -110,6 +118,6 @@ class Ear:
     async def _write(self, followed: dict[str, Followed], pending: Sequence[tuple[Fold, Change]]) -> None:
         if not pending:
             return
-        self.written += await self.sides.write([change for _, change in pending])
+        await self.sides.write([change for _, change in pending])
         for folded, change in pending:
             followed[change.queue].cursor = folded.cursor

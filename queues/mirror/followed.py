@@ -26,7 +26,7 @@ class Work:
     """Something long, done step by step between two readings of events."""
 
     kind: Kind
-    steps: AsyncGenerator[int, None]
+    steps: AsyncGenerator[None, None]
     is_whole: bool = True
 
 

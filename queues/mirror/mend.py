@@ -26,7 +26,6 @@ class Mender:
 
     def __init__(self, sides: Sides) -> None:
         self.sides = sides
-        self.written = 0
         self._patrol_at = 0.0
 
     async def turn(self, followed: dict[str, Followed], is_behind: bool) -> None:
@@ -70,7 +69,7 @@ class Mender:
         if work is None:
             return
         try:
-            self.written += await anext(work.steps)
+            await anext(work.steps)
         except StopAsyncIteration:
             queue.work = None
             await self._finish(queue, work, followed)

@@ -15,7 +15,8 @@ from queues import masking
 from queues.mirror.fold import Life
 from queues.options import Kept, Payloads, Policy, get_options
 from queues.protocol.codec import JobRecord
-from queues.states import State
+from queues.protocol.reads.jobs import JobSight
+from queues.states import LISTED, State
 
 #: In the order of the wire. All that a job carries or says; its name, ids and options are no payload.
 JSONS = ("data", "progress", "return_value", "stacktrace")
@@ -32,6 +33,8 @@ class Intake:
         self.is_plain = policy.payloads is Payloads.KEPT
         self.keeps_all = policy.jobs is Kept.ALL
         self.keeps_none = policy.jobs is Kept.NONE
+        #: States of which every job has a row.
+        self.whole_states = LISTED if self.keeps_all else () if self.keeps_none else (State.FAILED,)
 
     def keeps(self, job_id: str, state: State, is_known: bool) -> bool:
         """Whether this job has a row; one that has a row (`is_known`) is followed on, whatever becomes of it."""
@@ -45,6 +48,9 @@ class Intake:
         # By id, so that the whole of a job's life is kept or nothing, by whichever process.
         sampled = self.policy.jobs is Kept.SAMPLED
         return sampled and crc32(job_id.encode("utf-8", "surrogatepass")) % self.policy.sample == 0
+
+    def sight(self, sight: JobSight) -> JobSight:
+        return sight if self.is_plain else replace(sight, record=self.record(sight.record))
 
     def record(self, record: JobRecord) -> JobRecord:
         """As a row holds it."""

@@ -21,19 +21,22 @@ SEEN_AT_MOST = 1_000_000
 LOOKS = 25
 
 
-async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> AsyncGenerator[int, None]:
-    """Yields after each chunk how many rows it changed."""
+async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> AsyncGenerator[None, None]:
+    """Yields after each chunk."""
     seen: set[str] = set()
     for state in states:
         async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, CHUNK):
             if state is State.WAITING:
                 seen.update(ids[: SEEN_AT_MOST - len(seen)])
-            yield await sides.compare(queue, ids)
+            await sides.compare(queue, ids)
+            yield
     after = ""
     while page := await sides.ask(sides.store.live_page, queue, states, after, CHUNK):
         after = page[-1][0]
         doubtful = await _doubtful(sides, queue, page, seen)
-        yield await _settle(sides, queue, doubtful, seen) if doubtful else 0
+        if doubtful:
+            await _settle(sides, queue, doubtful, seen)
+        yield
 
 
 async def _doubtful(sides: Sides, queue: str, page: Sequence[tuple[str, int, State]], seen: set[str]) -> list[str]:
@@ -53,7 +56,7 @@ def _was_seen(job_id: str, seen: set[str]) -> bool:
     return job_id in seen or len(seen) >= SEEN_AT_MOST
 
 
-async def _settle(sides: Sides, queue: str, job_ids: Sequence[str], seen: set[str]) -> int:
+async def _settle(sides: Sides, queue: str, job_ids: Sequence[str], seen: set[str]) -> None:
     told = await sides.look(queue, dict.fromkeys(job_ids, ()))
     unsure = [t.job_id for t in told if t.sight and t.sight.state is State.WAITING and not _was_seen(t.job_id, seen)]
     listed: set[str] = set()
@@ -61,13 +64,13 @@ async def _settle(sides: Sides, queue: str, job_ids: Sequence[str], seen: set[st
         listed |= await bulk.listed(sides.on, sides.keys(queue), unsure[start : start + LOOKS])
     # A hash that no list names is no job any more, whatever it still says.
     lost = set(unsure) - listed
-    return await sides.write([Change(queue, [Told(t.job_id) if t.job_id in lost else t for t in told])])
+    await sides.write([Change(queue, [Told(t.job_id) if t.job_id in lost else t for t in told])])
 
 
-async def close_rows(sides: Sides, queue: str) -> AsyncGenerator[int, None]:
+async def close_rows(sides: Sides, queue: str) -> AsyncGenerator[None, None]:
     """The queue is gone: its rows are closed."""
     while not await sides.ask(sides.store.close_queue, queue):
-        yield 1
+        yield
 
 
 async def retire(sides: Sides, queue: str, state: State, oldest: float | None) -> int:
@@ -80,4 +83,6 @@ async def retire(sides: Sides, queue: str, state: State, oldest: float | None) -
         return 0
     places = await bulk.places(sides.on, sides.keys(queue), job_ids)
     gone = [job_id for job_id, place in zip(job_ids, places, strict=True) if place.state is not state]
-    return await sides.compare(queue, gone) if gone else 0
+    if gone:
+        await sides.compare(queue, gone)
+    return len(gone)

@@ -69,7 +69,7 @@ class Session:
     @property
     def written(self) -> int:
         """Rows changed so far."""
-        return self.ear.written + self.mender.written
+        return self.sides.written
 
     @property
     def is_mending(self) -> bool:
@@ -98,6 +98,8 @@ class Session:
             self._sweep.wind(0)
         await self.mender.turn(self.followed, self.ear.is_behind)
         await self.samples.turn(self.followed)
+        if not (self.ear.is_behind or self.is_mending):
+            await self.sides.settle()
 
     async def end(self) -> None:
         """Callable twice, and after a failure."""

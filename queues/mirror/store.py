@@ -69,6 +69,8 @@ class Store:
         return len(changed)
 
     def _rows(self, change: Change, now: datetime) -> Iterator[Row]:
+        if intake(change.queue).keeps_none:
+            return
         told = [each for each in change.told if fits(change.queue, each.job_id)]
         plain = {each.job_id: each for each in told if swift.is_plain(each)}
         stored = swift.stored(self.connection, change.queue, list(plain))

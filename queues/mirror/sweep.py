@@ -10,13 +10,14 @@ from datetime import datetime
 from django.utils import timezone
 
 from queues.mirror.followed import Followed
+from queues.mirror.policy import intake
 from queues.mirror.reconcile import retire
 from queues.mirror.sides import CHUNK, Sides
 from queues.protocol import reads
 from queues.protocol.codec import QueueFacts
 from queues.protocol.events import changed
 from queues.protocol.reads.pulses import FINISHED, Pulse, pulses
-from queues.states import LISTED, State
+from queues.states import State
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Sweep:
     async def _count(self, queue: Followed, facts: QueueFacts) -> None:
         rows = await self.sides.ask(self.sides.store.live_counts, queue.name)
         wrong: dict[State, tuple[int, int]] = {}
-        for state in LISTED:
+        for state in intake(queue.name).whole_states:
             both = (facts.counts.get(state.value, 0), rows.get(state, 0))
             if both[0] != both[1]:
                 wrong[state] = both

@@ -16,7 +16,7 @@ from queues.models import Job
 from queues.models.job import RECORD_FIELDS
 from queues.states import State
 
-#: What of a row is no field of the job's hash, in this order.
+#: What of a row is no field of the job's hash, in the order of `COMPARED`, which `values` follows.
 BESIDE = ("state", "problems", "removed_at", "told_runs")
 _record = attrgetter(*RECORD_FIELDS)
 _TIMESTAMP, _TOLD_RUNS, _STATE = map(COMPARED.index, ("timestamp_ms", "told_runs", "state"))
@@ -76,4 +76,4 @@ _SELECT = f"SELECT {', '.join(('job_id', *COMPARED))} FROM {_TABLE} WHERE"  # no
 _OPEN = f"{_SELECT} {_OF} job_id IN ({{ids}}) AND removed_at IS NULL"
 #: An id used every second may have millions of rows: each is looked up by itself.
 _NEWEST = f"SELECT j.id FROM {_TABLE} j WHERE {_OF} j.job_id = v.column1 ORDER BY j.timestamp_ms DESC LIMIT 1"  # noqa: S608
-_LATEST = f"{_SELECT} id IN (SELECT ({_NEWEST}) FROM (VALUES {{ids}}) v)"
+_LATEST = f"{_SELECT} id IN (SELECT ({_NEWEST}) FROM (VALUES {{ids}}) v)"  # noqa: S608

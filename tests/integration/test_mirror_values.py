@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from queues.mirror.sides import LIMIT_BYTES
+from queues.mirror.policy import intake
 from queues.models import Job, Queue
 from queues.protocol.codec import raw
 from tests.mirroring import add, differences, finish, redis, session, start, turn_until_quiet
 
+LIMIT_BYTES = intake("chat").limit_bytes
 pytestmark = pytest.mark.django_db(transaction=True)
 
 POISON: dict[str, bytes] = {
