@@ -9,10 +9,11 @@ import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from queues.masking import mask_text
 from queues.protocol.codec import parse_json
-from queues.stacks import headline, innermost_own_frame, kind_of
+from queues.stacks import TRACEBACK, headline, innermost_own_frame, kind_of
 
 #: Characters kept of each part; a message is read so far and no further.
 LONGEST_NAME, LONGEST_KIND, LONGEST_MESSAGE, LONGEST_FRAME, READ = 200, 120, 300, 200, 1_200
@@ -62,8 +63,7 @@ class Fingerprint:
 
     @property
     def digest(self) -> str:
-        told = "\0".join((self.name, self.kind, self.message, self.frame)).encode("utf-8", "surrogatepass")
-        return hashlib.sha256(told).hexdigest()[:32]
+        return _digest(self.name, self.kind, self.message, self.frame)
 
     def finer(self, kept: Collection[int]) -> Fingerprint:
         """With the values of these places (from 0) told apart; their number is `MOST_VALUES` at most."""
@@ -94,6 +94,11 @@ def fingerprint(name: str, reason: str, stacktrace: str) -> Fingerprint:
     )
 
 
+@lru_cache(maxsize=4096)
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
 def latest_stack(stacktrace: str) -> str:
     """The newest of the stacks that are stored, as far as it is whole."""
     stacks = parse_json(stacktrace) if stacktrace else None
@@ -114,12 +119,23 @@ def _first_of_cut(stacktrace: str) -> str:
 
 def frame_of(stack: str) -> str:
     """`mail/jobs.py send`: the file's last folders, without what changes with a release, and no line number."""
-    found = innermost_own_frame(stack) if stack else None
+    found = _frame_below(_way_of(stack)) if stack else None
     if found is None:
         return ""
     path, function = found
     place = "/".join(re.split(r"[/\\]+", path)[-3:])
     return f"{_RELEASE.sub('*', place)} {function}".strip()[-LONGEST_FRAME:]
+
+
+def _way_of(stack: str) -> str:
+    """The stack without the line in which each failure says something else."""
+    if TRACEBACK in stack:
+        return stack.rstrip().rpartition("\n")[0]
+    return stack.partition("\n")[2]
+
+
+#: Thousands of failures come by one way.
+_frame_below = lru_cache(maxsize=256)(innermost_own_frame)
 
 
 def normalised(message: str) -> tuple[str, tuple[str, ...]]:

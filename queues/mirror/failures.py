@@ -1,0 +1,223 @@
+"""Groups failed jobs by their cause as the mirror takes them in; gives rows their group anew after a split or merge.
+
+Every failure is counted once: a row tells which of its failures was counted last, in the transaction that counts it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from queues.fingerprints import Fingerprint, fingerprint
+from queues.mirror.failure_rows import Tally, causes_of, count, latest, touch
+from queues.mirror.feed import IDLE_S, Feed
+from queues.mirror.leader import Leader
+from queues.models import Cursor, FailureCause, FailureCount, FailureGroup, Job
+from queues.models.failure import HOUR_S, MINUTE_S, TEN_MINUTES_S
+from queues.states import State
+
+#: Changes per commit: most are of jobs that did not fail, and are passed over unread.
+BATCH = 2_000
+#: Failures per commit.
+MOST_FAILED = 500
+#: Step → how long its counts are kept: as far back as a window reads it, and a little more.
+KEPT_S = {MINUTE_S: 2 * 3_600, TEN_MINUTES_S: 2 * 86_400, HOUR_S: 31 * 86_400}
+#: A group that failed last before this is forgotten.
+FORGOTTEN_S = 180 * 86_400
+PRUNE_EVERY_S, PRUNED = 600.0, 2_000
+#: When a job failed; what its state says is not always said by a time.
+WHEN = Coalesce("finished_on_ms", "timestamp_ms")
+READ = (
+    "pk connection queue state name failed_reason stacktrace finished_on_ms timestamp_ms failure_group failure_ms"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job that failed, with what tells its cause."""
+
+    job: Job
+    told: Fingerprint
+
+    @property
+    def at_ms(self) -> int:
+        return at_ms(self.job)
+
+
+class Failures(Feed):
+    """Duties: 1. count and group what failed, 2. let go what did not stay failed, 3. move rows, 4. forget."""
+
+    name = "failures"
+    batch = BATCH
+
+    def __init__(self, leader: Leader) -> None:
+        super().__init__(leader)
+        self._prune_at = time.monotonic()
+
+    async def turn(self) -> float:
+        wait_s = await super().turn()
+        if wait_s == 0.0:
+            return wait_s
+        if await self.database.call(self._move):
+            return 0.01
+        if time.monotonic() >= self._prune_at:
+            is_more = await self.database.call(self._forget)
+            self._prune_at = time.monotonic() + (1.0 if is_more else PRUNE_EVERY_S)
+        return IDLE_S
+
+    def _some(self) -> int:
+        """As any feed, but reads the rows of failures alone; returns how many changes it passed."""
+        if not self._is_due():
+            return 0
+        with transaction.atomic():
+            self.leader.check()
+            cursor, _ = Cursor.objects.get_or_create(name=self.name)
+            place, passed = self._next_place(cursor.at)
+            rows = Job.objects.filter(change__gt=cursor.at, change__lte=place)
+            self.take(list(concerned(rows).order_by("change").only(*READ)))
+            cursor.at = place
+            cursor.save(update_fields=["at"])
+        return passed
+
+    def _next_place(self, at: int) -> tuple[int, int]:
+        """How far to go now, and over how many rows: never over more failures than fit in one commit."""
+        changes = Job.objects.filter(change__gt=at).order_by("change").values_list("change", flat=True)
+        some = list(changes[: self.batch])
+        if not some:
+            return at, 0
+        failed = list(concerned(Job.objects.filter(change__gt=at, change__lte=some[-1])).order_by("change")
+                      .values_list("change", flat=True)[: MOST_FAILED + 1])  # fmt: skip
+        place = failed[MOST_FAILED - 1] if len(failed) > MOST_FAILED else some[-1]
+        return place, sum(change <= place for change in some)
+
+    def take(self, jobs: Sequence[Job]) -> None:
+        gone = [job.pk for job in jobs if job.state != State.FAILED.value]
+        Job.objects.filter(pk__in=gone).update(failure_group=None)
+        failed = [job for job in jobs if job.state == State.FAILED.value]
+        # A row that is written again (removed from Redis, say) has not failed again.
+        group_jobs([job for job in failed if job.failure_ms != at_ms(job) or job.failure_group is None])
+
+    # --- after a split or merge
+
+    def _move(self) -> int:
+        group = FailureGroup.objects.exclude(moving="").order_by("pk").first()
+        if group is None:
+            return 0
+        with transaction.atomic():
+            self.leader.check()
+            return move_some(group)
+
+    def _forget(self) -> bool:
+        with transaction.atomic():
+            self.leader.check()
+            return forget_some(time.time())
+
+
+def concerned(rows: QuerySet[Job]) -> QuerySet[Job]:
+    return rows.filter(Q(state=State.FAILED.value) | Q(failure_group__isnull=False))
+
+
+def at_ms(job: Job) -> int:
+    return job.finished_on_ms or job.timestamp_ms
+
+
+def group_jobs(jobs: Iterable[Job]) -> None:
+    """Give each its group and count those failures that were not counted yet."""
+    failed = [Failed(job, fingerprint(job.name, job.failed_reason, job.stacktrace)) for job in jobs]
+    tally, rows = Tally(), dict[int, list[int]]()
+    moments = []
+    for each, cause in _with_causes(failed):
+        rows.setdefault(cause.group_id, []).append(each.job.pk)
+        if each.job.failure_ms != each.at_ms:
+            tally.add(cause, each.job.queue, each.at_ms)
+            moments.append((cause.group_id, each.at_ms))
+    count(tally)
+    touch(latest(moments))
+    for group, keys in rows.items():
+        Job.objects.filter(pk__in=keys).update(failure_group=group, failure_ms=WHEN)
+
+
+def _with_causes(failed: Sequence[Failed]) -> Iterable[tuple[Failed, FailureCause]]:
+    for connection in {each.job.connection for each in failed}:
+        here = [each for each in failed if each.job.connection == connection]
+        causes = causes_of(connection, {each.told.digest: each.told for each in here})
+        finer = {(told := _finer(each, causes)).digest: told for each in here if causes[each.told.digest].kept}
+        causes |= causes_of(connection, finer) if finer else {}
+        for each in here:
+            cause = causes[each.told.digest]
+            yield each, causes[_finer(each, causes).digest] if cause.kept else cause
+
+
+def _finer(each: Failed, causes: dict[str, FailureCause]) -> Fingerprint:
+    return each.told.finer([int(place) for place in causes[each.told.digest].kept.split(",")])
+
+
+def move_some(group: FailureGroup) -> int:
+    """Some rows of a group whose causes were split or merged, and their counts where the cause is another now. The
+    caller is the one writer, in a transaction. Returns how many; 0 when none was left.
+    """
+    some = _next_rows(group)
+    failed = [Failed(job, fingerprint(job.name, job.failed_reason, job.stacktrace)) for job in some]
+    placed = [(each, cause) for each, cause in _with_causes(failed) if cause.group_id != group.pk]
+    _recount(placed)
+    moved: dict[int, list[int]] = {}
+    for each, cause in placed:
+        moved.setdefault(cause.group_id, []).append(each.job.pk)
+    for target, keys in moved.items():
+        Job.objects.filter(pk__in=keys).update(failure_group=target)
+    touch(latest((cause.group_id, each.at_ms) for each, cause in placed))
+    group.moving = f"{at_ms(some[-1])}:{some[-1].pk}" if len(some) >= MOST_FAILED and some[-1].finished_on_ms else ""
+    group.save(update_fields=["moving"])
+    return len(some)
+
+
+def _recount(placed: Sequence[tuple[Failed, FailureCause]]) -> None:
+    """Take what is told apart now from the cause under which it was counted."""
+    former, less, more = _coarse([each for each, _cause in placed]), Tally(), Tally()
+    for each, cause in placed:
+        counted = former[each.job.connection, each.told.digest]
+        if counted.pk != cause.pk and each.job.failure_ms == each.at_ms:
+            less.add(counted, each.job.queue, each.at_ms)
+            more.add(cause, each.job.queue, each.at_ms)
+    count(less, -1)
+    count(more)
+
+
+def _next_rows(group: FailureGroup) -> list[Job]:
+    """In the order of the index; those that do not say when they ended come along with the last."""
+    since_ms, _, key = group.moving.partition(":")
+    rows = Job.objects.filter(failure_group=group.pk, state=State.FAILED.value).only(*READ)
+    timed = rows.filter(Q(finished_on_ms__gt=int(since_ms)) | Q(finished_on_ms=int(since_ms), pk__gt=int(key or 0)))
+    some = list(timed.order_by("finished_on_ms", "pk")[:MOST_FAILED])
+    return some if len(some) == MOST_FAILED else [*rows.filter(finished_on_ms__isnull=True)[:MOST_FAILED], *some]
+
+
+def _coarse(failed: Sequence[Failed]) -> dict[tuple[str, str], FailureCause]:
+    """As they were counted before they were told apart."""
+    found: dict[tuple[str, str], FailureCause] = {}
+    for connection in {each.job.connection for each in failed}:
+        prints = {each.told.digest: each.told for each in failed if each.job.connection == connection}
+        found |= {(connection, digest): cause for digest, cause in causes_of(connection, prints).items()}
+    return found
+
+
+def forget_some(now_s: float) -> bool:
+    """Counts that no window reads any more, and groups that nobody has met for long. Whether there is more."""
+    is_more = False
+    for step_s, kept_s in KEPT_S.items():
+        old = FailureCount.objects.filter(step_s=step_s, at__lt=int(now_s - kept_s))
+        keys = list(old.values_list("pk", flat=True)[:PRUNED])
+        FailureCount.objects.filter(pk__in=keys).delete()
+        is_more |= len(keys) == PRUNED
+    gone = FailureGroup.objects.filter(last_ms__gt=0, last_ms__lt=int((now_s - FORGOTTEN_S) * 1000))
+    keys = list(gone.values_list("pk", flat=True)[:100])
+    if keys:
+        FailureCount.objects.filter(cause__group__in=keys).delete()
+        Job.objects.filter(failure_group__in=keys).update(failure_group=None)
+        FailureGroup.objects.filter(pk__in=keys).delete()
+    return is_more or len(keys) == 100

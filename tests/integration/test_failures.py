@@ -1,0 +1,141 @@
+"""Failures are grouped by their cause and counted once each, whatever the mirror tells how often."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db.models import Sum
+
+from queues.mirror import failure_rows
+from queues.mirror.failures import forget_some
+from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot, Job
+from tests.failing import failed_job, grouped, in_database, python_stack, regrouped, written_again
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CAUSES = [
+    ("TimeoutError", "model did not answer within {n} s"),
+    ("HTTPError", "Request {n} failed with status code 429"),
+    ("HTTPError", "Request {n} failed with status code 503"),
+    ("KeyError", "'choices'"),
+    ("ValidationError", "conversationId must be a UUID, got '{n}a0b1c2d3e4f5'"),
+    ("Error", "connect ECONNREFUSED 10.0.0.{n}:6379"),
+    ("FileNotFoundError", "No such file: '/var/uploads/{n}/page.pdf'"),
+]
+NAMES = ("chat", "title", "follow-up")
+
+
+def counted(**of: object) -> int:
+    return FailureSpot.objects.filter(**of).aggregate(n=Sum("total"))["n"] or 0
+
+
+def seven_causes(count: int) -> list[Job]:
+    """Of 7 causes × 3 names, made by Node and by Python in turn."""
+    jobs = []
+    for n in range(count):
+        kind, words = CAUSES[n % 7]
+        reason = words.format(n=n % 250)
+        stack = python_stack(f"app.errors.{kind}", reason) if kind == "KeyError" else ""
+        jobs.append(failed_job(n, reason, name=NAMES[n // 7 % 3], queue=f"q{n % 2}", kind=kind, stack=stack))
+    return jobs
+
+
+async def test_ten_thousand_failures_of_seven_causes_and_three_names_are_21_groups(record_property):
+    await Job.objects.abulk_create(seven_causes(10_000), batch_size=500)
+    began = time.monotonic()
+    await regrouped()
+    record_property("figures", f"10,000 failures grouped in {time.monotonic() - began:.2f} s")
+    assert await FailureGroup.objects.acount() == 21
+    assert await in_database(counted)() == 10_000
+    assert await Job.objects.filter(failure_group=None).acount() == 0
+    for step_s in (60, 600, 3_600):
+        found = await FailureCount.objects.filter(step_s=step_s).aaggregate(n=Sum("failed"))
+        assert found["n"] == 10_000
+
+
+async def test_a_failure_is_counted_once_however_often_its_row_is_written():
+    (job,) = await grouped(failed_job(1, "boom 1"))
+    for changed in ({"data": '{"edited": 1}'}, {"removed_at": "2026-11-23T10:00:00Z"}):
+        await in_database(written_again)(job, **changed)
+        await regrouped()
+    assert await in_database(counted)() == 1
+    assert (await Job.objects.aget()).failure_group == job.failure_group
+
+
+async def test_a_retried_job_leaves_its_group_and_is_counted_again_when_it_fails_again():
+    (job,) = await grouped(failed_job(1, "boom 1"))
+    await in_database(written_again)(job, state="waiting")
+    await regrouped()
+    assert (await Job.objects.aget()).failure_group is None
+    await in_database(written_again)(job, state="failed", finished_on_ms=job.finished_on_ms + 5)
+    await regrouped()
+    assert await in_database(counted)() == 2
+    # Retried and failed again before anybody looked: one write of the row tells both.
+    await in_database(written_again)(job, finished_on_ms=job.finished_on_ms + 9)
+    await regrouped()
+    assert await in_database(counted)() == 3
+
+
+async def test_a_retry_that_was_taken_back_is_not_another_failure():
+    (job,) = await grouped(failed_job(1, "boom 1"))
+    await in_database(written_again)(job, state="waiting")
+    await regrouped()
+    await in_database(written_again)(job, state="failed")
+    await regrouped()
+    assert (await Job.objects.aget()).failure_group == job.failure_group
+    assert await in_database(counted)() == 1
+
+
+async def test_a_resolved_group_that_fails_again_has_regressed_and_an_ignored_one_stays():
+    first, second = await grouped(failed_job(1, "boom 1"), failed_job(2, "no plan", kind="PlanError"))
+    now = int(time.time() * 1000)
+    await FailureGroup.objects.filter(pk=first.failure_group).aupdate(status="resolved", status_ms=now)
+    await FailureGroup.objects.filter(pk=second.failure_group).aupdate(status="ignored", status_ms=now)
+    # What failed before it was resolved, and was heard of later, is no regression.
+    await grouped(failed_job(3, "boom 3", at_ms=now - 5_000))
+    assert (await FailureGroup.objects.aget(pk=first.failure_group)).status == "resolved"
+    await grouped(failed_job(4, "boom 4", at_ms=now + 5_000), failed_job(5, "no plan", kind="PlanError", at_ms=now + 9))
+    group = await FailureGroup.objects.aget(pk=first.failure_group)
+    assert (group.status, group.status_ms, group.status_by) == ("regressed", now + 5_000, "")
+    assert (await FailureGroup.objects.aget(pk=second.failure_group)).status == "ignored"
+    assert [event.kind async for event in FailureEvent.objects.all()] == ["regressed"]
+
+
+async def test_nothing_but_masked_text_is_kept():
+    await grouped(failed_job(1, "login failed: password=hunter2-secret for token=abc"))
+    cause = await FailureCause.objects.aget()
+    assert "hunter2" not in cause.message
+    assert "•••" in cause.message
+
+
+async def test_a_name_that_fails_with_ever_new_prose_has_no_more_than_so_many_groups(monkeypatch):
+    monkeypatch.setattr(failure_rows, "MOST_OF_A_NAME", 5)
+    words = "amber birch cedar dune elm fjord glade heath iris jade".split()
+    await grouped(*(failed_job(word, f"the {word} gave way") for word in words))
+    assert await FailureGroup.objects.acount() == 6
+    assert await in_database(counted)(cause__message="") == 5
+
+
+async def test_what_no_window_reads_any_more_is_forgotten():
+    await grouped(failed_job(1, "boom 1"))
+    day_s = 86_400
+    later = time.time() + 3 * day_s
+    assert not await in_database(forget_some)(later)
+    assert [count.step_s async for count in FailureCount.objects.all()] == [3_600]
+    await in_database(forget_some)(time.time() + 200 * day_s)
+    assert await FailureGroup.objects.acount() == await FailureCause.objects.acount() == 0
+    assert (await Job.objects.aget()).failure_group is None
+
+
+async def test_odd_rows_are_grouped_as_well():
+    odd = [
+        failed_job(1, "", stack=" ", kind=""),
+        failed_job(2, "x" * 70_000),
+        failed_job(3, "\ufffd00 NUL \ufffdff", name=""),
+        failed_job(4, "boom", finished_on_ms=None),
+        failed_job(5, "boom", stacktrace='["Error: cut off\\n at x", "Err'),
+        failed_job(6, "boom", stacktrace="not json"),
+    ]
+    rows = await grouped(*odd)
+    assert all(row.failure_group for row in rows)
+    assert await in_database(counted)() == 6
