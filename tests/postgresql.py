@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.conftest import free_port
 from tests.services import missing
 
 
@@ -23,11 +23,18 @@ def binaries() -> Path:
     return found[0]
 
 
+def _free_port() -> int:
+    # Not conftest's: settings start a server before pytest has loaded that.
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class PostgresServer:
     """`stop` ends it as a crash does; `close` removes its data as well."""
 
     def __init__(self) -> None:
-        self.bin, self.port = binaries(), free_port()
+        self.bin, self.port = binaries(), _free_port()
         self.user = "nobody" if os.getuid() == 0 else None
         # Not in pytest's folder, into which only root may look.
         self.data = Path(tempfile.mkdtemp(prefix="toril-postgresql-"))

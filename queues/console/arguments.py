@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queues.console import bulk, deploys, job, listing, steering, tail, workers
+from queues.console import bulk, deploys, job, listing, steering, tail, verify, workers
 from queues.console.exits import Exit
 from queues.console.session import Session
 from queues.protocol import codec
@@ -153,6 +153,18 @@ def _processes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every worker process of the connection")
 
 
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("queues", metavar="QUEUE", nargs="*", type=name, help="which queues (all)")
+    parser.add_argument(
+        "--patience",
+        type=span_ms,
+        default=verify.PATIENCE_MS,
+        metavar="SPAN",
+        help="what differs is looked at once more after so long; 0s: it is not (3s)",
+    )
+    parser.add_argument("--limit", type=at_least_one, default=verify.LISTED_AT_MOST, metavar="N", help="name at most N")
+
+
 def _deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("label", metavar="LABEL", help="what went live: a version, a commit")
 
@@ -174,6 +186,7 @@ VERBS: dict[str, Word] = {
     "quiet": Word(workers.quiet, _processes, is_write=True, asks=True),
     "resume-workers": Word(workers.resume_workers, _processes, is_write=True, asks=True),
     "stop-workers": Word(workers.stop_workers, _processes, is_write=True, asks=True),
+    "verify": Word(verify.verify_rows, _verify),
     "mark_deploy": Word(deploys.mark, _deploy, is_write=True),
 }
 

@@ -11,7 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from queues.histogram import bucket
 from queues.mirror.fold import moment_ms
 from queues.mirror.followed import Followed
-from queues.mirror.incarnations import CLOCKS_MS, Told
+from queues.mirror.incarnations import Told
+from queues.mirror.told_runs import CLOCKS_MS
 from queues.protocol import codec
 from queues.protocol.codec import JobRecord
 from queues.protocol.events import Event

@@ -62,6 +62,8 @@ class Compared:
 
     queues: int = 0
     jobs: int = 0
+    #: Named, and known to neither side.
+    unknown: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ async def verify(
     known = await sync_to_async(lambda: set(_rows(connection).values_list("name", flat=True)))()
     on = open_wire(connection, timeout_s=ANSWER_S)
     try:
-        for name in sorted((found | known) if names is None else names):
+        compared.unknown += sorted(set(names or ()) - found - known)
+        for name in sorted(found | known if names is None else set(names) & (found | known)):
             differences = _queue(on, connection, name, compared)
             if patience_s:
                 differences = _twice(on, connection, name, patience_s, compared)
