@@ -12,6 +12,7 @@ from queues.mirror.failures import Failures
 from queues.mirror.history import PruneSamples
 from queues.mirror.leader import Leader, LeaseLost
 from queues.mirror.pauses import PASSING, Pauses
+from queues.mirror.prune import Prune
 from queues.mirror.thread import DatabaseThread
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Duty(Protocol):
 
 def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
     """Each anew for whoever leads now: none may trust what an earlier leader had in memory."""
-    return [PruneSamples(leader), Attempts(leader), Failures(leader)]
+    return [Prune(leader), PruneSamples(leader), Attempts(leader), Failures(leader)]
 
 
 async def keep(duty: Duty) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from queues.mirror.incarnations import Told
+from queues.mirror.policy import intake
 from queues.mirror.sides import CHUNK, Sides
 from queues.mirror.store import Change
 from queues.protocol import codec
@@ -23,6 +24,11 @@ LOOKS = 25
 
 async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> AsyncGenerator[None, None]:
     """Yields after each chunk."""
+    if intake(queue).keeps_none:
+        # Rows from before the settings said so, which nothing follows any more.
+        while not await sides.ask(sides.store.forget_open, queue):
+            yield
+        return
     seen: set[str] = set()
     for state in states:
         async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, CHUNK):

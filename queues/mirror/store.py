@@ -18,6 +18,7 @@ from queues.mirror import swift, upsert
 from queues.mirror.incarnations import Told, rows
 from queues.mirror.leader import Leader
 from queues.mirror.policy import intake
+from queues.mirror.prune import forget
 from queues.mirror.upsert import KEY, Row
 from queues.models import Job, Queue
 from queues.protocol.codec import QueueFacts
@@ -180,6 +181,14 @@ class Store:
                 self._queues().filter(name=queue, removed_at__isnull=True).update(
                     removed_at=now, synced_at=now, cursor="", **{state.field: 0 for state in LISTED}
                 )
+        return len(some) < MOST_ROWS
+
+    def forget_open(self, queue: str) -> bool:
+        """Delete some open rows of a queue. True when none is left; call until then."""
+        with transaction.atomic():
+            self.leader.check()
+            some = list(self._live(queue).values_list("pk", flat=True)[:MOST_ROWS])
+            forget(some)
         return len(some) < MOST_ROWS
 
     # --- what reconciling asks
