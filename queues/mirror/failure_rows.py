@@ -18,7 +18,6 @@ from queues.models.failure import STEPS, Status
 MOST_OF_A_NAME, MOST = 200, 20_000
 
 
-
 @dataclass(slots=True)
 class Tally:
     """What is to be added: (cause, queue) → when it failed, in milliseconds; taken away where `sign` is -1."""

@@ -132,7 +132,7 @@ async def test_odd_rows_are_grouped_as_well():
         failed_job(1, "", stack=" ", kind=""),
         failed_job(2, "x" * 70_000),
         failed_job(3, "\ufffd00 NUL \ufffdff", name=""),
-        failed_job(4, "boom", finished_on_ms=None),
+        failed_job(4, "boom", finished_on_ms=None, timestamp_ms=int(time.time() * 1000)),
         failed_job(5, "boom", stacktrace='["Error: cut off\\n at x", "Err'),
         failed_job(6, "boom", stacktrace="not json"),
     ]
