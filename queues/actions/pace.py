@@ -19,8 +19,8 @@ LONGEST_REST_S = 0.05
 class Pace:
     """`size` follows what chunks cost. `latency_s` is what a round trip takes that asks nothing of Redis."""
 
-    def __init__(self, latency_s: float = 0.0) -> None:
-        self.latency_s, self.size, self._took_s = latency_s, BEGIN, TARGET_S
+    def __init__(self, latency_s: float = 0.0, begin: int = BEGIN, least: int = LEAST) -> None:
+        self.latency_s, self.size, self.least, self._took_s = latency_s, begin, least, TARGET_S
 
     @contextmanager
     def chunk(self, places: int, trips: int) -> Iterator[None]:
@@ -35,7 +35,7 @@ class Pace:
         # The shorter of two: one long wait says more of a busy machine than of the chunk.
         self._took_s, took_s = took_s, min(took_s, self._took_s)
         if took_s > TARGET_S:
-            self.size = max(LEAST, int(self.size * max(0.5, TARGET_S / took_s)))
+            self.size = max(self.least, int(self.size * max(0.5, TARGET_S / took_s)))
         elif took_s < TARGET_S / 2 and places >= self.size:
             self.size = min(MOST, self.size * 3 // 2)
 

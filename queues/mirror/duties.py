@@ -11,6 +11,7 @@ from queues.mirror.attempts import Attempts
 from queues.mirror.failures import Failures
 from queues.mirror.history import PruneSamples
 from queues.mirror.leader import Leader, LeaseLost
+from queues.mirror.operations import Operations
 from queues.mirror.pauses import PASSING, Pauses
 from queues.mirror.prune import Prune
 from queues.mirror.thread import DatabaseThread
@@ -34,7 +35,7 @@ class Duty(Protocol):
 
 def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
     """Each anew for whoever leads now: none may trust what an earlier leader had in memory."""
-    return [Prune(leader), PruneSamples(leader), Attempts(leader), Failures(leader)]
+    return [Prune(leader), PruneSamples(leader), Attempts(leader), Failures(leader), Operations(leader)]
 
 
 async def keep(duty: Duty) -> None:

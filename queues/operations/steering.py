@@ -198,3 +198,18 @@ def _percent(given: float | None, action: str) -> float | None:
     if action != "retry" or not 0 < given < 100:
         raise InvalidInput(_("Only a retry stops by itself, at more than 0 and less than 100 percent."))
     return given
+
+
+async def tell_end(row: Operation) -> None:
+    """On record, in the name of who began it."""
+    told = {"operation": row.pk, "what": row.action}
+    queues = json.loads(row.queues)
+    only = queues[0] if len(queues) == 1 else ""
+    deed = Deed(Actor(row.user_id, row.actor), "operation.end", row.connection, only, parameters=told, is_standing=True)
+    said = _("Operation %(number)s has ended: %(done)s done, %(moved)s had moved on, %(stayed)s stayed.")
+    numbers = {name: f"{getattr(row, name):,}" for name in ("done", "moved", "stayed")}
+
+    async def act() -> Done:
+        return Done(said % {"number": row.pk, **numbers}, affected=row.done)
+
+    await record(deed, act, of_done)

@@ -173,7 +173,7 @@ async def restore(connection: str, copies: Sequence[Mapping[str, Any]]) -> bool:
 
     Raises Refused where a job of the first one's id is there again.
     """
-    asked = [_restore(keys(connection, one["queue"]), one) for one in copies]
+    asked = [restoring(keys(connection, one["queue"]), one) for one in copies]
     first, *others = asked
     answer = await wire(connection).call(first)
     if answer < 0:
@@ -187,7 +187,7 @@ async def restore(connection: str, copies: Sequence[Mapping[str, Any]]) -> bool:
     return answer == DONE
 
 
-def _restore(k: Keys, one: Mapping[str, Any]) -> Command[int]:
+def restoring(k: Keys, one: Mapping[str, Any], **once: Any) -> Command[int]:
     parent = one.get("parent", b"")
     base, _colon, parent_id = parent.rpartition(b":")
     told = {
@@ -199,6 +199,7 @@ def _restore(k: Keys, one: Mapping[str, Any]) -> Command[int]:
         "parent_id": parent_id,
         "owner": one.get("owner", b""),
         "owned_ms": one.get("owned_ms", 0),
+        **once,
     }
     names = (k.base + one["id"], k("wait"), k(one["place"] or "wait"), *k.many("meta marker active events"))
     return call_script("restoreJob", names, (pack(told),))

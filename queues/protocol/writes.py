@@ -56,12 +56,12 @@ async def retry_job(connection: str, queue: str, job_id: str, state: State, rese
     """
     k = keys(connection, queue)
     options = await wire(connection).call(command("HGET", k.job(job_id), "opts", read=_options))
-    await _one(connection, queue, job_id, "retried", _retry(k, job_id, state, options.is_lifo, reset_attempts))
+    await _one(connection, queue, job_id, "retried", retry(k, job_id, state, options.is_lifo, reset_attempts))
 
 
 async def promote_job(connection: str, queue: str, job_id: str) -> None:
     """Run a delayed job next. Raises JobNotFound or JobStateChanged."""
-    await _one(connection, queue, job_id, "promoted", _promote(keys(connection, queue), job_id))
+    await _one(connection, queue, job_id, "promoted", promote(keys(connection, queue), job_id))
 
 
 async def remove_job(connection: str, queue: str, job_id: str, remove_children: bool = True) -> None:
@@ -86,20 +86,20 @@ async def remove_job(connection: str, queue: str, job_id: str, remove_children: 
 async def retry_jobs(connection: str, queue: str, state: State, job_ids: Sequence[str]) -> list[str | None]:
     """Per id: None where it was put back, else why not. One round trip; as with Node's, lifo is no matter."""
     k = keys(connection, queue)
-    return await _many(connection, [_retry(k, job_id, state) for job_id in job_ids])
+    return await _many(connection, [retry(k, job_id, state) for job_id in job_ids])
 
 
 async def promote_jobs(connection: str, queue: str, job_ids: Sequence[str]) -> list[str | None]:
     """Per id: None where it was promoted, else why not. One round trip."""
     k = keys(connection, queue)
-    return await _many(connection, [_promote(k, job_id) for job_id in job_ids])
+    return await _many(connection, [promote(k, job_id) for job_id in job_ids])
 
 
 def _options(stored: bytes | None) -> JobOptions:
     return job_options(stored or b"{}")
 
 
-def _retry(k: Keys, job_id: str, state: State, is_lifo: bool = False, reset_attempts: bool = False) -> Command[int]:
+def retry(k: Keys, job_id: str, state: State, is_lifo: bool = False, reset_attempts: bool = False) -> Command[int]:
     given = (k.job(job_id), k("events"), k.state(state), *k.many("wait meta active marker prioritized pc"))
     outcome = "failedReason" if state is State.FAILED else "returnvalue"
     push = "RPUSH" if is_lifo else "LPUSH"
@@ -107,7 +107,7 @@ def _retry(k: Keys, job_id: str, state: State, is_lifo: bool = False, reset_atte
     return call_script("reprocessJob", given, [codec.raw(job_id), push, outcome, state.value, reset, reset])
 
 
-def _promote(k: Keys, job_id: str) -> Command[int]:
+def promote(k: Keys, job_id: str) -> Command[int]:
     given = k.many("delayed wait paused meta prioritized active pc events marker")
     return call_script("promote", given, [k.base, codec.raw(job_id)], read=lambda answer: answer or DONE)
 

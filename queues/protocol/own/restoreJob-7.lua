@@ -8,13 +8,22 @@
     KEYS[5] marker, KEYS[6] active, KEYS[7] events
     ARGV[1] msgpack: {id, name, place, score, before (the id that runs just before it, or “”), hash, logs, dependencies,
     processed, failed, unsuccessful, parent (its parent's key, where that waited for it; else “”), parents (the set in
-    which such a parent waits), parent_id, owner (the deduplication key it owned, or “”), owned_ms}
-  Output: 1 done, 2 done but its parent no longer waits for it; -5 a job of this id is there again
+    which such a parent waits), parent_id, owner (the deduplication key it owned, or “”), owned_ms; perhaps once (a set's
+    key), once_id, kept_ms: then it is brought back once, whatever became of it since}
+  Output: 1 done, 2 done but its parent no longer waits for it; -5 a job of this id is there again, -9 it was brought
+    back before
 ]]
 local rcall = redis.call
 local job = cmsgpack.unpack(ARGV[1])
+if job.once and rcall("SISMEMBER", job.once, job.once_id) == 1 then
+  return -9
+end
 if rcall("EXISTS", KEYS[1]) == 1 then
   return -5
+end
+if job.once then
+  rcall("SADD", job.once, job.once_id)
+  rcall("PEXPIRE", job.once, job.kept_ms)
 end
 for field, value in pairs(job.hash) do
   rcall("HSET", KEYS[1], field, value)
