@@ -62,7 +62,8 @@ class Watcher:
         self._told_at: dict[Topic, float] = {}
         self._owed: set[Topic] = set()
         self._sweep_at = 0.0
-        self._rest_s = REST_S
+        #: Not before this does the next work begin.
+        self._rests_until = 0.0
         self._wire: Wire | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -164,14 +165,16 @@ class Watcher:
     async def _turn(self) -> None:
         changed = await self._read(self._patience_ms())
         if changed:
-            await asyncio.sleep(self._rest_s)
+            # Whoever comes after a pause does not wait for the work before it.
+            await asyncio.sleep(max(REST_S, self._rests_until - time.monotonic()))
             # What else the burst held: it would otherwise wait until after the next one. Not without a block, which
             # would also be without an end where Redis hangs just now.
             changed |= await self._read(1)
         if changed:
             began = time.thread_time()
             await self._refresh(changed)
-            self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.thread_time() - began)))
+            worked_s = time.thread_time() - began
+            self._rests_until = time.monotonic() + min(LONGEST_REST_S, REST_PER_WORK * worked_s)
         if is_due := time.monotonic() >= self._sweep_at:
             await self._sweep()
         await self._look_at_jobs(changed, all_of_them=is_due)

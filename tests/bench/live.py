@@ -121,14 +121,16 @@ async def _shown(tab: Any) -> list[tuple[float, int]]:
     return found
 
 
-def _latencies(client: redis.Redis, shown: list[tuple[float, int]]) -> list[float]:
-    """For each job that finished while watched: when a screen first counted it, less when it finished."""
+def _latencies(client: redis.Redis, shown: list[tuple[float, int]], since_ms: float = 0.0) -> list[float]:
+    """For each job that finished while watched, from that moment on: when a screen first counted it, less when it
+    finished.
+    """
     finished = [score for _, score in client.zrange(f"{PREFIX}:chat:completed", 0, -1, withscores=True)]
     counts = [count for _, count in shown]
     return [
         shown[place][0] - at
         for number, at in enumerate(finished, 1)
-        if number > counts[0] and (place := bisect.bisect_left(counts, number)) < len(counts)
+        if number > counts[0] and at >= since_ms and (place := bisect.bisect_left(counts, number)) < len(counts)
     ]
 
 
