@@ -5,7 +5,7 @@ Nothing runs where no mirror leads, or where jobs run in process: `begin` raises
 """
 
 from queues.operations.kinds import ACTIONS, Action, action_of, needed_elsewhere, needed_for
-from queues.operations.preview import Preview, Sample, preview
+from queues.operations.previewing import Preview, Sample, preview
 from queues.operations.steering import begin, cancel, pause, repeat, restore, resume
 from queues.operations.target import Kind, Reach, Target
 

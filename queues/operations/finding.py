@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext as _
 
-from queues.errors import Forbidden, InvalidInput
+from queues.errors import Forbidden
 from queues.lookups.filters import Filter
 from queues.lookups.scan import Asked, scan
 from queues.masking import mask_text
@@ -33,6 +33,8 @@ class Chunk:
     found: Sequence[Found]
     part: str = ""
     comes_last: bool = False
+    #: When each was added, or ended.
+    since: Sequence[int] = ()
 
 
 async def find(target: Target, action: str, reach: Reach) -> AsyncGenerator[Chunk, None]:
@@ -75,7 +77,8 @@ async def _ended(target: Target, queue: str, state: State) -> AsyncIterator[Chun
         at = (target.connection, queue, state, lowest, str(target.before_ms), passed, SCORE_CHUNK)
         pairs = await selection.scored_ids(*at)
         marked = [(job_id, whole(score.encode())) for job_id, score in pairs if job_id not in RESERVED_IDS]
-        yield Chunk([Found(queue, job_id, state.value, mark) for job_id, mark in marked])
+        found = [Found(queue, job_id, state.value, mark) for job_id, mark in marked]
+        yield Chunk(found, since=[mark for _id, mark in marked])
         if len(pairs) < SCORE_CHUNK:
             return
         last = pairs[-1][1]
@@ -87,7 +90,7 @@ async def _scored(target: Target, queue: str, state: State, action: str) -> Asyn
     """By place: next to run, or due, first."""
     at, suffix = 0, STATE_KEYS[state][0]
     while ids := await selection.placed_ids(target.connection, queue, suffix, at, CHUNK):
-        yield Chunk(await _meant(target, queue, ids, action, (state,)))
+        yield await _meant(target, queue, ids, action, (state,))
         at += len(ids)
 
 
@@ -100,7 +103,7 @@ async def _listed(target: Target, queue: str, state: State, action: str) -> Asyn
         at = 0
         while ids := await listed_ids(target.connection, queue, suffix, at, CHUNK):
             meant = await _meant(target, queue, ids, action, (state,))
-            yield Chunk(meant, f"{queue}:{suffix}", comes_last=not ACTIONS[action].removes)
+            yield replace(meant, part=f"{queue}:{suffix}", comes_last=not ACTIONS[action].removes)
             at += CHUNK
 
 
@@ -115,8 +118,9 @@ async def _of_filter(target: Target, action: str, reach: Reach) -> AsyncIterator
     asked = Asked(target.connection, queue, state, wanted, target.before_ms, mask=mask, is_reversed=state.is_finished)
     while True:
         found = await scan(asked)
-        for at in range(0, len(found.ids), CHUNK):
-            yield Chunk(await _meant(target, queue, found.ids[at : at + CHUNK], action, (state,)))
+        # An empty one too: whoever counts looks at the clock.
+        for at in range(0, max(1, len(found.ids)), CHUNK):
+            yield await _meant(target, queue, found.ids[at : at + CHUNK], action, (state,))
         if found.after is None:
             return
         asked = replace(asked, after=found.after)
@@ -129,8 +133,10 @@ async def _of_ids(target: Target, action: str, reach: Reach) -> AsyncIterator[Ch
         for at in range(0, len(ids) if reach.has(queue) else 0, CHUNK):
             some = ids[at : at + CHUNK]
             states = target.states or tuple(ACTIONS[action].legal)
-            there = {one.job_id: one for one in await _meant(target, queue, some, action, states, FAR_MS)}
-            yield Chunk([there.get(job_id, Found(queue, job_id, State.UNKNOWN.value, 0)) for job_id in some])
+            chunk = await _meant(target, queue, some, action, states, FAR_MS)
+            there = {one.job_id: one for one in chunk.found}
+            found = [there.get(job_id, Found(queue, job_id, State.UNKNOWN.value, 0)) for job_id in some]
+            yield replace(chunk, found=found)
 
 
 async def _of_rows(target: Target, action: str, reach: Reach) -> AsyncIterator[Chunk]:
@@ -146,30 +152,24 @@ async def _of_rows(target: Target, action: str, reach: Reach) -> AsyncIterator[C
                 found = await held(target.connection, queue, ids[at : at + CHUNK])
                 # An id comes back: only the very job that the row tells of.
                 same = [one for one in found if one.timestamp_ms == jobs[one.id]]
-                yield Chunk(await _of_held(target, queue, same, action, states, target.before_ms))
+                yield await _of_held(target, queue, same, states, target.before_ms)
 
 
 async def _meant(
     target: Target, queue: str, ids: Sequence[str], action: str, states: Sequence[State], before_ms: int | None = None
-) -> list[Found]:
+) -> Chunk:
     until = target.before_ms if before_ms is None else before_ms
-    return await _of_held(target, queue, await held(target.connection, queue, ids), action, states, until)
+    return await _of_held(target, queue, await held(target.connection, queue, ids), states, until)
 
 
-async def _of_held(
-    target: Target, queue: str, found: Sequence[Held], action: str, states: Sequence[State], until_ms: int
-) -> list[Found]:
+async def _of_held(target: Target, queue: str, found: Sequence[Held], states: Sequence[State], until_ms: int) -> Chunk:
     meant = [one for one in found if one.state in states and one.id not in RESERVED_IDS and since(one) <= until_ms]
     coming = await next_runs(target.connection, queue, [one for one in meant if one.id.startswith("repeat:")])
-    return [Found(queue, one.id, str(one.state), one.mark) for one in meant if one.id not in coming]
+    meant = [one for one in meant if one.id not in coming]
+    marked = [Found(queue, one.id, str(one.state), one.mark) for one in meant]
+    return Chunk(marked, since=[since(one) for one in meant])
 
 
 def since(one: Held) -> int:
     """The moment its age counts from: it ended, else it was added."""
     return one.ended_ms if one.state is not None and one.state.is_finished else one.timestamp_ms
-
-
-def refuse(target: Target) -> None:
-    """Raises InvalidInput for a target that nothing can be found by."""
-    if target.kind is Kind.STORED:
-        raise InvalidInput(_("Only what an operation removed can be restored."))

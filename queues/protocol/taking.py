@@ -211,6 +211,12 @@ async def forget(connection: str, queue: str, once: str) -> None:
     await ask(connection, [command("DEL", keys(connection, queue)(f"toril:once:{once}"))])
 
 
+async def weight(connection: str, queue: str, job_id: str) -> int:
+    """About how many bytes a copy takes; 0 where Redis does not tell."""
+    k = keys(connection, queue)
+    return (await _sizes(connection, k, [job_id]))[job_id] or 0
+
+
 def is_in_a_flow(one: Copy) -> bool:
     """Whether it waits for others, or others for it: such a job belongs where it is."""
     return bool(one["hash"].get(b"parentKey") or one["dependencies"] or one["processed"] or one["failed"])
