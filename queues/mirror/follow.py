@@ -25,6 +25,7 @@ LEAST_EVENTS = 16
 MOST_BYTES = 16 * 1024 * 1024
 #: A burst becomes one batch.
 GATHER_S = 0.1
+LONGEST_GATHER_S = 0.5
 #: Further behind than this, events are given up and the sets are read instead.
 SKIP_AFTER_S = 60.0
 
@@ -39,6 +40,7 @@ class Ear:
         self.is_behind = False
         self.lag_s = 0.0
         self._count = LEAST_EVENTS
+        self._took_s = 0.0
 
     async def listen(self, followed: dict[str, Followed], wait_s: float) -> None:
         """Take in what is new, waiting up to `wait_s` for it."""
@@ -53,7 +55,9 @@ class Ear:
         if batch:
             await self._notice_gaps(followed, batch)
         if batch:
+            began = time.monotonic()
             await self._take(followed, batch)
+            self._took_s = time.monotonic() - began
             self._adapt(batch)
 
     async def _wakes(self, cursors: dict[str, str], wait_s: float) -> bool:
@@ -62,7 +66,8 @@ class Ear:
             return False
         if not await changed(self.sides.ear, self.sides.prefix, cursors, max(1, int(wait_s * 1000))):
             return False
-        await asyncio.sleep(GATHER_S)
+        # Under load longer, so that a job is read once where its life is short, and others get their share.
+        await asyncio.sleep(min(LONGEST_GATHER_S, max(GATHER_S, self._took_s)))
         return True
 
     def _adapt(self, batch: Batch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +29,7 @@ class Work:
     kind: Kind
     steps: AsyncGenerator[None, None]
     is_whole: bool = True
+    began_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Followed:
     work: Work | None = None
     walked_at: float | None = None
     heard_at: float = 0.0
+    #: Its sets are not walked again before.
+    rest_until: float = 0.0
     facts: QueueFacts | None = None
     #: The difference of counts that was walked for; where it stays, ids without a job make it, and no walk can mend it.
     mended: dict[State, tuple[int, int]] = field(default_factory=dict)
@@ -70,7 +74,13 @@ class Followed:
     @property
     def is_pressing(self) -> bool:
         """Whether there is work that should not wait."""
-        return bool(self.wanted) or self.is_gone or (self.work is not None and self.work.kind is not Kind.PATROL)
+        is_wanted = bool(self.wanted) and time.monotonic() >= self.rest_until
+        return is_wanted or self.is_gone or (self.work is not None and self.work.kind is not Kind.PATROL)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether its rows are known not to be Redis's yet."""
+        return bool(self.wanted) or self.is_pressing
 
     def missed(self, pulse: Pulse) -> str:
         """Why events after the cursor may be lost; empty where none are."""
@@ -82,6 +92,11 @@ class Followed:
         if pulse.first == START and last > here:
             return "its event stream was emptied before it was read"
         return ""
+
+    def missed_s(self, pulse: Pulse) -> float:
+        """How long the time is of which events were missed."""
+        until = pulse.last if pulse.first in (START, self.cursor) else pulse.first
+        return max(0.0, (position(until)[0] - position(self.cursor)[0]) / 1000) if self.cursor != START else 0.0
 
     def lose(self, pulse: Pulse) -> None:
         """Events before the oldest that is left were missed: the sets must tell what they did."""

@@ -15,6 +15,8 @@ from queues.states import LISTED
 
 #: How long pressing work may go on before events are read again.
 TURN_S = 0.3
+#: Between two walks through the sets of a queue whose events come faster than they can be read.
+LONGEST_REST_S = 30.0
 #: Every queue is compared with its sets now and then, for changes that no event tells (an edited payload).
 PATROL_EVERY_S = 600.0
 #: Between two chunks of that.
@@ -80,6 +82,9 @@ class Mender:
             return
         # So that the next sweep counts.
         queue.heard_at = time.monotonic()
+        if queue.is_lost:
+            # More was missed meanwhile: the traffic is more than can be followed, and gets its share of the machine.
+            queue.rest_until = queue.heard_at + min(LONGEST_REST_S, queue.heard_at - work.began_at)
         if work.is_whole:
             queue.walked_at = queue.heard_at
         if work.is_whole and not queue.is_lost and not queue.is_settled:
@@ -92,7 +97,7 @@ class Mender:
             return
         self._patrol_at = time.monotonic() + PATROL_REST_S
         if queue.work is None:
-            queue.work = Work(Kind.PATROL, walk(self.sides, queue.name))
+            queue.work = Work(Kind.PATROL, walk(self.sides, queue.name, is_thorough=True))
         await self._step(queue, followed)
 
     def _next(self, queues: Iterable[Followed]) -> Followed | None:

@@ -22,8 +22,12 @@ SEEN_AT_MOST = 1_000_000
 LOOKS = 25
 
 
-async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> AsyncGenerator[None, None]:
-    """Yields after each chunk."""
+async def walk(
+    sides: Sides, queue: str, states: Sequence[State] = LISTED, *, is_thorough: bool = False
+) -> AsyncGenerator[None, None]:
+    """Yields after each chunk. Finished jobs whose rows say that they ended just then are read only where it
+    `is_thorough`: of what changes in them afterwards, no event tells either.
+    """
     if intake(queue).keeps_none:
         # Rows from before the settings said so, which nothing follows any more.
         while not await sides.ask(sides.store.forget_open, queue):
@@ -31,7 +35,7 @@ async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> As
         return
     seen: set[str] = set()
     for state in states:
-        async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, CHUNK):
+        async for ids in _listed(sides, queue, state, is_thorough):
             if state is State.WAITING:
                 seen.update(ids[: SEEN_AT_MOST - len(seen)])
             await sides.compare(queue, ids)
@@ -43,6 +47,16 @@ async def walk(sides: Sides, queue: str, states: Sequence[State] = LISTED) -> As
         if doubtful:
             await _settle(sides, queue, doubtful, seen)
         yield
+
+
+async def _listed(sides: Sides, queue: str, state: State, is_thorough: bool) -> AsyncGenerator[list[str], None]:
+    if is_thorough or not state.is_finished:
+        async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, CHUNK):
+            yield ids
+        return
+    async for part in bulk.scored_chunks(sides.on, sides.keys(queue), state, CHUNK):
+        ends = await sides.ask(sides.store.ends, queue, state, [job_id for job_id, _ in part])
+        yield [job_id for job_id, score in part if ends.get(job_id) != score]
 
 
 async def _doubtful(sides: Sides, queue: str, page: Sequence[tuple[str, int, State]], seen: set[str]) -> list[str]:

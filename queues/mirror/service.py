@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Iterable
 
 from queues.mirror.duties import duties, keep
 from queues.mirror.leader import RENEW_S, Leader, LeaseLost
 from queues.mirror.pauses import PASSING, Pauses
+from queues.mirror.reports import Reports
 from queues.mirror.schedulers import SchedulerGuard, close_database
 from queues.mirror.session import Session
 from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.protocol.connections import close_wires
 
 log = logging.getLogger(__name__)
-
-REPORT_EVERY_S = 60.0
-#: Being further behind than this is said at once.
-LATE_S = 5.0
 
 
 class Mirror:
@@ -105,18 +101,14 @@ class Mirror:
                 await self._database.call(self.leader.renew)
 
     async def _report(self) -> None:
-        """How far behind each connection is: now and then, and at once when it falls back or has caught up."""
-        late: dict[str, bool] = {}
-        said_at = time.monotonic()
+        """How far behind each connection is, to whoever asks."""
+        reports = Reports(self.leader)
         while True:
             await asyncio.sleep(1.0)
-            is_time = time.monotonic() - said_at >= REPORT_EVERY_S
-            said_at = time.monotonic() if is_time else said_at
-            for name, session in self.sessions.items():
-                is_late = session.is_open and session.ear.lag_s > LATE_S
-                if session.is_open and (is_time or is_late != late.get(name, False)):
-                    log.info("connection %s: %s", name, _state(session))
-                late[name] = is_late
+            reports.log(self.sessions)
+            if due := reports.due(self.sessions):
+                with contextlib.suppress(DatabaseUnavailable):
+                    await self._database.call(reports.write, due)
 
     async def _leave(self) -> None:
         with contextlib.suppress(DatabaseUnavailable):
@@ -124,11 +116,3 @@ class Mirror:
         await self._database.close()
         await close_database()
         await close_wires()
-
-
-def _state(session: Session) -> str:
-    mending = sum(queue.is_pressing for queue in session.followed.values())
-    also = f" ({mending} being compared with their sets)" if mending else ""
-    return (
-        f"{len(session.followed)} queues{also}, {session.ear.lag_s:.1f} s behind, {session.written} rows written so far"
-    )

@@ -73,7 +73,7 @@ class Session:
 
     @property
     def is_mending(self) -> bool:
-        return any(queue.is_pressing for queue in self.followed.values())
+        return any(queue.is_in_doubt for queue in self.followed.values())
 
     async def begin(self) -> None:
         """Raises RedisUnavailable or DatabaseUnavailable, as all of these do."""

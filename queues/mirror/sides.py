@@ -7,9 +7,12 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 import django.db
+from django.utils import timezone
 
 from queues.errors import TorilError
 from queues.mirror.fold import Life
@@ -36,6 +39,16 @@ LEAST_REST_S = 0.002
 ANSWER_S = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The last time that events were given up: of which queue, why, and how often that came to pass so far."""
+
+    queue: str
+    why: str
+    count: int
+    at: datetime = field(default_factory=timezone.now)
+
+
 class Sides:
     """Opened and closed with each session of a follower."""
 
@@ -50,6 +63,7 @@ class Sides:
         self._writing: asyncio.Task[None] | None = None
         #: Others wait while one writes: they get their turn.
         self._has_one_writer = django.db.connection.vendor == "sqlite"
+        self.lost: Lost | None = None
         #: Rows changed so far.
         self.written = 0
 
@@ -100,8 +114,10 @@ class Sides:
 
     async def lose(self, queue: Followed, pulse: Pulse, why: str) -> None:
         """Events of this queue were missed. Written down at once, so that a crash does not forget it."""
+        missed_s = queue.missed_s(pulse)
         if not queue.is_lost:
-            log.warning("queue %s: %s; its sets are read instead", queue.name, why)
+            log.warning("queue %s: %s; its sets are read instead (%.1f s of events)", queue.name, why, missed_s)
+        self.lost = Lost(queue.name, f"{why}, {missed_s:.1f} s of events", (self.lost.count if self.lost else 0) + 1)
         queue.lose(pulse)
         await self.ask(self.store.set_cursor, queue.name, queue.stored(queue.cursor))
 

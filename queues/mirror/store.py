@@ -210,6 +210,11 @@ class Store:
             page = page.filter(finished_on_ms__lte=int(ms))
         return list(page.order_by("finished_on_ms").values_list("job_id", flat=True)[:count])
 
+    def ends(self, queue: str, state: State, job_ids: Sequence[str]) -> dict[str, int | None]:
+        """When these ended, of those that have an open row in this state."""
+        rows = self._live(queue).filter(state=state, job_id__in=job_ids)
+        return dict(rows.values_list("job_id", "finished_on_ms"))
+
     def _live(self, queue: str) -> models.QuerySet[Job]:
         return Job.objects.filter(connection=self.connection, queue=queue, removed_at__isnull=True).order_by()
 

@@ -56,7 +56,7 @@ class Sweep:
         await self._save(standing, facts, quiet, taken_at)
         for queue in stirred:
             queue.facts = facts[queue.name]
-            if queue.name in quiet and not queue.is_pressing:
+            if queue.name in quiet and not queue.is_in_doubt:
                 await self._count(queue, facts[queue.name])
 
     async def _judge(self, queue: Followed, pulse: Pulse) -> None:
@@ -84,7 +84,7 @@ class Sweep:
     async def _save(
         self, queues: Sequence[Followed], facts: dict[str, QueueFacts], quiet: set[str], taken_at: datetime
     ) -> None:
-        in_step = {q.name: taken_at for q in queues if q.name in quiet and q.is_settled and not q.is_pressing}
+        in_step = {q.name: taken_at for q in queues if q.name in quiet and q.is_settled and not q.is_in_doubt}
         if queues:
             await self.sides.ask(self.sides.store.save_facts, [facts[q.name] for q in queues], in_step)
 

@@ -174,11 +174,26 @@ async def state_chunks(on: Wire, k: Keys, state: State, count: int) -> AsyncGene
             raise
 
 
+async def scored_chunks(on: Wire, k: Keys, state: State, count: int) -> AsyncGenerator[list[tuple[str, float]], None]:
+    """The same of a sorted set, each id with its score."""
+    try:
+        async for part in _scan_scored(on, k.state(state), count):
+            yield part
+    except RedisRefused as error:
+        if not is_wrong_type(error):
+            raise
+
+
 async def _scan(on: Wire, key: bytes, count: int) -> AsyncGenerator[list[str], None]:
+    async for part in _scan_scored(on, key, count):
+        yield [member for member, _ in part]
+
+
+async def _scan_scored(on: Wire, key: bytes, count: int) -> AsyncGenerator[list[tuple[str, float]], None]:
     cursor = b"0"
     while True:
         cursor, flat = await on.call(command("ZSCAN", key, cursor, "COUNT", count))
-        members = [text(member) for member in flat[::2]]
+        members = [(text(member), float(score)) for member, score in zip(flat[::2], flat[1::2], strict=True)]
         # A small set answers whole, whatever COUNT says.
         for start in range(0, len(members), count):
             yield members[start : start + count]
