@@ -10,6 +10,7 @@ from typing import Protocol
 from queues.mirror.attempts import Attempts
 from queues.mirror.failures import Failures
 from queues.mirror.history import PruneSamples
+from queues.mirror.indexing import Indexing
 from queues.mirror.leader import Leader, LeaseLost
 from queues.mirror.operations import Operations
 from queues.mirror.pauses import PASSING, Pauses
@@ -35,7 +36,14 @@ class Duty(Protocol):
 
 def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
     """Each anew for whoever leads now: none may trust what an earlier leader had in memory."""
-    return [Prune(leader), PruneSamples(leader), Attempts(leader), Failures(leader), Operations(leader)]
+    return [
+        Prune(leader),
+        PruneSamples(leader),
+        Attempts(leader),
+        Indexing(leader),
+        Failures(leader),
+        Operations(leader),
+    ]
 
 
 async def keep(duty: Duty) -> None:

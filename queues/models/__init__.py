@@ -12,6 +12,7 @@ from queues.models.operation import Operation, OperationItem
 from queues.models.queue import Queue
 from queues.models.sample import Deploy, Sample, SampleCursor, Series
 from queues.models.scheduler import KeptScheduler
+from queues.models.search import SearchDocument, SearchText, SearchWord
 from queues.models.stored import StoredJobs
 
 __all__ = [
@@ -36,6 +37,9 @@ __all__ = [
     "Queue",
     "Sample",
     "SampleCursor",
+    "SearchDocument",
+    "SearchText",
+    "SearchWord",
     "Series",
     "StoredJobs",
 ]

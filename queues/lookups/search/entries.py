@@ -5,8 +5,9 @@ so nobody finds one by searching.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from queues.lookups.filters import since_ms
 from queues.lookups.search.fields import Leaf, leaves
@@ -26,7 +27,7 @@ MOST_ATTEMPTS = 100
 LONGEST_TEXT = 300
 #: Every job has it: what all of a search's parts exclude from.
 ANY = "x=any"
-_JOINTS = re.compile(r"[:@/ ]")
+WORKER_JOINTS = re.compile(r"[:@/ ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Entry:
     job_id: str
     name: str
     error: str
+    #: As they are written in the data.
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,18 @@ def moment_ms(job: Job) -> int:
 
 
 def right(connection: str, queue: str) -> str:
-    """The term of one very queue: what rights are asked by, never what somebody typed."""
-    return f"r={value(f'{connection} {queue}' + chr(0) + queue)}"
+    """The term of one very queue, by its exact name: what rights are asked by, never what somebody typed."""
+    return "r=" + blake2b(f"{connection}\0{queue}".encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def entry(job: Job) -> Entry:
-    error = masked_error(job)
-    tokens = {ANY, *_columns(job), *_error_terms(error), *_data_terms(masked_data(job))}
+    error, data = masked_error(job), masked_data(job)
+    found = list(leaves(data)) if data else []
+    tokens = {ANY, *_columns(job), *_error_terms(error), *_data_terms(data, found)}
     line = error.split("\n", 1)[0]
-    return Entry(frozenset(tokens), moment_ms(job), _within(job.job_id), _within(job.name), _within(line))
+    paths = dict.fromkeys(leaf.path for leaf in found[:MOST_FIELDS] if field_path(leaf.path))
+    within = _within(job.job_id), _within(job.name), _within(line)
+    return Entry(frozenset(tokens), moment_ms(job), *within, tuple(paths))
 
 
 def texts(job: Job) -> Texts:
@@ -100,7 +106,9 @@ def _columns(job: Job) -> Iterator[str]:
     for n in range(1, min(job.attempts_made, MOST_ATTEMPTS) + 1):
         yield f"a={n}"
     if job.processed_by:
-        yield from (f"w={value(name)}" for name in _beginnings(job.processed_by))
+        first, *longer = _beginnings(job.processed_by)
+        yield f"w={value(first)}"
+        yield from (f"ww={value(name)}" for name in longer)
     if job.scheduler_id:
         yield f"sch={value(job.scheduler_id)}"
     if job.parent_key:
@@ -108,20 +116,18 @@ def _columns(job: Job) -> Iterator[str]:
     yield "x=live" if job.removed_at is None else "x=removed"
 
 
-def _beginnings(name: str) -> Iterable[str]:
+def _beginnings(name: str) -> list[str]:
     """`web-3:4711:ab` is found by `web-3` and by `web-3:4711` too."""
-    return [name[: joint.start()] for joint in _JOINTS.finditer(name[:200]) if joint.start()] + [name]
+    return [name[: joint.start()] for joint in WORKER_JOINTS.finditer(name[:200]) if joint.start()] + [name]
 
 
 def _error_terms(error: str) -> Iterator[str]:
     return (f"e={word}" for word in split_words(error)[:MOST_WORDS])
 
 
-def _data_terms(data: str) -> Iterator[str]:
-    found = list(leaves(data)) if data else []
-    kept = [leaf for leaf in found if leaf.at < WORDS_WITHIN]
-    told = "\n".join(leaf.value for leaf in kept) if kept else data[:WORDS_WITHIN]
-    yield from words(told)[:MOST_WORDS]
+def _data_terms(data: str, found: list[Leaf]) -> Iterator[str]:
+    kept = [leaf.value for leaf in found if leaf.at < WORDS_WITHIN]
+    yield from words("\n".join(kept) if kept else data[:WORDS_WITHIN])[:MOST_WORDS]
     for leaf in found[:MOST_FIELDS]:
         yield from field_terms(leaf)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from queues.lookups.search import rows
+from queues.lookups.mirror_state import mirror_state
+from queues.lookups.search import indexed, rows
 from queues.lookups.search.query import Query
 from queues.lookups.search.seen import Key, Page, Place, Seen
 from queues.models import Job, Queue
+from queues.models.local import is_in_process
 
 #: Incarnations of one id, and a page's size at most.
 MOST_OF_ID, MOST_SIZE = 50, 500
@@ -18,21 +20,29 @@ async def page(query: Query, seen: Seen, after: str | None = None, size: int = 5
 
     `after` is opaque; what is none begins anew. Raises RedisUnavailable only where Redis is what is searched.
     """
-    return await rows.page(query, seen, after, min(size, MOST_SIZE))
+    size = min(size, MOST_SIZE)
+    if is_in_process():
+        return await rows.page(query, seen, after, size)
+    state = await mirror_state()
+    return await indexed.page(query, seen, after, size, state)
 
 
 async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
     """Every job that matches at one moment (the call's), some hundreds at a time, in no order and none twice. Memory:
     8 bytes for each.
     """
-    async for keys in rows.matching(query, seen):
+    found = rows.matching(query, seen) if is_in_process() else indexed.matching(query, seen)
+    async for keys in found:
         yield keys
 
 
 async def with_id(job_id: str, seen: Seen) -> Sequence[Job]:
     """Every incarnation of this very id that is kept, whichever queue it is or was in; newest first."""
-    kept = Job.objects.filter(job_id=job_id).order_by("-timestamp_ms").defer(*rows.UNREAD)
-    found = [rows.shown(job) async for job in kept[:MOST_OF_ID]]
+    if is_in_process():
+        kept = Job.objects.filter(job_id=job_id).order_by("-timestamp_ms").defer(*rows.UNREAD)
+        found = [rows.shown(job) async for job in kept[:MOST_OF_ID]]
+    else:
+        found = await indexed.with_id(job_id, seen, MOST_OF_ID)
     return [job for job in found if seen.sees(job.connection, job.queue)]
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from queues.errors import InvalidInput
-from queues.lookups.search.entries import ANY, MOST_ATTEMPTS, field_path
+from queues.lookups.search.entries import ANY, MOST_ATTEMPTS, WORKER_JOINTS, field_path
 from queues.lookups.search.expressions import Between, Both, Contains, Either, Node, Phrase, Term, Without
 from queues.lookups.search.words import LONGEST_WORD, flat, fold, value, words
 from queues.states import LISTED, State
@@ -83,10 +83,8 @@ def anything(asked: Asked) -> Node:
     if asked.is_within:
         return Contains(asked.within(), ("job_id", "name", "error"))
     if asked.starts:
-        word = _one_word(asked)
-        return Either(
-            (Term(f"p={word}", True), Term(f"i={_begun(asked)}", True), *_payload_words([word], is_prefix=True))
-        )
+        word = _one_word(asked, LEAST_WITHIN)
+        return Either((Term(f"p={word}", True), *_payload_words([word], is_prefix=True)))
     found = words(asked.bare)
     exact = Term(f"i={value(asked.bare)}")
     if not found:
@@ -103,15 +101,15 @@ def _payload_words(found: list[str], is_prefix: bool = False) -> tuple[Node, ...
     return tuple(Term(f"{kind}{word}", is_prefix, is_payload=True) for word in found for kind in ("e=", ""))
 
 
-def _one_word(asked: Asked) -> str:
-    found = words(asked.start())
+def _one_word(asked: Asked, least: int = LEAST_START) -> str:
+    found = words(asked.start(least))
     if len(found) != 1:
         raise asked.wrong(_("a star stands behind one word; several words go without."))
     return found[0]
 
 
-def _begun(asked: Asked) -> str:
-    begun = value(asked.start())
+def _begun(asked: Asked, least: int = LEAST_START) -> str:
+    begun = value(asked.start(least))
     if begun.startswith("#") and not asked.bare.startswith("#"):
         raise asked.wrong(_("so long or so unusual a text is found whole only, without a star."))
     return begun
@@ -138,6 +136,12 @@ def _given(asked: Asked) -> str:
 
 def _id(asked: Asked) -> Node:
     return Contains(asked.within(), ("job_id",)) if asked.is_within else _whole("i")(asked)
+
+
+def _worker(asked: Asked) -> Node:
+    """A worker's name is `web-3:4711`: most ask for its first part, of which there are few."""
+    kind = "ww" if WORKER_JOINTS.search(asked.bare) else "w"
+    return _whole(kind)(asked)
 
 
 def _name(asked: Asked) -> Node:
@@ -176,7 +180,7 @@ def of_data(path: str, asked: Asked) -> Node:
     if asked.text[:1] in "<>" and not asked.is_quoted:
         raise asked.wrong(_("fields of the data are compared as they are written, not as numbers."))
     if asked.starts:
-        return Term(f"d={at}={_begun(asked)}", True, True)
+        return Term(f"d={at}={_begun(asked, 1)}", True, True)
     whole = Term(f"d={at}={value(_given(asked))}", is_payload=True)
     found = words(asked.bare)
     if asked.is_quoted or len(found) != 1 or len(found[0]) == LONGEST_WORD:
@@ -251,7 +255,7 @@ KEYS: Mapping[str, Key] = {
     "id": Key(_id),
     "error": Key(_error, is_payload=True),
     "attempts": Key(_attempts),
-    "worker": Key(_whole("w")),
+    "worker": Key(_worker),
     "scheduler": Key(_whole("sch")),
     "connection": Key(_whole("c")),
     "is": Key(_kind),

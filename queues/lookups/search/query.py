@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from django.utils.translation import gettext as _
 
 from queues.errors import InvalidInput
-from queues.lookups.search.expressions import Both, Either, Node, Without
+from queues.lookups.search.expressions import Between, Both, Either, Node, Without
 from queues.lookups.search.keys import DATA, KEYS, Asked, anything, of_data
 
 LONGEST, MOST_PARTS, SHOWN = 1_000, 30, 60
@@ -71,7 +71,9 @@ def parse(text: str, now_ms: int) -> Query:
 def _node(part: _Part, now_ms: int) -> Node:
     nodes = [_value(part, typed, is_quoted, now_ms) for typed, is_quoted in part.values]
     node = nodes[0] if len(nodes) == 1 else Either(tuple(nodes))
-    return Without(node) if part.is_negated else node
+    if not part.is_negated:
+        return node
+    return Between(node.until_ms, node.from_ms) if isinstance(node, Between) else Without(node)
 
 
 def _value(part: _Part, typed: str, is_quoted: bool, now_ms: int) -> Node:

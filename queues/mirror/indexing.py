@@ -1,0 +1,133 @@
+"""Keeps the search's tables in step with the rows: a feed with a place of its own, so a search may be late and says so.
+
+What is costly, masking and making terms, is done before the transaction begins: SQLite has one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from django.db import connection, transaction
+
+from queues.lookups.search.entries import Entry, entry
+from queues.lookups.search.places import place_of
+from queues.mirror.feed import Feed
+from queues.mirror.leader import Leader
+from queues.mirror.prune import FORGET
+from queues.mirror.vocabulary import Vocabulary
+from queues.models import Cursor, Job, SearchDocument, SearchText
+
+#: What terms are made of.
+READ = (
+    "connection queue job_id timestamp_ms state name data failed_reason attempts_made processed_on_ms finished_on_ms"
+    " processed_by scheduler_id parent_key removed_at change"
+).split()
+#: A place that is taken: so many others are tried before one far off is taken.
+TRIES = 8
+#: Parameters of one statement; SQLite takes 32,766 at most, older ones 999.
+MOST_ASKED = 500
+Indexed = tuple[int, Entry]
+
+
+class Indexing(Feed):
+    """`take` is idempotent, and writes nothing of a row whose terms are as they were."""
+
+    name = "search"
+
+    def __init__(self, leader: Leader) -> None:
+        super().__init__(leader)
+        self.words = Vocabulary()
+
+    def take(self, jobs: Sequence[Job]) -> None:
+        self._keep([(job.pk, entry(job)) for job in jobs], jobs)
+
+    def _some(self) -> int:
+        at = Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
+        jobs = list(Job.objects.filter(change__gt=at).order_by("change").only(*READ)[: self.batch])
+        if not jobs:
+            return 0
+        entries = [(job.pk, entry(job)) for job in jobs]
+        with transaction.atomic():
+            self.leader.check()
+            self._keep(entries, jobs)
+            Cursor.objects.update_or_create(name=self.name, defaults={"at": jobs[-1].change})
+        return len(jobs)
+
+    def _keep(self, entries: Sequence[Indexed], jobs: Sequence[Job]) -> None:
+        index(entries)
+        self.words.learn(jobs, [made for _pk, made in entries])
+
+
+def index(entries: Sequence[Indexed]) -> None:
+    """Inside a transaction."""
+    made = {pk: (_digest(pk, one), one) for pk, one in entries}
+    known = dict(SearchDocument.objects.filter(job__in=list(made)).values_list("job", "digest"))
+    changed = {pk: one for pk, one in made.items() if known.get(pk) != one[0]}
+    if not changed:
+        return
+    _delete([pk for pk in changed if pk in known])
+    _insert(changed)
+    _keep_texts({pk: one for pk, (_, one) in changed.items()})
+
+
+def forget(pks: Sequence[int]) -> None:
+    """Of rows that go."""
+    for start in range(0, len(pks), MOST_ASKED):
+        some = list(pks[start : start + MOST_ASKED])
+        _delete(some)
+        SearchText.objects.filter(job__in=some).delete()
+
+
+def _delete(pks: Sequence[int]) -> None:
+    SearchDocument.objects.filter(job__in=pks).delete()
+
+
+def _digest(pk: int, one: Entry) -> int:
+    told = "\n".join((str(place_of(one.at_ms, pk)), one.error, *sorted(one.tokens)))
+    return int.from_bytes(blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).digest(), signed=True)
+
+
+def _insert(changed: dict[int, tuple[int, Entry]]) -> None:
+    places = _places({pk: place_of(one.at_ms, pk) for pk, (_, one) in changed.items()})
+    terms = "array_to_tsvector(string_to_array(%s, ' '))" if connection.vendor == "postgresql" else "%s"
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO toril_searchdocument (place, job, digest, terms) VALUES (%s, %s, %s, {terms})",  # noqa: S608
+            [(places[pk], pk, digest, " ".join(one.tokens)) for pk, (digest, one) in changed.items()],
+        )
+
+
+def _places(wanted: dict[int, int]) -> dict[int, int]:
+    """Each row's own: the wanted, or one near it where that is another's."""
+    found: dict[int, int] = {}
+    open_ = dict(wanted)
+    for tried in range(TRIES):
+        taken = set(found.values()) | _taken(open_.values())
+        for pk, place in list(open_.items()):
+            if place in taken:
+                # The last is as good as free: it differs from every other row's by its key.
+                open_[pk] = place + (1 if tried < TRIES - 2 else pk << 16)
+                continue
+            taken.add(place)
+            found[pk] = open_.pop(pk)
+        if not open_:
+            break
+    return found | open_
+
+
+def _taken(places: Iterable[int]) -> set[int]:
+    return set(SearchDocument.objects.filter(place__in=list(places)).values_list("place", flat=True))
+
+
+def _keep_texts(changed: dict[int, Entry]) -> None:
+    rows = SearchText.objects.filter(job__in=list(changed)).values_list("job", "job_id", "name", "error")
+    known = {job: texts for job, *texts in rows}
+    other = {pk: one for pk, one in changed.items() if known.get(pk) != [one.job_id, one.name, one.error]}
+    SearchText.objects.filter(job__in=[pk for pk in other if pk in known]).delete()
+    SearchText.objects.bulk_create(
+        [SearchText(job=pk, job_id=one.job_id, name=one.name, error=one.error) for pk, one in other.items()]
+    )
+
+
+FORGET.append(forget)
