@@ -196,7 +196,7 @@ def _end(row: Operation) -> None:
     row.phase = Phase.DONE
 
 
-def stop(number: int, check: Check, why: str, **changes: Any) -> None:
+def stop(number: int, check: Check, why: str, changes: Mapping[str, Any]) -> None:
     """It pauses by itself, for a reason that a person should read."""
     with transaction.atomic():
         check()

@@ -78,7 +78,9 @@ class Runner:
 
     async def _stop(self, why: str, **changes: Any) -> None:
         await self.close()
-        await self._call(books.stop, self.number, self._check, why, **changes)
+        if self._settled is not None:
+            await self._call(books.turn_over, self.number, self._check, self._settled, 0)
+        await self._call(books.stop, self.number, self._check, why, changes)
 
     async def _turn(self) -> float | None:
         if self._is_new:
