@@ -51,6 +51,15 @@ def metrics_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/metrics-history", connection, query)
 
 
+def failures_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/failures", connection, query)
+
+
+def failure_url(connection: str, group: int, **query: object) -> str:
+    """A group of failures."""
+    return _address(f"/failures/{group}", connection, query)
+
+
 def audit_page_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/audit", connection, query)
 

@@ -12,7 +12,8 @@ from asgiref.sync import sync_to_async
 
 from queues.mirror.failures import Failures
 from queues.mirror.leader import Leader
-from queues.models import Job
+from queues.models import FailureCause, FailureCount, FailureGroup, FailureSpot, Job
+from queues.models.failure import STEPS
 
 _changes = iter(range(1, 10**9))
 
@@ -85,3 +86,15 @@ async def regrouped() -> None:
 
 
 in_database = sync_to_async
+
+
+def plant_group(number: int, queue: str, total: int = 3, **cause: Any) -> FailureGroup:
+    """A group of one cause that failed just now in one queue."""
+    now = int(time.time() * 1000)
+    group = FailureGroup.objects.create(pk=number, connection="default", last_ms=now)
+    told = FailureCause.objects.create(group=group, connection="default", digest=f"{number:032x}", **cause)
+    FailureSpot.objects.create(cause=told, queue=queue, total=total, first_ms=now - 60_000, last_ms=now)
+    for step_s in STEPS:
+        at = now // 1000 // step_s * step_s
+        FailureCount.objects.create(cause=told, queue=queue, step_s=step_s, at=at, failed=total)
+    return group

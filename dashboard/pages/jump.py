@@ -132,6 +132,7 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
     told = [
         (_("Overview"), "", True),
         (_("Search"), "/search", True),
+        (_("Failures"), "/failures", True),
         (_("Schedulers"), "/job-schedulers", True),
         (_("Flows"), "/flows", True),
         (_("Workers"), "/workers", site.show_workers),

@@ -14,7 +14,7 @@ from dashboard.grants import Grants
 from dashboard.pages.spreadsheet import csv_lines
 from dashboard.request import Request
 from queues.lookups.keyed import jobs_of
-from queues.lookups.search import Query, Seen, matching
+from queues.lookups.search import Key, Query, Seen, matching
 from queues.masking import mask_json, mask_text
 from queues.models import Job
 
@@ -30,16 +30,21 @@ COLUMNS = (
 
 
 def export(request: Request, query: Query, seen: Seen, form: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="jobs.{form}"'}
-    return StreamingHttpResponse(
-        _pieces(request.grants, query, seen, form), content_type=FORMATS[form], headers=headers
-    )
+    return export_keys(request, matching(query, seen), form)
 
 
-async def _pieces(grants: Grants, query: Query, seen: Seen, form: str) -> AsyncIterator[bytes]:
+def export_keys(
+    request: Request, found: AsyncIterator[list[Key]], form: str, name: str = "jobs"
+) -> StreamingHttpResponse:
+    """The jobs of these keys, all of which this person sees."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    return StreamingHttpResponse(_pieces(request.grants, found, form), content_type=FORMATS[form], headers=headers)
+
+
+async def _pieces(grants: Grants, found: AsyncIterator[list[Key]], form: str) -> AsyncIterator[bytes]:
     if form == "csv":
         yield csv_lines([COLUMNS]).encode()
-    async for keys in matching(query, seen):
+    async for keys in found:
         for start in range(0, len(keys), CHUNK):
             jobs = await jobs_of(keys[start : start + CHUNK])
             # Masking takes a processor: others are served meanwhile.

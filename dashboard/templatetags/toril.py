@@ -57,6 +57,17 @@ def schedulers_url(context: Context, **query: object) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def failures_url(context: Context, **query: object) -> str:
+    return links.failures_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
+def failure_url(context: Context, group: int, **query: object) -> str:
+    """{% failure_url line.group.pk action="resolve" %}"""
+    return links.failure_url(_connection(context, query), group, **query)
+
+
+@register.simple_tag(takes_context=True)
 def audit_page_url(context: Context, **query: object) -> str:
     return links.audit_page_url(_connection(context, query), **query)
 

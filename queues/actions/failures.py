@@ -182,7 +182,7 @@ def _split_by_value(actor: Actor, connection: str, key: int, cause: int, places:
     found.kept = ",".join(map(str, sorted(places)))
     found.save(update_fields=["kept"])
     _let_follow(group)
-    _tell(group, actor, "split", found.message)
+    _tell(group, actor, "split")
     return Done(_("Each value becomes a group of its own; jobs follow within seconds."))
 
 

@@ -12,11 +12,22 @@ from django.contrib.auth.models import User
 from django.urls import get_resolver
 
 from dashboard.models import QueueGrant
-from dashboard.pages import acts, confirmation, job_forms, job_parts, queue_acting, scheduler_acting, selection, workers
+from dashboard.pages import (
+    acts,
+    confirmation,
+    failure_acting,
+    job_forms,
+    job_parts,
+    queue_acting,
+    scheduler_acting,
+    selection,
+    workers,
+)
 from queues.abilities import ABILITIES, ACTIONS, LOOKING, ROLES
 from queues.actions import groups
 from queues.models import AuditEntry
 from queues.states import BULK_ACTIONS
+from tests.failing import plant_group
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
 from tests.web.planted import plant_job
@@ -36,6 +47,8 @@ ROUTES = {
     "admin/queues/queue": f"{BASE}/queue?name={{queue}}",
     "admin/queues/queue/<segment:queue>": f"{BASE}/queue/{{queue}}",
     "admin/queues/queue/<segment:queue>/<segment:job_id>": f"{BASE}/queue/{{queue}}/1",
+    "admin/queues/failures": f"{BASE}/failures",
+    "admin/queues/failures/<int:group>": f"{BASE}/failures/1",
     "admin/queues/job-schedulers": f"{BASE}/job-schedulers",
     "admin/queues/flows": f"{BASE}/flows",
     "admin/queues/workers": f"{BASE}/workers",
@@ -73,6 +86,10 @@ SCHEDULER_ACTIONS = {
     "restore": "scheduler.resume", "save": "scheduler.add",
 }  # fmt: skip
 SEARCH_ACTIONS = {"save": "search.save", "forget": "search.forget"}
+FAILURE_ACTIONS = {
+    "resolve": "failure.resolve", "ignore": "failure.ignore", "reopen": "failure.reopen", "assign": "failure.assign",
+    "note": "failure.note", "merge": "failure.merge", "split": "failure.split", "split-values": "failure.split",
+}  # fmt: skip
 WORKER_ACTIONS = {"quiet": "workers.quiet", "resume": "workers.resume", "stop": "workers.stop"}
 GROUP_ACTIONS = {"pause": "queue.pause", "resume": "queue.resume", "retry-all": "queue.retry-all"}
 #: Parts and forms of a job's and a queue's page, by their parameters; each as hidden as its page.
@@ -98,6 +115,7 @@ def test_the_table_knows_every_action():
     assert set(workers.ACTS) == set(WORKER_ACTIONS)
     assert literals("search") == set(SEARCH_ACTIONS)
     assert set(groups.ACTIONS) == set(GROUP_ACTIONS)
+    assert failure_acting.NEEDED == FAILURE_ACTIONS
     assert set(job_parts.PARTS) == JOB_PARTS
     named = {*JOB_ACTIONS.values(), *QUEUE_ACTIONS.values(), *SCHEDULER_ACTIONS.values(), *WORKER_ACTIONS.values()}
     named |= set(SEARCH_ACTIONS.values())
@@ -139,9 +157,10 @@ TURNED_AWAY = {"anonymous": 302, "stranger": 403, "nobody": 403}
 
 
 @pytest.fixture
-def planted(connection, client_of_redis, prefix) -> Callable[[], dict[bytes, Any]]:
+def planted(connection, client_of_redis, prefix, transactional_db) -> Callable[[], dict[bytes, Any]]:
     """Jobs in a queue that all see and in one that some do not; gives what Redis holds, to be compared."""
-    for queue in (SEEN, HIDDEN):
+    for number, queue in enumerate((SEEN, HIDDEN), 1):
+        plant_group(number, queue, message=CARRIED, kind=CARRIED, frame=CARRIED)
         fields = {"data": f'{{"x": "{CARRIED}"}}', "returnvalue": f'"{CARRIED}"', "progress": f'"{CARRIED}"'}
         failed = {"failedReason": CARRIED, "stacktrace": f'["Error: {CARRIED}\\n  at {CARRIED}"]'}
         plant_job(client_of_redis, prefix, queue, "1", **fields, **failed, defa=CARRIED)
@@ -224,6 +243,8 @@ def posts(queue: str) -> list[tuple[str, dict[str, str], str | None]]:
     told += [
         (f"{at}?status=failed&action=selected&do={name}", {"id": "1"}, needed) for name, needed in SELECTED.items()
     ]
+    group = 1 if queue == SEEN else 2
+    told += [(f"{BASE}/failures/{group}?action={name}", {}, needed) for name, needed in FAILURE_ACTIONS.items()]
     told += [
         (f"{BASE}/job-schedulers?action={name}&queue={queue}&id=s", {"queue": queue, "id": "s", "name": "s"}, needed)
         for name, needed in SCHEDULER_ACTIONS.items()

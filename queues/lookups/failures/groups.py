@@ -30,9 +30,7 @@ MOST_TOLD = 3
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which groups, in which order. `deployed_ms`: the last deploy, None where none was marked. `only` keeps to these
-    groups, in this order.
-    """
+    """Which groups, in which order. `deployed_ms`: the last deploy, None where none was marked."""
 
     window: Window = WINDOWS["24h"]
     show: str = "open"
@@ -42,7 +40,6 @@ class Asked:
     deployed_ms: int | None = None
     offset: int = 0
     size: int = 50
-    only: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -130,12 +127,8 @@ def _listing(connection: str, seen: Seen, asked: Asked, now_s: float) -> Listing
         failures=sum(counted.get(row["group"], 0) for row in shown),
         queues=_failing(connection, seen, start_ms),
     )
-    if asked.only is not None:
-        place = {group: at for at, group in enumerate(asked.only)}
-        page = sorted((row for row in rows if row["group"] in place), key=lambda row: place[row["group"]])
-    else:
-        shown.sort(key=lambda row: _rank(row, asked.sort, counted), reverse=True)
-        page = shown[asked.offset : asked.offset + asked.size]
+    shown.sort(key=lambda row: _rank(row, asked.sort, counted), reverse=True)
+    page = shown[asked.offset : asked.offset + asked.size]
     found.lines = lines(here, page, counted, asked.window, now_s)
     return found
 
