@@ -103,9 +103,9 @@ class Track:
         self.fill(keys, count)
         with self.running(command, keys, concurrency, processes, **more) as racer:
             self.completed(keys, count // 4)
-            had, before_s = self.client.zcard(keys("completed")), _cpu_s(racer.pid)
+            had, before_s = self.client.zcard(keys("completed")), cpu_s(racer.pid)
             self.completed(keys, count)
-            took_us = (_cpu_s(racer.pid) - before_s) / (count - had) * 1e6
+            took_us = (cpu_s(racer.pid) - before_s) / (count - had) * 1e6
         self._cpu_us[command, concurrency, processes, *more.values()].append(took_us)
         ends = [end for _, end in self.client.zrange(keys("completed"), 0, -1, withscores=True)]
         first, last = ends[count // 4], ends[-1]
@@ -134,7 +134,7 @@ class Track:
             return [[float(value) for value in found] for found in pipe.execute()]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """User and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
