@@ -74,6 +74,19 @@ def page_url(path: str, connection: str = DEFAULT_CONNECTION) -> str:
     return f"{_address(path or '/', connection, {})}{mark}{place}"
 
 
+def operations_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/operations", connection, query)
+
+
+def operation_url(connection: str, number: int, **query: object) -> str:
+    return _address(f"/operations/{number}", connection, query)
+
+
+def new_operation_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    """What would be touched, before it begins: pages/operation_target.py says what an address may mean."""
+    return _address("/operations/new", connection, query)
+
+
 def search_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     """`q`: what is typed into the box."""
     return _address("/search", connection, query)

@@ -18,17 +18,17 @@ async def seen_by(grants: Grants) -> Seen:
     reads_all = grants.sees_all and "view_payload" in grants.abilities
     if reads_all:
         return Seen()
-    places = await _places()
-    seen = frozenset(place for place in places if grants.sees(place[1], place[0]))
+    known = await places()
+    seen = frozenset(place for place in known if grants.sees(place[1], place[0]))
     read = frozenset(place for place in seen if grants.on(place[1], place[0]).may("job.payload"))
     return Seen(None if grants.sees_all else seen, read)
 
 
-async def _places() -> set[tuple[str, str]]:
+async def places() -> set[tuple[str, str]]:
     """Every queue that there is or was: of what the mirror keeps, and of what Redis holds now."""
-    places = set(await search.known_queues())
+    found = set(await search.known_queues())
     if not is_in_process():
         for connection in get_options().connections:
             with suppress(TorilError):
-                places |= {(connection, queue.name) for queue in (await snapshot(connection)).queues}
-    return places
+                found |= {(connection, queue.name) for queue in (await snapshot(connection)).queues}
+    return found

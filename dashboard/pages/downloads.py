@@ -22,13 +22,15 @@ from queues.protocol.codec import raw, text
 MOST_ROWS = 20_000
 
 
-async def download(connection: str, queue: str, job_id: str, field: str) -> StreamingHttpResponse:
+async def download(
+    connection: str, queue: str, job_id: str, field: str, added_ms: int | None = None
+) -> StreamingHttpResponse:
     """Raises NotFound where the job has no such field."""
     pieces: AsyncIterator[bytes]
     if field == "logs":
         pieces = _log(connection, queue, job_id)
     else:
-        value = await job_payload(connection, queue, job_id, field)
+        value = await job_payload(connection, queue, job_id, field, added_ms)
         if value is None:
             words = {"queue": queue, "field": field[:60], "id": job_id}
             raise NotFound(_("Queue “%(queue)s” holds no %(field)s of a job “%(id)s”.") % words)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from dashboard.errors import wants_fragment
 from dashboard.pages import downloads, job_acting, job_forms, job_parts
 from dashboard.pages.frame import frame, known_connection, visible
+from dashboard.pages.incarnation import added_ms
 from dashboard.pages.job_context import shown
 from dashboard.pages.nowhere import nowhere
 from dashboard.request import Request
@@ -26,7 +27,7 @@ async def job_page(request: Request, queue: str, job_id: str) -> HttpResponseBas
         return await job_acting.act(request, connection, queue, job_id)
     if field := request.GET.get("field"):
         request.grants.on(queue).require("job.payload")
-        return await downloads.download(connection, queue, job_id, field)
+        return await downloads.download(connection, queue, job_id, field, added_ms(request))
     if part := job_parts.PARTS.get(request.GET.get("fragment", "")):
         return await part(request, connection, queue, job_id)
     return await _page(request, connection, queue, job_id)
@@ -34,7 +35,8 @@ async def job_page(request: Request, queue: str, job_id: str) -> HttpResponseBas
 
 async def _page(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     try:
-        around, detail = await asyncio.gather(_around(request, connection), job_detail(connection, queue, job_id))
+        asked = job_detail(connection, queue, job_id, added_ms=added_ms(request))
+        around, detail = await asyncio.gather(_around(request, connection), asked)
     except JobNotFound:
         return await nowhere(request, await _around(request, connection), connection, queue, job_id)
     context = await shown(detail, request.GET)

@@ -12,12 +12,14 @@ from django.utils.translation import gettext as _
 from dashboard.errors import wants_fragment
 from dashboard.pages import log_lines, payloads, why
 from dashboard.pages.frame import frame
+from dashboard.pages.incarnation import added_ms, named
 from dashboard.pages.job_context import parent_of, shown
 from dashboard.pages.json_rows import Place
 from dashboard.request import Request
 from queues.errors import InvalidInput, NotFound
 from queues.lookups import logs
 from queues.lookups.jobs import job_detail
+from queues.lookups.mirrored import incarnations
 from queues.lookups.neighbours import children_of, neighbours
 from queues.lookups.payloads import job_payload
 from queues.models import Job
@@ -28,12 +30,12 @@ LONGEST_SEARCH = 200
 
 async def _job(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     """As it is now. The page has the beginnings of large fields and the lines of the log; it keeps them."""
-    detail = await job_detail(connection, queue, job_id, is_again=True)
+    detail = await job_detail(connection, queue, job_id, is_again=True, added_ms=added_ms(request))
     return render(request, "job/job.html", await shown(detail) | {"is_again": True})
 
 
 async def _why(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
-    job = (await job_detail(connection, queue, job_id, is_again=True)).job
+    job = (await job_detail(connection, queue, job_id, is_again=True, added_ms=added_ms(request))).job
     return render(request, "why/job.html", {"job": job, "why": await why.of_job(job)})
 
 
@@ -56,11 +58,11 @@ async def _value(request: Request, connection: str, queue: str, job_id: str) -> 
     field = request.GET.get("show", "")
     if field not in payloads.NAMES:
         raise InvalidInput(_("There is no such field."))
-    value = await job_payload(connection, queue, job_id, field)
+    value = await job_payload(connection, queue, job_id, field, added_ms(request))
     if value is None:
         words = {"queue": queue, "field": field, "id": job_id}
         raise NotFound(_("Queue “%(queue)s” holds no %(field)s of a job “%(id)s”.") % words)
-    return Job(connection=connection, queue=queue, job_id=job_id), field, value
+    return named(request, connection, queue, job_id), field, value
 
 
 async def _log(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
@@ -85,12 +87,14 @@ async def _log(request: Request, connection: str, queue: str, job_id: str) -> Ht
 
 async def _kin(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     """Its children, and the jobs of its name."""
-    job = (await job_detail(connection, queue, job_id, is_again=True)).job
+    job = (await job_detail(connection, queue, job_id, is_again=True, added_ms=added_ms(request))).job
     found, children = await neighbours(job), await children_of(job)
     some = [child for child in children.some if request.grants.sees(child[0])]
     # How many children are in queues that somebody may not see is not to be told either.
     counts = children if request.grants.sees_all else None
     context: dict[str, Any] = {"job": job, "kin": found, "children": counts, "some": some}
+    others = await incarnations(connection, queue, job_id)
+    context["others"] = [other for other in others if other.timestamp_ms != job.timestamp_ms]
     parent = parent_of(job)
     context["is_child"] = parent is not None and request.grants.sees(parent.queue)
     if not wants_fragment(request):

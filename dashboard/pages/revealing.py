@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 from dashboard.errors import wants_fragment
 from dashboard.pages.acts import Address
 from dashboard.pages.frame import frame
+from dashboard.pages.incarnation import added_ms, named
 from dashboard.request import Request
 from queues.actions.revealing import reveal_field
 from queues.errors import InvalidInput
 from queues.lookups.logs import forwards
 from queues.lookups.payloads import job_payload
-from queues.models import Job
 from queues.protocol.codec import raw, text
 
 #: What is longer is shown so far; the file has all of it.
@@ -33,11 +33,11 @@ async def act(request: Request, at: Address) -> HttpResponse:
     field = request.POST.get("field", "")
     if field not in FIELDS:
         raise InvalidInput(_("There is no such field."))
-    value = await reveal_field(*at.job, field, lambda: _read(at, field))
+    value = await reveal_field(*at.job, field, lambda: _read(at, field, added_ms(request)))
     if request.POST.get("as") == "file":
         return _file(at, field, value)
     shown = {
-        "job": Job(connection=at.connection, queue=at.queue, job_id=at.job_id),
+        "job": named(request, at.connection, at.queue, at.job_id),
         "field": field,
         "is_card": field in CARDS,
         "value": text(value[:SHOWN_BYTES]),
@@ -48,9 +48,9 @@ async def act(request: Request, at: Address) -> HttpResponse:
     return render(request, "job/alone.html", frame(None, part="job/revealed.html", **shown))
 
 
-async def _read(at: Address, field: str) -> bytes | None:
+async def _read(at: Address, field: str, added: int | None) -> bytes | None:
     if field != "logs":
-        return await job_payload(at.connection, at.queue, at.job_id, field)
+        return await job_payload(at.connection, at.queue, at.job_id, field, added)
     pieces = [raw(line) + b"\n" async for lines in forwards(at.connection, at.queue, at.job_id) for line in lines]
     return b"".join(pieces) or None
 

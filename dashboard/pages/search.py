@@ -15,16 +15,18 @@ from dashboard import links
 from dashboard.moments import now_ms
 from dashboard.pages import search_export, search_narrowing, search_views
 from dashboard.pages.frame import frame, go, known_connection, visible
+from dashboard.pages.search_acting import acting
 from dashboard.pages.search_suggest import suggestions
 from dashboard.pages.search_words import EXAMPLES, sentence
 from dashboard.request import Request
-from dashboard.seeing import seen_by
+from dashboard.seeing import places, seen_by
 from queues.errors import InvalidInput, NotFound, TorilError
 from queues.lookups import search
 from queues.lookups.anywhere import jobs_holding
 from queues.lookups.search import Page, Query, Seen
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Job
+from queues.models.local import is_in_process
 from queues.options import get_options
 
 PER_PAGE = 50
@@ -55,9 +57,12 @@ class Asked:
     def url(self, connection: str, **more: object) -> str:
         return links.search_url(connection, **{"q": self.text} | more)
 
+    def frozen(self) -> dict[str, object]:
+        """What an address says that means the same later, too."""
+        return {"q": self.text, "at": self.at_ms}
+
     def frozen_url(self, connection: str, **more: object) -> str:
-        """Where the same is meant later, too."""
-        return self.url(connection, at=self.at_ms, **more)
+        return links.search_url(connection, **self.frozen() | more)
 
 
 @dataclass(slots=True)
@@ -86,7 +91,7 @@ async def search_page(request: Request) -> HttpResponseBase:
     around, whole = await _around(request, connection)
     found = await _found(request, asked.query, seen, asked.after) if asked.query else Found()
     views = await search_views.views_of(request, connection, _hidden(around, whole))
-    return render(request, "search/page.html", frame(around, **_shown(asked, connection, found), views=views))
+    return render(request, "search/page.html", frame(around, **_shown(request, asked, connection, found), views=views))
 
 
 async def _found(request: Request, query: Query, seen: Seen, after: str | None) -> Found:
@@ -109,21 +114,23 @@ def _without(page: Page, known: set[tuple[str, str, str, int]]) -> Page:
 
 async def _exact(request: Request, seen: Seen, job_id: str) -> list[Job]:
     """Those of the id that Redis holds now, then those that it held once: the mirror may not know the first yet."""
-    kept = await search.with_id(job_id, seen)
-    live = [job for jobs in await asyncio.gather(*_asked_for(request, job_id)) for job in jobs]
+    kept, names = await search.with_id(job_id, seen), await _names(request)
+    live = [job for each in await asyncio.gather(*(_held(*one, job_id) for one in names.items())) for job in each]
     there = {job.key for job in live}
     return [*live, *(job for job in kept if job.key not in there)]
 
 
-def _asked_for(request: Request, job_id: str) -> list[Any]:
-    async def of(connection: str) -> list[Job]:
-        try:
-            names = [q.name for q in (await snapshot(connection)).queues if request.grants.sees(q.name, connection)]
-        except TorilError:
-            return []
-        return await jobs_holding(connection, names, job_id)
+async def _names(request: Request) -> dict[str, list[str]]:
+    """The queues that this person sees, by connection."""
+    found: dict[str, list[str]] = {connection: [] for connection in _connections()}
+    for connection, queue in sorted(await places()):
+        if connection in found and request.grants.sees(queue, connection):
+            found[connection].append(queue)
+    return found
 
-    return [of(connection) for connection in _connections()]
+
+async def _held(connection: str, names: list[str], job_id: str) -> list[Job]:
+    return [] if is_in_process() else await jobs_holding(connection, names, job_id)
 
 
 def _connections() -> tuple[str, ...]:
@@ -131,7 +138,7 @@ def _connections() -> tuple[str, ...]:
     return tuple(options.connections) if options.use_job_queue else (links.DEFAULT_CONNECTION,)
 
 
-def _shown(asked: Asked, connection: str, found: Found) -> dict[str, Any]:
+def _shown(request: Request, asked: Asked, connection: str, found: Found) -> dict[str, Any]:
     page = found.page
     return {
         "section": "search",
@@ -142,6 +149,7 @@ def _shown(asked: Asked, connection: str, found: Found) -> dict[str, Any]:
         "older": asked.frozen_url(connection, after=page.after) if page.after else "",
         "newest": asked.url(connection) if asked.after else "",
         "exports": [(name, asked.frozen_url(connection, format=name)) for name in search_export.FORMATS],
+        "acting": acting(request, connection, asked.frozen(), [*found.exact, *page.jobs]),
         "narrowings": _narrowings(asked, connection) if asked.query else (),
         "examples": [(text, links.search_url(connection, q=text), says) for text, says in EXAMPLES],
         "tellers": {},

@@ -20,10 +20,12 @@ register = template.Library()
 NAME_CHARS = 300
 
 
-@register.simple_tag
-def found_tick(job: Job) -> SafeString:
-    """An empty cell for what Redis has no longer: nothing can be done with it."""
-    if job.removed_at is not None:
+@register.simple_tag(takes_context=True)
+def found_tick(context: Context, job: Job) -> SafeString:
+    """An empty cell where nothing can be done: Redis has it no longer, or it is of another connection than the page.
+    Context: acting, connection.
+    """
+    if job.removed_at is not None or job.connection != context["connection"] or not context["acting"]["doable"]:
         return format_html('<td class="tick">{}</td>', "")
     label = _("Select job %(id)s") % {"id": job.job_id}
     return format_html(

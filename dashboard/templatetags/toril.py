@@ -40,8 +40,12 @@ def queue_url(context: Context, queue: Queue | Job | str, **query: object) -> st
 
 @register.simple_tag(takes_context=True)
 def job_url(context: Context, job: Job | str, job_id: str | None = None, **query: object) -> str:
-    """{% job_url job action="retry" %}, or {% job_url queue_name job_id %}."""
+    """{% job_url job action="retry" %}, or {% job_url queue_name job_id %}. A job that Redis has no longer is led to
+    itself, whichever has its id now.
+    """
     if isinstance(job, Job):
+        if job.removed_at is not None and not job.is_local and job.timestamp_ms:
+            query = {"added": job.timestamp_ms} | query
         return links.job_url(_connection(context, query, job), job.queue, job.job_id, **query)
     return links.job_url(_connection(context, query), str(job), str(job_id), **query)
 

@@ -46,13 +46,18 @@ class JobDetail:
     runs: tuple[Run, ...] = ()
 
 
-async def job_detail(connection: str, queue: str, job_id: str, *, is_again: bool = False) -> JobDetail:
+async def job_detail(
+    connection: str, queue: str, job_id: str, *, is_again: bool = False, added_ms: int | None = None
+) -> JobDetail:
     """The job as Redis has it, else as the mirror kept it; if neither does, raises JobNotFound (RedisUnavailable).
 
-    `is_again`: whoever asks has the beginnings of its large fields; they are not read again.
+    `is_again`: whoever asks has the beginnings of its large fields; they are not read again. `added_ms`: the one that
+    was added then, if the mirror kept it; another may have its id by now.
     """
     if is_in_process():
         return await _local(connection, queue, job_id)
+    if added_ms is not None and (past := await mirrored.past_incarnation(connection, queue, job_id, added_ms)):
+        return _copy(past, "Redis no longer has this job. This is the copy Toril kept.")
     try:
         sight, logs = await asyncio.gather(
             _sight(connection, queue, job_id, is_again),
@@ -113,6 +118,10 @@ async def _kept(connection: str, queue: str, job_id: str, note: str, error: Exce
     job = await mirrored.last_incarnation(connection, queue, job_id)
     if job is None:
         raise error
+    return _copy(job, note)
+
+
+def _copy(job: Job, note: str) -> JobDetail:
     sizes = mirrored.sizes(job)
     cut = frozenset(name for name, size in sizes.items() if size > SHOWN)
     mirrored.cut(job, cut)

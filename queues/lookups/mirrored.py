@@ -34,6 +34,27 @@ async def last_incarnation(connection: str, queue: str, job_id: str) -> Job | No
         return None
 
 
+async def past_incarnation(connection: str, queue: str, job_id: str, added_ms: int) -> Job | None:
+    """The very job that was added then, where Redis has it no more; None too where the database does not answer."""
+    key = {"connection": connection, "queue": queue, "job_id": job_id, "timestamp_ms": added_ms}
+    try:
+        return await Job.objects.filter(**key, removed_at__isnull=False).afirst()
+    except DatabaseError:
+        log.exception("The mirror could not be asked for a job.")
+        return None
+
+
+async def incarnations(connection: str, queue: str, job_id: str, most: int = 10) -> list[Job]:
+    """Those that had this id, newest first, without what they hold; none where the database does not answer."""
+    kept = Job.objects.filter(connection=connection, queue=queue, job_id=job_id).order_by("-timestamp_ms")
+    facts = kept.only("connection", "queue", "job_id", "timestamp_ms", "state", "removed_at")
+    try:
+        return [job async for job in facts[:most]]
+    except DatabaseError:
+        log.exception("The mirror could not be asked for a job.")
+        return []
+
+
 def payload(job: Job, field: str) -> bytes | None:
     value = getattr(job, COLUMNS[field]) if field in COLUMNS else ""
     return raw(value) if value else None

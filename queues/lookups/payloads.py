@@ -24,12 +24,19 @@ READ_S = 30.0
 _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-async def job_payload(connection: str, queue: str, job_id: str, field: str) -> bytes | None:
-    """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more."""
+async def job_payload(
+    connection: str, queue: str, job_id: str, field: str, added_ms: int | None = None
+) -> bytes | None:
+    """One whole payload field (BullMQ's name), exactly as it is stored; from the mirror where Redis has it no more.
+
+    `added_ms`: of the job that was added then, as `lookups.jobs.job_detail` has it.
+    """
     if field not in reads.PAYLOAD_FIELDS:
         return None
     if is_in_process():
         return await local.payload(queue, job_id, field)
+    if added_ms is not None and (past := await mirrored.past_incarnation(connection, queue, job_id, added_ms)):
+        return mirrored.payload(past, field)
     try:
         async with _reading():
             value = await large_field(connection, queue, job_id, field)
