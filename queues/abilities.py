@@ -44,6 +44,8 @@ ACTIONS: Mapping[str, str] = {
     "job.add": "add",
     "job.duplicate": "add",
     "job.remove": "remove",
+    "job.move": "remove",
+    "job.restore": "remove",
     "job.remove-children": "remove",
     "job.cancel": "remove",
     "job.fail": "remove",

@@ -1,4 +1,7 @@
-"""A bulk action before it starts: which jobs, how many, frozen at a moment; and its run, as long as a request may."""
+"""A bulk action before it starts: which jobs, how many, frozen at a moment; and its run, as long as a request may.
+
+More than a screenful is an operation's, where a mirror leads that runs it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,17 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
+from dashboard import links
 from dashboard.grants import Grants
+from dashboard.pages.operation_asking import SCREENFUL, asked, is_meant
+from dashboard.pages.operation_reach import extent
+from dashboard.request import Request
 from queues.actions import bulk
 from queues.actions.bulk import Plan, Progress
 from queues.errors import InvalidInput
-from queues.models import Queue
+from queues.models import Operation, Queue
+from queues.models.local import is_in_process
+from queues.operations import Target, begin
 from queues.states import BULK_ACTIONS, LISTED, State, parse_state
 
 HOUR_MS = 3_600_000
@@ -28,6 +37,8 @@ AGES = (
 _HOURS = {"now": 0, "1h": 1, "1d": 24, "7d": 168}
 MOST_HOURS = 87_600
 DESTRUCTIVE = frozenset({"clean", "drain"})
+#: Bulk action → what an operation calls it.
+OPERATIONS = {"retry-all": "retry", "promote-all": "promote", "clean": "clean", "drain": "clean"}
 WARNINGS = {"promote-all": _lazy("They run as soon as a worker is free, in spite of their delay.")}
 
 
@@ -65,16 +76,35 @@ def require_name(form: QueryDict, name: str) -> None:
         raise InvalidInput(_("Nothing was removed: type the queue’s name, “%(name)s”, to confirm.") % {"name": name})
 
 
-async def counted(queue: Queue, action: str, query: QueryDict, status: State, grants: Grants) -> dict[str, Any]:
-    """The context of queue/confirm.html, counted now. A `before` in the query takes an earlier plan up again."""
-    _require(action, grants)
+async def counted(request: Request, queue: Queue, action: str, query: QueryDict, status: State) -> dict[str, Any]:
+    """The context of queue/confirm.html, or of operation/ask.html, counted now. A `before` in the query takes an older
+    plan up again.
+    """
+    _require(action, request.grants.on(queue.name))
     state, age, before = asked_state(action, query, status), Age.read(query), whole(query.get("before"))
     plan = await bulk.plan(queue.connection, queue.name, action, state, age.hours * HOUR_MS, before)
-    return told(plan, age, is_again=before is not None)
+    context = told(plan, age, is_again=before is not None)
+    if not await is_operation(plan):
+        return context
+    back = links.queue_url(queue.connection, queue.name, status=status.value)
+    return context | await asked(request.grants, target_of(plan), OPERATIONS[action], back=back)
 
 
-async def run(queue: Queue, action: str, form: QueryDict, grants: Grants) -> Progress:
-    """Do what was confirmed: the jobs that were there at that moment, and no more than were counted."""
+async def is_operation(plan: Plan) -> bool:
+    """Whether it is done in the background: not what workers may hold, which an operation leaves alone."""
+    if plan.state is State.ACTIVE:
+        return False
+    return await is_meant(plan.count, plan.is_least, removes=plan.action in DESTRUCTIVE)
+
+
+def target_of(plan: Plan) -> Target:
+    states = (State.WAITING, State.PRIORITIZED) if plan.action == "drain" else (plan.state,)
+    return Target.of_state(plan.connection, (plan.queue,), states, plan.before_ms)
+
+
+async def run(queue: Queue, action: str, form: QueryDict, site: Grants) -> Progress | Operation:
+    """Do what was confirmed: the jobs that were there at that moment, and no more than were counted; or begin it."""
+    grants = site.on(queue.name)
     _require(action, grants)
     if action in DESTRUCTIVE:
         require_name(form, queue.name)
@@ -82,7 +112,13 @@ async def run(queue: Queue, action: str, form: QueryDict, grants: Grants) -> Pro
     if state not in BULK_ACTIONS[action] or before is None or count is None:
         raise InvalidInput(_("The form does not say which jobs; open the action again."))
     plan = await bulk.plan(queue.connection, queue.name, action, state, before_ms=before)
-    return await bulk.run(grants.actor, replace(plan, count=min(plan.count, count)))
+    meant = replace(plan, count=min(plan.count, count))
+    if not await is_operation(meant):
+        return await bulk.run(grants.actor, meant)
+    found = await extent(site, target_of(meant), OPERATIONS[action])
+    return await begin(
+        grants.actor, found.target, OPERATIONS[action], "", reach=found.reach, expected=meant.count, keeps=True
+    )
 
 
 def told(plan: Plan, age: Age, is_again: bool) -> dict[str, Any]:
@@ -98,6 +134,7 @@ def told(plan: Plan, age: Age, is_again: bool) -> dict[str, Any]:
         "is_again": is_again,
         "is_destructive": plan.action in DESTRUCTIVE,
         "warning": WARNINGS.get(plan.action, ""),
+        "is_unled": not is_in_process() and (plan.is_least or plan.count > SCREENFUL),
         "age": age,
         "ages": AGES,
         "cleanable": [state for state in LISTED if state in BULK_ACTIONS["clean"]],

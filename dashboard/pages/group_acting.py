@@ -17,6 +17,7 @@ from dashboard.grants import Grants
 from dashboard.pages.choosing import STARRED, remembered, starred_as
 from dashboard.pages.confirmation import whole
 from dashboard.pages.frame import SeeOther, go, visible
+from dashboard.pages.operation_asking import asked, is_meant
 from dashboard.pages.tree import members
 from dashboard.request import Request
 from queues.actions import groups
@@ -24,6 +25,8 @@ from queues.actions.groups import GroupPlan, GroupProgress, Share
 from queues.errors import InvalidInput
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Queue
+from queues.operations import Target
+from queues.states import State
 
 #: A cookie may hold 4 KB with its name.
 MOST_STARRED_CHARS = 3_800
@@ -61,6 +64,11 @@ async def _confirmation(request: Request, found: Snapshot, action: str) -> dict[
         request.grants.require(f"queue.{action}")
     plan = await groups.plan(found.connection, action, parted.may, whole(request.GET.get("before")))
     others = await groups.plan(found.connection, action, parted.left_out) if parted.left_out else None
+    if action == "retry-all" and await is_meant(plan.jobs):
+        shares = (*plan.shares, *(others.shares if others else ()))
+        names = [share.queue for share in shares]
+        failed = Target.of_state(found.connection, names, [State.FAILED], plan.before_ms)
+        return await asked(request.grants, failed, "retry", back=links.overview_url(found.connection))
     return {
         "panel": "overview/confirm.html",
         "plan": plan,

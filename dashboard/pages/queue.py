@@ -54,5 +54,4 @@ async def _panel(request: Request, queue: Queue, asked: Listing) -> dict[str, An
         return {}
     if action == "selected":
         return await selection.asked_about(request, queue, asked)
-    grants = request.grants.on(queue.name)
-    return await confirmation.counted(queue, action, request.GET, asked.status, grants)
+    return await confirmation.counted(request, queue, action, request.GET, asked.status)

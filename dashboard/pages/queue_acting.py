@@ -17,7 +17,7 @@ from queues.actions.audit import Done
 from queues.actions.queues import pause_queue, resume_queue
 from queues.errors import Refused
 from queues.lookups.snapshot import refresh
-from queues.models import Queue
+from queues.models import Operation, Queue
 
 SWITCHES = {"pause": pause_queue, "resume": resume_queue}
 
@@ -53,7 +53,9 @@ async def _released(request: Request, queue: Queue) -> Done:
 
 
 async def _bulk(request: Request, queue: Queue, asked: Listing, action: str) -> HttpResponse:
-    progress = await confirmation.run(queue, action, request.POST, request.grants.on(queue.name))
+    progress = await confirmation.run(queue, action, request.POST, request.grants)
+    if isinstance(progress, Operation):
+        return go(request, links.operation_url(queue.connection, progress.pk), "")
     kind = "bad" if progress.error else "done"
     if progress.finished:
         return await _after(request, queue, asked, progress.sentence, kind)
@@ -103,8 +105,8 @@ async def _after(
     # Cleaning a queue to its end may leave nothing of it; then what was known is drawn once more.
     context = await shown(found, found.queue(queue.name) or queue, asked)
     if rest:
-        grants, query = request.grants.on(queue.name), QueryDict(urlencode(rest))
-        context |= await confirmation.counted(queue, str(rest["confirm"]), query, asked.status, grants)
+        query = QueryDict(urlencode(rest))
+        context |= await confirmation.counted(request, queue, str(rest["confirm"]), query, asked.status)
     response = swap(request, "queue/queue.html", context, message, kind, way=way)
     response.write(figures_of(context["queue"], asked.tab))
     return response

@@ -13,10 +13,12 @@ from django.utils.translation import gettext_noop, ngettext
 
 from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
+from dashboard.pages import operation_asking
 from dashboard.pages.confirmation import is_named, whole
 from dashboard.pages.filtering import in_words, written
 from dashboard.pages.frame import figures_of, go, swap, visible
 from dashboard.pages.listing import Listing, needed
+from dashboard.pages.operation_asking import SCREENFUL, is_meant
 from dashboard.pages.queue_context import shown
 from dashboard.pages.searching import frozen, search
 from dashboard.request import Request
@@ -24,6 +26,8 @@ from queues.actions.selected import ACTIONS, MOST_NAMED, TOLD, Outcomes, act_on
 from queues.errors import InvalidInput
 from queues.lookups.snapshot import refresh
 from queues.models import Queue
+from queues.models.local import is_in_process
+from queues.operations import Target
 
 LONGEST_ID = 1_024
 PANEL = "queue/selected.html"
@@ -49,6 +53,11 @@ class Selection:
         return self.do == "remove"
 
     @property
+    def is_unled(self) -> bool:
+        """More than a screenful, and no mirror to do it in the background."""
+        return not is_in_process() and (self.beyond > 0 or self.count > SCREENFUL)
+
+    @property
     def order(self) -> str:
         """“Remove 3 jobs”"""
         orders = {
@@ -63,7 +72,18 @@ async def asked_about(request: Request, queue: Queue, asked: Listing) -> dict[st
     """The context of the panel for all that fit the filter, counted now; an earlier moment in the address holds."""
     do = _allowed(request, queue, asked, request.GET.get("do", ""))
     before = whole(request.GET.get("before"))
-    return await _counted(queue, asked, do, min(before or now_ms(), now_ms()), is_again=before is not None)
+    at_ms = min(before or now_ms(), now_ms())
+    found = await _counted(queue, asked, do, at_ms, is_again=before is not None)
+    selection: Selection = found["selection"]
+    if not await is_meant(selection.count, selection.beyond > 0):
+        return found
+    fitting = Target.of_filter(queue.connection, queue.name, asked.status, asked.filter, at_ms)
+    return await operation(request, queue, asked, fitting, do)
+
+
+async def operation(request: Request, queue: Queue, asked: Listing, target: Target, do: str) -> dict[str, Any]:
+    """The context of the panel for more than a screenful: it is done in the background."""
+    return await operation_asking.asked(request.grants, target, do, back=asked.url(queue))
 
 
 async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
@@ -73,6 +93,9 @@ async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     if "before" in form:
         return await _act_on_all(request, queue, asked, do)
     ids = _ids(form.getlist("id"))
+    if await is_meant(len(ids)):
+        named = Target.of_ids(queue.connection, [(queue.name, job_id) for job_id in ids], asked.status)
+        return await _ask(request, queue, asked, await operation(request, queue, asked, named, do))
     if do == "remove" and not is_named(form, queue.name):
         complaint = _(WRONG_NAME) if "typed" in form else ""
         panel = {"panel": PANEL, "selection": Selection(do, len(ids), tuple(ids), complaint=complaint)}
@@ -138,7 +161,7 @@ async def _ask(request: Request, queue: Queue, asked: Listing, panel: dict[str, 
     context = await shown(found, queue, asked) | panel
     if not wants_fragment(request):
         return swap(request, "queue/page.html", context, "")
-    response = swap(request, PANEL, context, "")
+    response = swap(request, panel["panel"], context, "")
     response["HX-Retarget"], response["HX-Reswap"] = "#panel", "innerHTML"
     return response
 

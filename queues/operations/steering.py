@@ -169,7 +169,8 @@ async def restore(actor: Actor, operation: int, reason: str = "") -> Operation:
             % {"number": operation}
         )
     target = Target(row.connection, Kind.STORED, Target.from_json(row.target).before_ms, of=operation)
-    return await begin(actor, target.over(json.loads(row.queues)), "restore", reason, expected=count)
+    reach = Reach.from_json(row.reach)
+    return await begin(actor, target.over(json.loads(row.queues)), "restore", reason, reach=reach, expected=count)
 
 
 async def _found(number: int) -> Operation:

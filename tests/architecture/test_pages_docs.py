@@ -19,9 +19,14 @@ NO_PAGES = {"admin/queues/", "admin/queues/queue", "admin/queues/theme.css"}
 def test_every_page_has_its_place() -> None:
     routes = {str(one.pattern) for one in urlpatterns if isinstance(one, URLPattern)}
     pages = {route for route in routes if route.startswith("admin/queues")} - NO_PAGES
-    names = {"<segment:queue>": "<name>", "<segment:job_id>": "<id>"}
+    names = {
+        "<segment:queue>": "<name>",
+        "<segment:job_id>": "<id>",
+        "<int:group>": "<group>",
+        "<int:number>": "<number>",
+    }
     told = set(re.findall(r"`/(admin/queues[^`]*)`", TEXT))
-    assert {re.sub(r"<segment:\w+>", lambda found: names[found[0]], page) for page in pages} == told
+    assert {re.sub(r"<(segment|int):\w+>", lambda found: names[found[0]], page) for page in pages} == told
 
 
 def test_the_pictures_are_those_that_are_taken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from dashboard.pages import (
     failure_acting,
     job_forms,
     job_parts,
+    operation_acting,
+    operation_asking,
     queue_acting,
     scheduler_acting,
     selection,
@@ -25,8 +28,9 @@ from dashboard.pages import (
 )
 from queues.abilities import ABILITIES, ACTIONS, LOOKING, ROLES
 from queues.actions import groups
-from queues.models import AuditEntry
-from queues.states import BULK_ACTIONS
+from queues.models import AuditEntry, Operation
+from queues.operations import Target
+from queues.states import BULK_ACTIONS, State
 from tests.failing import plant_group
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
@@ -56,6 +60,9 @@ ROUTES = {
     "admin/queues/search": f"{BASE}/search?q=is:live",
     "admin/queues/settings": f"{BASE}/settings",
     "admin/queues/metrics-history": f"{BASE}/metrics-history",
+    "admin/queues/operations": f"{BASE}/operations",
+    "admin/queues/operations/new": f"{BASE}/operations/new?do=retry&queue={{queue}}&state=failed",
+    "admin/queues/operations/<int:number>": f"{BASE}/operations/1",
     "admin/queues/redis": f"{BASE}/redis",
     "admin/queues/check": f"{BASE}/check",
     "admin/queues/audit": f"{BASE}/audit",
@@ -63,7 +70,7 @@ ROUTES = {
     "sign-out": "/sign-out",
 }
 #: Pages that need more than to see something.
-NEEDS = {"admin/queues/audit": "audit.view"}
+NEEDS = {"admin/queues/audit": "audit.view", "admin/queues/operations/new": "job.retry"}
 ADMIN = {
     "/admin/toril/queue/": "queue.view", "/admin/toril/job/": "queue.view", "/admin/toril/auditentry/": "audit.view",
 }  # fmt: skip
@@ -92,6 +99,12 @@ FAILURE_ACTIONS = {
 }  # fmt: skip
 WORKER_ACTIONS = {"quiet": "workers.quiet", "resume": "workers.resume", "stop": "workers.stop"}
 GROUP_ACTIONS = {"pause": "queue.pause", "resume": "queue.resume", "retry-all": "queue.retry-all"}
+#: Of one that retries; and what must be held to begin one.
+OPERATION_ACTIONS = {"pause": "job.retry", "resume": "job.retry", "cancel": "job.retry", "restore": "job.restore"}
+BEGUN = {
+    "retry": "job.retry", "promote": "job.promote", "remove": "job.remove", "clean": "queue.clean", "move": "job.move",
+    "reprioritize": "job.reprioritize",
+}  # fmt: skip
 #: Parts and forms of a job's and a queue's page, by their parameters; each as hidden as its page.
 JOB_PARTS = {"job", "why", "payload", "log", "kin"}
 QUEUE_PARTS = {"why", "about"}
@@ -116,6 +129,9 @@ def test_the_table_knows_every_action():
     assert literals("search") == set(SEARCH_ACTIONS)
     assert set(groups.ACTIONS) == set(GROUP_ACTIONS)
     assert failure_acting.NEEDED == FAILURE_ACTIONS
+    assert set(operation_acting.NAMES) == set(OPERATION_ACTIONS)
+    assert set(operation_asking.OFFERED) == set(BEGUN)
+    assert set(BEGUN.values()) | set(OPERATION_ACTIONS.values()) <= set(ACTIONS)
     assert set(job_parts.PARTS) == JOB_PARTS
     named = {*JOB_ACTIONS.values(), *QUEUE_ACTIONS.values(), *SCHEDULER_ACTIONS.values(), *WORKER_ACTIONS.values()}
     named |= set(SEARCH_ACTIONS.values())
@@ -160,6 +176,9 @@ TURNED_AWAY = {"anonymous": 302, "stranger": 403, "nobody": 403}
 def planted(connection, client_of_redis, prefix, transactional_db) -> Callable[[], dict[bytes, Any]]:
     """Jobs in a queue that all see and in one that some do not; gives what Redis holds, to be compared."""
     for number, queue in enumerate((SEEN, HIDDEN), 1):
+        retried = Target.of_state("default", [queue], [State.FAILED])
+        told = {"target": retried.to_json(), "queues": json.dumps([queue]), "actor": "somebody"}
+        Operation.objects.create(pk=number, action="retry", **told)
         plant_group(number, queue, message=CARRIED, kind=CARRIED, frame=CARRIED)
         fields = {"data": f'{{"x": "{CARRIED}"}}', "returnvalue": f'"{CARRIED}"', "progress": f'"{CARRIED}"'}
         failed = {"failedReason": CARRIED, "stacktrace": f'["Error: {CARRIED}\\n  at {CARRIED}"]'}
@@ -245,6 +264,11 @@ def posts(queue: str) -> list[tuple[str, dict[str, str], str | None]]:
     ]
     group = 1 if queue == SEEN else 2
     told += [(f"{BASE}/failures/{group}?action={name}", {}, needed) for name, needed in FAILURE_ACTIONS.items()]
+    told += [(f"{BASE}/operations/{group}?action={name}", {}, needed) for name, needed in OPERATION_ACTIONS.items()]
+    told += [
+        (f"{BASE}/operations/new", {"begin": "1", "do": do, "queue": queue, "id": "1", "to": queue}, needed)
+        for do, needed in BEGUN.items()
+    ]
     told += [
         (f"{BASE}/job-schedulers?action={name}&queue={queue}&id=s", {"queue": queue, "id": "s", "name": "s"}, needed)
         for name, needed in SCHEDULER_ACTIONS.items()
