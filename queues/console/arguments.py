@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queues.console import bulk, deploys, job, listing, steering, tail, verify, workers
+from queues.console import bulk, deploys, job, listing, operations, search, steering, tail, verify, workers
 from queues.console.exits import Exit
 from queues.console.session import Session
 from queues.protocol import codec
@@ -176,6 +176,11 @@ VERBS: dict[str, Word] = {
     "add": Word(job.add, _add, is_write=True),
     "pause": Word(steering.pause, _queues, is_write=True),
     "resume": Word(steering.resume, _queues, is_write=True),
+def _operations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("word", metavar="WORD", nargs="?", choices=operations.WORDS, default="list")
+    parser.add_argument("number", metavar="NUMBER", nargs="?", type=at_least_one, help="which operation")
+
+
     "retry": Word(bulk.retry, _retry, is_write=True, asks=True),
     "promote": Word(bulk.promote, _promote, is_write=True, asks=True),
     "clean": Word(bulk.clean, _clean, is_write=True, asks=True),
@@ -195,6 +200,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     """A subcommand per verb, each with the flags that are everybody's."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, word in VERBS.items():
+    "operations": Word(operations.steer, _operations, is_write=True),
         about = (word.run.__doc__ or "").strip()
         own = verbs.add_parser(name, help=about, description=about)
         word.arguments(own)
