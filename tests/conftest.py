@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import socket
@@ -10,7 +11,8 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 import redis
@@ -18,6 +20,7 @@ import redis
 from house.again import LISTED_IN
 from queues.options import reset_options
 from tests import services
+from tests.eventually import Stopwatch
 
 if TYPE_CHECKING:
     from tests.working import Sight
@@ -25,9 +28,10 @@ if TYPE_CHECKING:
 #: Toril's own fixtures, as a project would load them.
 pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
-#: Folders whose files take longest are begun first, so that no long file runs alone at the end.
 SAID_CHARACTERS = 600
-LONGEST_FIRST = ("acceptance", "browser", "integration", "interop", "web")
+#: About how many seconds a kilobyte of a folder's tests takes, of those that mostly wait and those that mostly compute.
+WAITING = {"acceptance": 8.0, "integration": 1.5}
+COMPUTING = {"browser": 5.0, "interop": 2.0, "web": 0.7}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -38,8 +42,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+    """Waiting and computing files side by side all the way, the longest of each first: no core idles, early or late."""
+    files = {item.path: item.path.stat().st_size for item in items}
+    places: dict[Path, float] = {}
+    for is_waiting, rooms in ((True, WAITING), (False, COMPUTING)):
+        sizes = {path: size for path, size in files.items() if (path.parent.name in WAITING) is is_waiting}
+        lasts = {path: rooms.get(path.parent.name, 0.2) * size for path, size in sizes.items()}
+        done = 0.0
+        for path in sorted(lasts, key=lasts.__getitem__, reverse=True):
+            places[path] = done / sum(lasts.values())
+            done += lasts[path]
+    items.sort(key=lambda item: places[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -154,6 +167,12 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+def watch() -> Stopwatch:
+    """Since this test's start: how long, and how slow the machine is meanwhile."""
+    return Stopwatch()
+
+
+@pytest.fixture
 def prefix() -> str:
     return f"t{uuid.uuid4().hex[:12]}"
 
@@ -185,9 +204,35 @@ def sight(client_of_redis: redis.Redis, prefix: str) -> Sight:
     return Sight(client_of_redis, prefix)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    from tests.database import remembered
+
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with django_db_blocker.unblock():
+        put_back = remembered()
+
+    def end(case: TransactionTestCase) -> None:
+        put_back()
+
+    with mock.patch.object(TransactionTestCase, "_fixture_teardown", end):
+        yield
+
+
 @pytest.fixture(autouse=True)
-async def _no_wires_left() -> AsyncIterator[None]:
-    """Each async test closes the wires of its own loop."""
+def _no_wires_left(request: pytest.FixtureRequest) -> None:
+    """Each async test closes the wires of its own loop; others have none, and need no loop to be made for them."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("wires_closed")
+
+
+@pytest.fixture
+async def wires_closed() -> AsyncIterator[None]:
     yield
     from queues.protocol import connections
 

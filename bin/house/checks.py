@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from house.voice import painted, say
 
 REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
 VENDOR = ROOT / "static" / "vendor"
-# One file stays in one process: a browser, once started, belongs to the process that started it. Tests wait more than
-# they compute, so that two cores carry three processes; the order is tests/conftest.py's.
-PYTEST = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+# One file stays in one process: a browser, once started, belongs to the process that started it. Tests wait as much as
+# they compute, so that each core carries two processes; the order is tests/conftest.py's.
+PROCESSES = min(8, 2 * (os.cpu_count() or 1))
+PYTEST = ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
 OTHER_DJANGO_NEEDS = (3, 12)
 TESTS_FAILED = 1
 
@@ -64,7 +66,10 @@ def virtualenv_for_tests(django: str | None = None) -> Virtualenv:
 def environment(virtualenv: Virtualenv) -> dict[str, str]:
     """This process's environment with the virtualenv's programs first on the PATH."""
     path = os.pathsep.join([str(virtualenv.python.parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(virtualenv.folder)}
+    env = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(virtualenv.folder)}
+    # Hundreds of processes would compile the same modules anew.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return env
 
 
 def django_of(arguments: list[str]) -> tuple[str | None, list[str]]:
@@ -96,11 +101,13 @@ def _tests_fail(virtualenv: Virtualenv, env: Mapping[str, str]) -> bool:
 
 
 def _linters(virtualenv: Virtualenv, env: Mapping[str, str]) -> list[str]:
-    """Run each of the quick checks, all of them even after one has failed; the names of those that did."""
+    """Run the quick checks, two at a time, all of them even after one has failed; the names of those that did."""
     programs = {
+        "mypy": ["mypy", "--no-error-summary"],
+        # What it compiles, the processes that run the tests need not.
+        "collection": ["pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider"],
         "ruff check": ["ruff", "check", "--quiet"],
         "ruff format": ["ruff", "format", "--check", "--quiet"],
-        "mypy": ["mypy", "--no-error-summary"],
         "lint-imports": ["lint-imports"],
     }
     checks: dict[str, Callable[[], str]] = {
@@ -108,15 +115,18 @@ def _linters(virtualenv: Virtualenv, env: Mapping[str, str]) -> list[str]:
     }
     checks["vendored files"] = changed_vendored_files
     failed = []
-    for name, check in checks.items():
-        began = time.monotonic()
-        complaint = check()
-        verdict = painted("failed", "31") if complaint else "ok"
-        say(name, f"{verdict} ({time.monotonic() - began:.1f} s)")
-        if complaint:
-            failed.append(name)
-            print(complaint, flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        for name, (complaint, seconds) in zip(checks, pool.map(_timed, checks.values()), strict=True):
+            say(name, f"{painted('failed', '31') if complaint else 'ok'} ({seconds:.1f} s)")
+            if complaint:
+                failed.append(name)
+                print(complaint, flush=True)
     return failed
+
+
+def _timed(check: Callable[[], str]) -> tuple[str, float]:
+    began = time.monotonic()
+    return check(), time.monotonic() - began
 
 
 def _output_if_failed(virtualenv: Virtualenv, env: Mapping[str, str], command: Sequence[str]) -> str:

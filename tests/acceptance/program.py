@@ -22,7 +22,8 @@ def plain_environment(**more: str) -> dict[str, str]:
     """The machine's environment without anything that would steer Toril or Django."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PIP_")}
     path = [part for part in kept.get("PATH", os.defpath).split(os.pathsep) if ".venv" not in part]
-    return {**kept, "PATH": os.pathsep.join(path), **more}
+    # What is imported is compiled then; all of what pip installs takes long.
+    return {**kept, "PATH": os.pathsep.join(path), "PIP_NO_COMPILE": "1", **more}
 
 
 class Program:

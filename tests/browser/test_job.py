@@ -212,7 +212,7 @@ def test_the_page_follows_a_running_job_and_keeps_what_the_reader_has_done(page:
 
 
 def test_a_hundred_thousand_log_lines_are_read_from_their_end_filtered_and_gone_back_through(
-    page: Page, jobs: Jobs, record_property
+    page: Page, jobs: Jobs, record_property, watch: Stopwatch
 ) -> None:
     address = jobs.add("long", "completed")
     jobs.log("long", *[f"line {n} of (many" + (" NEEDLE" if n % 1000 == 0 else "") for n in range(1, 100_001)])
@@ -233,7 +233,7 @@ def test_a_hundred_thousand_log_lines_are_read_from_their_end_filtered_and_gone_
     expect(page.locator("#log-lines")).to_contain_text("0 of the last 100,000 lines hold it.")
     page.get_by_role("searchbox", name="Filter the log").fill("")
     expect(page.locator(".log li")).to_have_count(200)
-    assert page.evaluate("longest") < 400
+    assert page.evaluate("longest") < 400 * watch.slowness
 
 
 def test_fifty_megabytes_freeze_nothing(page: Page, jobs: Jobs, record_property) -> None:

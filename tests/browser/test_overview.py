@@ -93,7 +93,9 @@ def test_groups_favourites_and_a_group_that_is_paused(page: Page, plant, redis_s
     assert violations(page, axe) == "[]"
 
 
-def test_five_hundred_queues_stay_smooth(page: Page, redis_server: RedisServer, module_prefix: str, record_property):
+def test_five_hundred_queues_stay_smooth(
+    page: Page, redis_server: RedisServer, module_prefix: str, record_property, watch
+):
     with redis.Redis(port=redis_server.port) as client, client.pipeline(transaction=False) as pipe:
         for n in range(500):
             pipe.hset(f"{module_prefix}:many.{n % 20}.{n:03}:meta", "version", "bullmq:6.7.0")
@@ -145,7 +147,7 @@ def test_five_hundred_queues_stay_smooth(page: Page, redis_server: RedisServer, 
         f"{rows} rows: painted after {painted_ms:.0f} ms, there after {loaded_ms:.0f}, a letter {typed_ms:.0f} ms,"
         f" all change: deaf for {longest_ms:.0f} ms",
     )
-    slow = max(1.0, page.evaluate(COUNT) / COUNTED_MS)
+    slow = max(watch.slowness, page.evaluate(COUNT) / COUNTED_MS)
     assert painted_ms < PAINTED_MS * slow
     assert typed_ms < TYPED_MS * slow
     assert longest_ms < DEAF_MS * slow

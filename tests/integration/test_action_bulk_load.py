@@ -59,7 +59,7 @@ def mean_ms(client: redis.Redis, command: str) -> float:
 
 
 async def test_ten_thousand_failed_jobs_are_retried_while_others_hardly_wait(
-    connection, redis_server, client_of_redis, prefix, monkeypatch
+    connection, redis_server, client_of_redis, prefix, monkeypatch, watch
 ):
     chunks = []
     retry = writes.retry_jobs
@@ -79,12 +79,12 @@ async def test_ten_thousand_failed_jobs_are_retried_while_others_hardly_wait(
     assert client_of_redis.llen(f"{prefix}:chat:wait") == 10_000
     assert chunks[0] == pacing.BEGIN
     assert max(chunks) <= pacing.MOST
-    assert mean_ms(client_of_redis, "evalsha") < 1
+    assert mean_ms(client_of_redis, "evalsha") < 1 * watch.slowness
     # A generous bound: two cores are shared with everything else that runs.
-    assert sorted(other.waits_ms)[int(len(other.waits_ms) * 0.95)] < 50
+    assert sorted(other.waits_ms)[int(len(other.waits_ms) * 0.95)] < 50 * watch.slowness
 
 
-async def test_twenty_thousand_waiting_jobs_are_drained_in_short_calls(connection, client_of_redis, prefix):
+async def test_twenty_thousand_waiting_jobs_are_drained_in_short_calls(connection, client_of_redis, prefix, watch):
     base, stamp = f"{prefix}:chat:", int(time.time() * 1000) - 1000
     client_of_redis.hset(f"{base}meta", "opts.maxLenEvents", 10000)
     with client_of_redis.pipeline(transaction=False) as pipe:
@@ -98,7 +98,7 @@ async def test_twenty_thousand_waiting_jobs_are_drained_in_short_calls(connectio
     progress = await run(ana, asked, budget_s=60)
     assert (progress.done, progress.finished) == (20_000, True)
     assert client_of_redis.exists(f"{base}wait", f"{base}19999") == 0
-    assert mean_ms(client_of_redis, "exec") < 10
+    assert mean_ms(client_of_redis, "exec") < 10 * watch.slowness
 
 
 async def test_a_short_budget_says_what_is_left_and_can_be_continued(connection, client_of_redis, prefix):

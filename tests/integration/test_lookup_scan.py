@@ -207,7 +207,7 @@ async def test_latest_asks_once_for_ids_and_once_for_jobs(chat, connection):
 
 
 async def test_ten_thousand_of_three_hundred_thousand_are_searched_in_a_blink_and_others_feel_little(
-    chat, connection, record_property, monkeypatch
+    chat, connection, record_property, monkeypatch, watch
 ):
     # How busy this machine is shall not cut the search short.
     monkeypatch.setattr(scanning, "MOST_S", 30.0)
@@ -236,4 +236,4 @@ async def test_ten_thousand_of_three_hundred_thousand_are_searched_in_a_blink_an
     waits.sort()
     p99 = waits[int(len(waits) * 0.99)] * 1000
     record_property("figures", f"{best * 1000:.0f} ms; p99 of others' GET in the same process {p99:.1f} ms")
-    assert best < 3
+    assert best < 3 * watch.slowness

@@ -19,7 +19,7 @@ class Poisoned(UnrecoverableError):
     pass
 
 
-async def test_attempts_with_fixed_backoff_keep_every_stack(connection, sight):
+async def test_attempts_with_fixed_backoff_keep_every_stack(connection, sight, watch):
     runs = []
 
     async def fail(job):
@@ -31,7 +31,7 @@ async def test_attempts_with_fixed_backoff_keep_every_stack(connection, sight):
         await sight.until("failed", added.id)
     assert [attempt for attempt, _ in runs] == [1, 2, 3]
     gaps = [later - earlier for (_, earlier), (_, later) in itertools.pairwise(runs)]
-    assert all(115 <= gap <= 900 for gap in gaps), gaps
+    assert all(115 <= gap <= 900 * watch.slowness for gap in gaps), gaps
     job = sight.job(added.id)
     assert job["failedReason"] == "attempt 3"
     assert ["attempt 1" in trace for trace in json.loads(job["stacktrace"])] == [True, False, False]
@@ -39,7 +39,7 @@ async def test_attempts_with_fixed_backoff_keep_every_stack(connection, sight):
     assert len(sight.events("failed")) == len(sight.events("retries-exhausted")) == 1
 
 
-async def test_exponential_backoff_doubles(connection, sight):
+async def test_exponential_backoff_doubles(connection, sight, watch):
     runs = []
 
     async def fail(job):
@@ -51,7 +51,7 @@ async def test_exponential_backoff_doubles(connection, sight):
         await sight.until("failed", added.id)
     gaps = [later - earlier for earlier, later in itertools.pairwise(runs)]
     for gap, wanted in zip(gaps, (50, 100, 200), strict=True):
-        assert wanted - 3 <= gap <= wanted + 900
+        assert wanted - 3 <= gap <= wanted + 900 * watch.slowness
 
 
 async def test_without_backoff_the_next_attempt_is_at_once(connection, sight):

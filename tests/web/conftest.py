@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from tests.web.browser import Browser
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_index_of_assets() -> Iterator[None]:
+    """Each browser makes a handler of its own, which would look at all static files, those of Django's admin too."""
+    made: dict[str, WhiteNoiseMiddleware] = {}
+
+    def shared() -> WhiteNoiseMiddleware:
+        names = ("STATIC_URL", "STATICFILES_DIRS", "FORCE_SCRIPT_NAME", "DEBUG")
+        of = repr([getattr(settings, name) for name in names])
+        return made.get(of) or made.setdefault(of, WhiteNoiseMiddleware())
+
+    with mock.patch("dashboard.assets.WhiteNoiseMiddleware", shared):
+        yield
 
 
 async def signed_in(name: str, *permissions: str, group: str = "", **fields: Any) -> Browser:

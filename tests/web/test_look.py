@@ -38,10 +38,13 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize(("text", "on"), PAIRS)
-@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_text_is_read_easily_on_every_surface(text, on, theme):
-    assert contrast(COLOURS[text][theme], COLOURS[on][theme]) >= 4.5
+def test_text_is_read_easily_on_every_surface():
+    measured = {
+        (text, on, theme): contrast(COLOURS[text][number], COLOURS[on][number])
+        for text, on in PAIRS
+        for number, theme in enumerate(("light", "dark"))
+    }
+    assert {pair: ratio for pair, ratio in measured.items() if ratio < 4.5} == {}
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
@@ -69,25 +72,22 @@ def test_motion_stops_for_those_who_ask_and_pages_print():
     assert "@media print" in styles
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
-def test_a_template_holds_nothing_that_the_policy_forbids_or_that_would_trust_data(path):
-    text = path.read_text()
-    assert len(text.splitlines()) < 100
-    assert not re.search(r"\|\s*safe\b|autoescape\s+off|\|safeseq", text)
-    assert not re.search(r"\sstyle=|\son[a-z]+=|hx-on|js:|javascript:|<style|hx-vals|hx-trigger=\"[^\"]*\[", text)
-    assert not re.search(r"<script(?![^>]*\ssrc=)", text)
-    assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text)
+def test_a_template_holds_nothing_that_the_policy_forbids_or_that_would_trust_data():
+    for path in TEMPLATES:
+        text = path.read_text()
+        assert len(text.splitlines()) < 100, path
+        assert not re.search(r"\|\s*safe\b|autoescape\s+off|\|safeseq", text), path
+        forbidden = r"\sstyle=|\son[a-z]+=|hx-on|js:|javascript:|<style|hx-vals|hx-trigger=\"[^\"]*\["
+        assert not re.search(forbidden, text), path
+        assert not re.search(r"<script(?![^>]*\ssrc=)", text), path
+        assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text), path
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
-def test_what_htmx_can_do_a_plain_link_or_form_can_do_too(path):
-    for element in re.findall(r"<(?:a|form|button)\b[^>]*\shx-(?:get|post)=[^>]*>", path.read_text()):
-        if element.startswith("<a"):
-            assert " href=" in element
-        else:
-            assert element.startswith("<form")
-            assert " action=" in element
-        assert " hx-target=" in element
+def test_what_htmx_can_do_a_plain_link_or_form_can_do_too():
+    for path in TEMPLATES:
+        for element in re.findall(r"<(?:a|form|button)\b[^>]*\shx-(?:get|post)=[^>]*>", path.read_text()):
+            needs = (" href=", " hx-target=") if element.startswith("<a") else ("<form", " action=", " hx-target=")
+            assert all(part in element for part in needs), (path, element)
 
 
 def test_a_form_that_posts_has_its_token():
