@@ -153,6 +153,13 @@ def _processes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="every worker process of the connection")
 
 
+def _search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query", metavar="QUERY", nargs="+", type=name, help="as in the box of the pages; in quotes")
+    parser.add_argument(
+        "--limit", type=at_least_one, default=search.LIMIT, metavar="N", help=f"show at most N ({search.LIMIT})"
+    )
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("queues", metavar="QUEUE", nargs="*", type=name, help="which queues (all)")
     parser.add_argument(
@@ -169,6 +176,11 @@ def _deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("label", metavar="LABEL", help="what went live: a version, a commit")
 
 
+def _operations(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("word", metavar="WORD", nargs="?", choices=operations.WORDS, default="list")
+    parser.add_argument("number", metavar="NUMBER", nargs="?", type=at_least_one, help="which operation")
+
+
 VERBS: dict[str, Word] = {
     "list": Word(listing.list_queues, _nothing),
     "counts": Word(listing.counts, _queues),
@@ -176,11 +188,6 @@ VERBS: dict[str, Word] = {
     "add": Word(job.add, _add, is_write=True),
     "pause": Word(steering.pause, _queues, is_write=True),
     "resume": Word(steering.resume, _queues, is_write=True),
-def _operations(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("word", metavar="WORD", nargs="?", choices=operations.WORDS, default="list")
-    parser.add_argument("number", metavar="NUMBER", nargs="?", type=at_least_one, help="which operation")
-
-
     "retry": Word(bulk.retry, _retry, is_write=True, asks=True),
     "promote": Word(bulk.promote, _promote, is_write=True, asks=True),
     "clean": Word(bulk.clean, _clean, is_write=True, asks=True),
@@ -191,7 +198,9 @@ def _operations(parser: argparse.ArgumentParser) -> None:
     "quiet": Word(workers.quiet, _processes, is_write=True, asks=True),
     "resume-workers": Word(workers.resume_workers, _processes, is_write=True, asks=True),
     "stop-workers": Word(workers.stop_workers, _processes, is_write=True, asks=True),
+    "search": Word(search.find, _search),
     "verify": Word(verify.verify_rows, _verify),
+    "operations": Word(operations.steer, _operations, is_write=True),
     "mark_deploy": Word(deploys.mark, _deploy, is_write=True),
 }
 
@@ -200,7 +209,6 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     """A subcommand per verb, each with the flags that are everybody's."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, word in VERBS.items():
-    "operations": Word(operations.steer, _operations, is_write=True),
         about = (word.run.__doc__ or "").strip()
         own = verbs.add_parser(name, help=about, description=about)
         word.arguments(own)

@@ -5,6 +5,7 @@ What is costly, masking and making terms, is done before the transaction begins:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
@@ -17,6 +18,8 @@ from queues.mirror.leader import Leader
 from queues.mirror.prune import FORGET
 from queues.mirror.vocabulary import Vocabulary
 from queues.models import Cursor, Job, SearchDocument, SearchText
+
+log = logging.getLogger(__name__)
 
 #: What terms are made of.
 READ = (
@@ -40,23 +43,34 @@ class Indexing(Feed):
         self.words = Vocabulary()
 
     def take(self, jobs: Sequence[Job]) -> None:
-        self._keep([(job.pk, entry(job)) for job in jobs], jobs)
+        self._keep(_made(jobs))
 
     def _some(self) -> int:
         at = Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
         jobs = list(Job.objects.filter(change__gt=at).order_by("change").only(*READ)[: self.batch])
         if not jobs:
             return 0
-        entries = [(job.pk, entry(job)) for job in jobs]
+        entries = _made(jobs)
         with transaction.atomic():
             self.leader.check()
-            self._keep(entries, jobs)
+            self._keep(entries)
             Cursor.objects.update_or_create(name=self.name, defaults={"at": jobs[-1].change})
         return len(jobs)
 
-    def _keep(self, entries: Sequence[Indexed], jobs: Sequence[Job]) -> None:
-        index(entries)
-        self.words.learn(jobs, [made for _pk, made in entries])
+    def _keep(self, made: Sequence[tuple[Job, Entry]]) -> None:
+        index([(job.pk, one) for job, one in made])
+        self.words.learn(made)
+
+
+def _made(jobs: Sequence[Job]) -> list[tuple[Job, Entry]]:
+    """A job of which no terms can be made must not keep the rest from being found."""
+    made = []
+    for job in jobs:
+        try:
+            made.append((job, entry(job)))
+        except Exception:
+            log.exception("job %r of queue %r cannot be searched for", job.job_id, job.queue)
+    return made
 
 
 def index(entries: Sequence[Indexed]) -> None:

@@ -22,10 +22,10 @@ class Vocabulary:
     def __init__(self) -> None:
         self._known: dict[Place, set[Word]] = {}
 
-    def learn(self, jobs: Sequence[Job], entries: Sequence[Entry]) -> None:
+    def learn(self, made: Sequence[tuple[Job, Entry]]) -> None:
         """Inside a transaction."""
         new: dict[Place, set[Word]] = {}
-        for job, entry in zip(jobs, entries, strict=True):
+        for job, entry in made:
             place = job.connection, job.queue
             new.setdefault(place, set()).update(_words(job, entry))
         for place, words in new.items():

@@ -115,7 +115,7 @@ def fill() -> None:
         at = time.perf_counter()
         with transaction.atomic():
             index(entries)
-            words.learn([Job(**row) for row in rows[:200]], [one for _, one in entries[:200]])
+            words.learn([(Job(**row), one) for row, (_, one) in zip(rows[:200], entries[:200], strict=True)])
         made += time.perf_counter() - at
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(into, [(row["id"], *[row[name] for name in COLUMNS]) for row in rows])

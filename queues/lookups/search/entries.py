@@ -68,9 +68,14 @@ def entry(job: Job) -> Entry:
     found = list(leaves(data)) if data else []
     tokens = {ANY, *_columns(job), *_error_terms(error), *_data_terms(data, found)}
     line = error.split("\n", 1)[0]
-    paths = dict.fromkeys(leaf.path for leaf in found[:MOST_FIELDS] if field_path(leaf.path))
+    paths = dict.fromkeys(leaf.path for leaf in found[:MOST_FIELDS] if _is_shown(leaf.path))
     within = _within(job.job_id), _within(job.name), _within(line)
     return Entry(frozenset(tokens), moment_ms(job), *within, tuple(paths))
+
+
+def _is_shown(path: str) -> bool:
+    """Whether it may be suggested: half a character, or one that moves a cursor, is no name."""
+    return 0 < len(path) <= LONGEST_PATH and path.isprintable()
 
 
 def texts(job: Job) -> Texts:

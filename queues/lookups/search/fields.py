@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 DEEPEST = 12
-_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"(\s*+:)?|([{\[])|([}\]])|([^\s"{}\[\],:]++)', re.DOTALL)
+# A text that is not closed is one to the end: looked at once, however many quotes follow.
+_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?|\\?\Z)|([{\[])|([}\]])|([^\s"{}\[\],:]++)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

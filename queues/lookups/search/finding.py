@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from queues.lookups.mirror_state import mirror_state
-from queues.lookups.search import indexed, rows
+from queues.lookups.search import indexed, live, rows
 from queues.lookups.search.query import Query
 from queues.lookups.search.seen import Key, Page, Place, Seen
 from queues.models import Job, Queue
@@ -24,14 +24,21 @@ async def page(query: Query, seen: Seen, after: str | None = None, size: int = 5
     if is_in_process():
         return await rows.page(query, seen, after, size)
     state = await mirror_state()
+    if not state.is_known:
+        return await live.page(query, seen, size)
     return await indexed.page(query, seen, after, size, state)
 
 
 async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
     """Every job that matches at one moment (the call's), some hundreds at a time, in no order and none twice. Memory:
-    8 bytes for each.
+    8 bytes for each. Where no mirror ever ran: what a bounded look at Redis finds.
     """
-    found = rows.matching(query, seen) if is_in_process() else indexed.matching(query, seen)
+    if is_in_process():
+        found = rows.matching(query, seen)
+    elif (await mirror_state()).is_known:
+        found = indexed.matching(query, seen)
+    else:
+        found = live.matching(query, seen)
     async for keys in found:
         yield keys
 
