@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.moments import span
 from dashboard.pages import health_sentences as sentences
 from dashboard.pages.sentences import is_deserted
+from dashboard.templatetags.figures import size as bytes_read
 from queues.lookups.self_check import Facts
 from queues.lookups.snapshot import Snapshot
 from queues.options import get_options
@@ -24,6 +27,8 @@ SKEW_MS, LARGE_SKEW_MS = 250.0, 2_000.0
 LATE_S = 60.0
 #: A stream is trimmed roughly: this much over what it is to keep means that it is not trimmed at all.
 UNTRIMMED = 2.0
+#: Pruning brings it down to its bound; so far above, only jobs that Redis still has are left.
+FULL_TABLES = 1.2
 NAMED = 5
 LEAST_SECRET = 40
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver", ""})
@@ -50,7 +55,7 @@ class Seen:
 def run(seen: Seen, *, with_settings: bool) -> list[Check]:
     """In order. Where Redis does not answer, what would have to be asked of it is left out."""
     asked = (redis_answers, *(() if seen.facts.trouble else ON_REDIS), *ON_TABLES)
-    return [check(seen) for check in asked] + ([secret_settings()] if with_settings else [])
+    return [check(seen) for check in asked] + ([kept(seen), secret_settings()] if with_settings else [])
 
 
 def redis_answers(seen: Seen) -> Check:
@@ -186,7 +191,53 @@ def mirror(seen: Seen) -> Check:
         advice = _("It may be busy, or the database slow: see its log.")
         late = _("It runs on %(host)s and is %(time)s behind.")
         return Check(title, WARNING, late % {"host": found.holder, "time": span(int(found.lag_s * 1000))}, advice)
-    return Check(title, OK, _("It runs on %(host)s and is up to date.") % {"host": found.holder})
+    return Check(title, OK, _("It runs on %(host)s and is up to date.") % {"host": found.holder} + _skipped(seen))
+
+
+def _skipped(seen: Seen) -> str:
+    """What it has not made good yet, and where it last could not keep up."""
+    told, said = seen.facts.followed, ""
+    if told is None:
+        return said
+    if told.mending:
+        text = ngettext(
+            "%(count)s queue is being compared with its sets.",
+            "%(count)s queues are being compared with their sets.",
+            told.mending,
+        )
+        said += " " + text % {"count": f"{told.mending:,}"}
+    is_recent = told.lost_at is not None and timezone.now() - told.lost_at < timedelta(days=1)
+    if is_recent and any(queue.name == told.lost_queue for queue in seen.snapshot.queues):
+        text = _("It last skipped ahead in %(queue)s: %(why)s.")
+        said += " " + text % {"queue": told.lost_queue, "why": told.lost_why}
+    return said
+
+
+def followers(seen: Seen) -> Check:
+    title, state = _("What follows the mirror’s rows is up to date"), seen.facts.state
+    if not state.leads:
+        return Check(title, UNKNOWN, _("It rests while no mirror runs."))
+    late = [f"{fed.name} ({span(int(fed.lag_s * 1000))})" for fed in state.feeds if fed.lag_s > LATE_S]
+    if not late:
+        return Check(title, OK, _("Search, failures and the others have taken in what there is."))
+    advice = _("After a first start or a long outage this takes a while: some thousand jobs a second.")
+    return Check(title, WARNING, _named(late), advice)
+
+
+def kept(seen: Seen) -> Check:
+    """Over all queues: for those who see every one."""
+    title, size, most = _("What the mirror keeps"), seen.facts.state.size(), get_options().mirror.keep_mb
+    if size is None:
+        return Check(title, OK, _("It was not measured yet."))
+    said = _("%(rows)s jobs, %(removed)s of which Redis no longer has, in about %(size)s.") % {
+        "rows": f"{size.rows:,}",
+        "removed": f"{size.removed:,}",
+        "size": bytes_read(size.bytes),
+    }
+    if most is not None and size.bytes > most * 1024 * 1024 * FULL_TABLES:
+        advice = _("Clean finished jobs in Redis, keep shorter payloads, or raise KEEP_MB (docs/mirror.md).")
+        return Check(title, WARNING, said, advice)
+    return Check(title, OK, said)
 
 
 def tables(seen: Seen) -> Check:
@@ -259,4 +310,4 @@ ON_REDIS: tuple[Callable[[Seen], Check], ...] = (
     stalled_jobs,
     streams,
 )
-ON_TABLES: tuple[Callable[[Seen], Check], ...] = (tables, mirror)
+ON_TABLES: tuple[Callable[[Seen], Check], ...] = (tables, mirror, followers)

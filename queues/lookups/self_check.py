@@ -14,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from queues.errors import ConfigurationError, RedisUnavailable, TorilError
+from queues.lookups.mirror_state import Followed, MirrorState, mirror_state
 from queues.lookups.server import About, server
 from queues.models import Lease, Queue
 from queues.protocol.connections import prefix, wire
@@ -57,6 +58,9 @@ class Facts:
     scripts: str = ""
     upkeep: tuple[Upkeep, ...] = ()
     mirror: Mirror = Mirror()
+    #: Of this connection, as the mirror said; None where it said nothing.
+    followed: Followed | None = None
+    state: MirrorState = field(default_factory=MirrorState)
     tables: Tables = Tables()
 
 
@@ -71,7 +75,9 @@ async def facts(connection: str, queues: Sequence[Queue]) -> Facts:
         mirror = Mirror() if found.trouble or found.missing else await _mirror(connection, chosen)
     except RedisUnavailable as error:
         return Facts(str(error), scripts=scripts, tables=found)
-    return Facts("", about, skew_ms, unsure_ms, scripts, tuple(kept), mirror, found)
+    state = MirrorState() if found.trouble or found.missing else await mirror_state()
+    followed = next((each for each in state.connections if each.connection == connection), None)
+    return Facts("", about, skew_ms, unsure_ms, scripts, tuple(kept), mirror, followed, state, found)
 
 
 def _scripts() -> str:

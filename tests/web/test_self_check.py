@@ -20,7 +20,7 @@ from queues.actions.actor import Actor
 from queues.actions.queues import pause_queue
 from queues.lookups import self_check, server
 from queues.lookups.self_check import Tables
-from queues.models import Lease, Queue
+from queues.models import Cursor, Job, Lease, MirrorReport, MirrorSize, Queue
 from queues.options import reset_options
 from queues.protocol import scripts
 from queues.protocol.reads import about
@@ -55,7 +55,7 @@ def own(own_redis, prefix, settings, monkeypatch):
 async def mirrored(transactional_db):
     """A mirror that renews its lease."""
     await Lease.objects.aupdate_or_create(
-        name="mirror", defaults={"holder": "web-1:7:x:y", "until": timezone.now() + timedelta(seconds=6)}
+        name="mirror", defaults={"holder": "web-1:7:x:y", "until": timezone.now() + timedelta(hours=1)}
     )
 
 
@@ -78,7 +78,7 @@ async def test_where_all_is_well_every_check_is(admin, own, mirrored, prefix):
     found = await verdicts(admin)
     assert {title: told for title, told in found.items() if told[0] != "ok"} == {}
     assert next(iter(found)) == "Redis answers"
-    assert len(found) == 14
+    assert len(found) == 16
 
 
 async def test_a_redis_that_never_answered_is_wrong_and_the_rest_is_checked(admin, own, own_redis):
@@ -268,3 +268,32 @@ async def test_where_the_site_is_weak_is_told_to_those_alone_who_see_every_queue
     found = await verdicts(browser)
     assert "Nothing secret lies open" not in found
     assert found["No queue is broken"][0] == "ok"
+
+
+async def test_how_the_mirror_stands_is_said_in_full_to_those_who_see_the_queue(admin, own, mirrored, prefix):
+    plant_failed(own, prefix, "chat")
+    plant_failed(own, prefix, "open")
+    now = timezone.now()
+    await MirrorReport.objects.acreate(
+        connection="default", said_at=now, lag_s=0.2, mending=2, losses=1, lost_at=now, lost_queue="chat",
+        lost_why="its event stream was trimmed before it was read, 12.5 s of events",
+    )  # fmt: skip
+    await MirrorSize.objects.acreate(name="jobs", rows=1_234_567, removed=1_000_000, bytes=2**30, measured_at=now)
+    await Cursor.objects.acreate(name="search", at=0)
+    found = await verdicts(admin)
+    verdict, said = found["The mirror follows"]
+    assert verdict == "ok"
+    assert "2 queues are being compared with their sets. It last skipped ahead in chat: its event stream" in said
+    assert "12.5 s of events." in said
+    kept = "1,234,567 jobs, 1,000,000 of which Redis no longer has, in about 1,024 MB."
+    assert kept in found["What the mirror keeps"][1]
+    await Job.objects.acreate(queue="chat", job_id="1", state="failed", change=1, synced_at=now - timedelta(minutes=5))
+    verdict, said = (await verdicts(admin))["What follows the mirror’s rows is up to date"]
+    assert verdict == "warning"
+    assert "search (5 min" in said
+    browser = await signed_in("blinkered")
+    user = await User.objects.aget(username="blinkered")
+    await QueueGrant.objects.acreate(user=user, connection="*", queue="open", abilities=["view"])
+    found = await verdicts(browser)
+    assert "What the mirror keeps" not in found
+    assert "chat" not in found["The mirror follows"][1]
