@@ -105,7 +105,7 @@ def latest_stack(stacktrace: str) -> str:
     if isinstance(stacks, list):
         told = [str(stack) for stack in stacks if str(stack).strip() not in _NOT_A_STACK]
         return told[-1] if told else ""
-    return _first_of_cut(stacktrace) if stacktrace.startswith("[") else stacktrace
+    return _first_of_cut(stacktrace) if stacktrace.startswith("[") else stacktrace.removeprefix("null")
 
 
 def _first_of_cut(stacktrace: str) -> str:

@@ -26,6 +26,7 @@ PAGES = {
     "confirmation": "/admin/queues/queue/axe?status=failed&confirm=retry-all",
     "clean form": "/admin/queues/queue/axe?status=failed&confirm=clean",
     "job": "/admin/queues/queue/axe/1",
+    "failures": "/admin/queues/failures",
     "unknown job": "/admin/queues/queue/axe/none",
     "unknown queue": "/admin/queues/queue/none",
 }

@@ -85,7 +85,7 @@ class Sight:
     queues: frozenset[str] | None
 
     def spots(self) -> QuerySet[FailureSpot]:
-        found = FailureSpot.objects.filter(cause__connection=self.connection, total__gt=0)
+        found = FailureSpot.objects.filter(cause__connection=self.connection)
         return found if self.queues is None else found.filter(queue__in=self.queues)
 
     def counts(self, window: Window, now_s: float) -> QuerySet[FailureCount]:
@@ -134,7 +134,7 @@ def _listing(connection: str, seen: Seen, asked: Asked, now_s: float) -> Listing
 
 
 def _failing(connection: str, seen: Seen, start_ms: int) -> list[str]:
-    spots = FailureSpot.objects.filter(cause__connection=connection, last_ms__gte=start_ms)
+    spots = FailureSpot.objects.filter(cause__connection=connection, last_ms__gte=start_ms, total__gt=0)
     return sorted(name for name in set(spots.values_list("queue", flat=True)) if seen.sees(connection, name))
 
 
@@ -142,7 +142,8 @@ def grouped(spots: QuerySet[FailureSpot], since_ms: int = 0) -> list[dict[str, A
     """Group, status, total, first, last of each that failed since then."""
     rows = spots.values(group=F("cause__group_id"), status=F("cause__group__status"))
     told = rows.annotate(total=Sum("total"), first=Min("first_ms"), last=Max("last_ms")).order_by()
-    return [dict(row) for row in told if row["last"] >= since_ms]
+    # A group whose values were told apart has none left, and keeps its past.
+    return [dict(row) for row in told if row["last"] >= since_ms and (row["total"] > 0 or not since_ms)]
 
 
 def _is_shown(row: dict[str, Any], show: str, deployed_ms: int | None) -> bool:
