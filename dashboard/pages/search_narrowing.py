@@ -53,7 +53,7 @@ def by_time(query: str) -> list[Way]:
 
 
 def _ways(query: str, key: str, any_of_them: str, known: list[tuple[str, str, str]]) -> Iterator[Way]:
-    here = told(query, key).lower()
-    yield Way(any_of_them, with_term(query, key, ""), is_here=not here)
+    here = told(query, key).lower().split(",")
+    yield Way(any_of_them, with_term(query, key, ""), is_here=here == [""])
     for value, label, css in known:
-        yield Way(label, with_term(query, key, value), css, is_here=here == value)
+        yield Way(label, with_term(query, key, value), css, is_here=value in here)

@@ -12,6 +12,7 @@ from dashboard import links
 from dashboard.pages.frame import visible
 from dashboard.pages.jump import score
 from dashboard.pages.search_views import View, views_of
+from dashboard.pages.search_words import FIELDS, KINDS
 from dashboard.request import Request
 from dashboard.seeing import seen_by
 from queues.errors import TorilError
@@ -38,8 +39,15 @@ async def suggestions(request: Request, connection: str, typed: str) -> list[Mea
     places = await _places(request, connection, typed.strip()) if " " not in typed.strip() else []
     with suppress(TorilError, DatabaseError):
         found = await search.suggest(typed, await seen_by(request.grants))
-        return [*places, *(Meant(one.kind, one.label, fill=one.text) for one in found[:MOST_TERMS])]
+        return [*places, *(_term(one) for one in found[:MOST_TERMS])]
     return places
+
+
+def _term(one: search.Suggestion) -> Meant:
+    kind = str(KINDS.get(one.kind, one.kind))
+    if one.kind == "field":
+        return Meant(kind, one.label, str(FIELDS.get(one.label.rstrip(":"), "")), fill=one.text)
+    return Meant(kind, one.label if one.kind == "path" else f"{one.kind}:{one.label}", fill=one.text)
 
 
 async def _places(request: Request, connection: str, word: str) -> list[Meant]:
@@ -64,12 +72,14 @@ def _queues(found: Snapshot, word: str) -> list[Meant]:
         ((score(word, queue.name), queue.name) for queue in found.queues), key=lambda one: (-one[0], one[1])
     )
     best = [name for points, name in scored if points > 10][:MOST_QUEUES]
-    return [Meant(_("queue"), name, url=links.queue_url(found.connection, name)) for name in best]
+    return [Meant(_("go to"), name, _("queue"), url=links.queue_url(found.connection, name)) for name in best]
 
 
 async def _jobs(found: Snapshot, word: str) -> list[Meant]:
     held = await queues_holding(found.connection, [queue.name for queue in found.queues], word)
     return [
-        Meant(_("job"), word, _("in %(queue)s") % {"queue": name}, url=links.job_url(found.connection, name, word))
+        Meant(
+            _("go to"), word, _("job in %(queue)s") % {"queue": name}, url=links.job_url(found.connection, name, word)
+        )
         for name in held[:MOST_JOBS]
     ]

@@ -22,6 +22,32 @@ EXAMPLES: tuple[tuple[str, str | Promise], ...] = (
     ("attempts:>=3 worker:web-3", gettext_lazy("how often it ran, and who took it")),
     ("is:removed since:7d", gettext_lazy("what Redis has no longer; is:live and is:child too")),
 )
+#: A field → what its value may be.
+FIELDS: dict[str, str | Promise] = {
+    "queue": gettext_lazy("chat or chat,mail or ch*"),
+    "state": gettext_lazy("failed, waiting, delayed …"),
+    "name": gettext_lazy("a job’s name, or words of it"),
+    "id": gettext_lazy("a job’s id, order-* for those that begin so"),
+    "error": gettext_lazy("words of the error"),
+    "attempts": gettext_lazy("3, >=3 or <2"),
+    "worker": gettext_lazy("who took it last"),
+    "scheduler": gettext_lazy("which scheduler made it"),
+    "connection": gettext_lazy("which Redis it is in"),
+    "is": gettext_lazy("live, removed or child"),
+    "since": gettext_lazy("30m, 2h, 7d or 2026-11-23"),
+    "before": gettext_lazy("30m, 2h, 7d or 2026-11-23"),
+    "data.…": gettext_lazy("a field of the data: data.user.id:42"),
+}
+#: What a suggestion is, in the site's language.
+KINDS: dict[str, str | Promise] = {
+    "field": gettext_lazy("field"),
+    "queue": gettext_lazy("queue"),
+    "state": gettext_lazy("state"),
+    "name": gettext_lazy("name"),
+    "worker": gettext_lazy("worker"),
+    "scheduler": gettext_lazy("scheduler"),
+    "path": gettext_lazy("data"),
+}
 
 
 def sentence(page: Page, exact: int, *, is_first: bool) -> str:

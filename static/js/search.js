@@ -57,6 +57,10 @@
       if (list.hidden) box.blur(); else show(false);
     }
   });
+  document.addEventListener("click", (event) => { // a download leaves the page, and the menu, where they are
+    const menu = event.target.closest("details.menu a[download]")?.closest("details");
+    if (menu) menu.open = false;
+  });
   list.addEventListener("pointerdown", (event) => event.preventDefault()); // the box keeps the focus
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");

@@ -21,6 +21,9 @@ PAGES = {
     "redis": "/admin/queues/redis",
     "self-check": "/admin/queues/check",
     "no queues found": "/admin/queues/?q=nothing-has-this-name",
+    "search": "/admin/queues/search",
+    "what a search found": "/admin/queues/search?q=state:failed",
+    "a search that cannot be read": "/admin/queues/search?q=state:odd",
     "failed jobs": "/admin/queues/queue/axe?status=failed",
     "empty state": "/admin/queues/queue/axe?status=completed",
     "confirmation": "/admin/queues/queue/axe?status=failed&confirm=retry-all",
@@ -54,7 +57,7 @@ def test_a_wide_page_has_no_violations_in_either_theme(page: Page, watched, axe,
     assert violations(page, axe) == "[]"
 
 
-@pytest.mark.parametrize("name", ["overview", "failed jobs", "job"])
+@pytest.mark.parametrize("name", ["overview", "failed jobs", "job", "what a search found"])
 def test_a_phone_page_has_no_violations_and_does_not_scroll_sideways(page: Page, axe, plant, name) -> None:
     plant("axe", 3)
     page.set_viewport_size({"width": 390, "height": 844})
