@@ -11,13 +11,14 @@ from dashboard.moments import now_ms
 from dashboard.pages import log_lines, payloads, why
 from dashboard.pages.attempts import failures, verdict
 from dashboard.pages.option_words import in_words, retention
+from dashboard.pages.story import with_story
 from dashboard.pages.timeline import timeline
 from dashboard.presentation import external_link
 from queues.errors import TorilError
-from queues.lookups.failures import group_of
 from queues.lookups.jobs import JobDetail
 from queues.lookups.logs import Line, LogWindow
 from queues.lookups.snapshot import snapshot
+from queues.lookups.trace import trace
 from queues.masking import mask_text
 from queues.models import Job
 from queues.options import get_options
@@ -30,12 +31,14 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
     What a viewer without `job.payload` may not see is left out by the templates.
     """
     job, asked = detail.job, asked or {}
-    window = log_window(detail)
+    window, known = log_window(detail), await trace(job, detail.runs)
     return {
         "job": job,
         "detail": detail,
-        "moments": timeline(job, now_ms(), detail.runs),
-        "moments_without_errors": timeline(job, now_ms(), detail.runs, with_errors=False),
+        "moments": with_story(timeline(job, now_ms(), known.runs, kept_errors=known.errors), known),
+        "moments_without_errors": with_story(
+            timeline(job, now_ms(), known.runs, with_errors=False), known, with_errors=False
+        ),
         "failures": failures(job),
         "verdict": verdict(job),
         "deferred": mask_text(job.deferred_failure),
@@ -49,7 +52,6 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
         "external": external_link(job) if job.exists else None,
         "seen": seen(job),
         "parent": parent_of(job),
-        "failure_group": await group_of(job),
         "why": await why.of_job(job),
         "queue_names": await _other_queues(job),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -12,6 +12,7 @@ from dashboard.moments import span
 from dashboard.pages.attempts import failures
 from dashboard.pages.option_words import retention
 from queues.lookups.attempts import ended_attempts
+from queues.masking import mask_text
 from queues.models import Job
 from queues.protocol.attempts import Run
 from queues.states import State
@@ -32,12 +33,28 @@ class Moment:
     state: str = ""
     error: str = ""
     is_lost: bool = False
+    #: A person did it: for who may read who did what. `difference`: what that changed in its data.
+    is_act: bool = False
+    difference: str = ""
 
 
-def timeline(job: Job, now_ms: int, runs: Sequence[Run] = (), *, with_errors: bool = True) -> list[Moment]:
-    """From `added` to where the job is now; a delayed job's due time stands last, in the future."""
+def timeline(
+    job: Job,
+    now_ms: int,
+    runs: Sequence[Run] = (),
+    *,
+    with_errors: bool = True,
+    kept_errors: Mapping[int, str] | None = None,
+) -> list[Moment]:
+    """From `added` to where the job is now; a delayed job's due time stands last, in the future.
+
+    `kept_errors`: what is known of attempts of which no stack is left.
+    """
     by_number = {run.number: run for run in runs}
-    errors = {failure.number: failure.headline for failure in failures(job)} if with_errors else {}
+    errors: dict[int | None, str] = {}
+    if with_errors:
+        errors.update({number: mask_text(error) for number, error in (kept_errors or {}).items()})
+        errors.update({failure.number: failure.headline for failure in failures(job)})
     return [
         *_added(job, by_number),
         *_earlier_attempts(job, by_number, errors),

@@ -108,8 +108,8 @@ def _heard(job: Job) -> Iterator[Told]:
         return
     runs = told_runs.read(job.told_runs)
     last = job.attempts_made - job.state_enum.is_finished
-    for number, (start, end) in enumerate(runs, last - len(runs) + 1):
-        yield Told(number, start, end, "", "failed")
+    for number, run in enumerate(runs, last - len(runs) + 1):
+        yield Told(number, run.started_ms, run.ended_ms, "", "failed")
 
 
 def _last(job: Job) -> Iterator[Told]:
@@ -128,11 +128,10 @@ def _last(job: Job) -> Iterator[Told]:
 def _errors(job: Job) -> Iterator[tuple[int, str]]:
     """The error's line of each failed attempt of which a stack is left."""
     failed = max(job.attempts_made - 1, 0) if job.state == State.COMPLETED else job.attempts_made
-    stacks = job.stacks if len(job.stacktrace) <= LARGEST_STACKS else []
-    stacks = [stack for stack in stacks if stack.strip() not in ("", "NoneType: None")]
-    if failed < len(stacks):
-        return
+    stacks = job.stacks[-failed:] if failed and len(job.stacktrace) <= LARGEST_STACKS else []
+    # One per failure: where the count began anew, the newest are of the attempts that it counts.
     for number, stack in enumerate(stacks, failed - len(stacks) + 1):
-        yield number, headline(stack)[:LONGEST_ERROR]
+        if stack.strip() not in ("", "NoneType: None"):
+            yield number, headline(stack)[:LONGEST_ERROR]
     if not stacks and job.state == State.FAILED and failed and job.failed_reason:
         yield failed, job.first_error_line[:LONGEST_ERROR]

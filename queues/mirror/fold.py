@@ -130,12 +130,12 @@ def _move(life: Life, state: State, at_ms: int, event: Event, limit: int) -> Non
 
 def _end_run(life: Life, at_ms: int, event: Event) -> None:
     if life.state is State.ACTIVE:
-        life.runs += ((life.active_ms, at_ms),)
+        life.runs += (ToldRun(life.active_ms, at_ms),)
     elif life.state is State.FAILED and life.final_ms is not None:
-        life.runs += ((life.active_ms, life.final_ms),)
+        life.runs += (ToldRun(life.active_ms, life.final_ms, was_final=True),)
     elif life.state is None and event.fields.get(b"prev", b"active") == b"active":
         # `delayed` does not say from where: the row does.
-        life.runs += ((None, at_ms),)
+        life.runs += (ToldRun(None, at_ms),)
 
 
 def slices(events: Sequence[Event], most: int) -> Iterator[list[Event]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from queues.mirror.fold import Life
-from queues.mirror.told_runs import CLOCKS_MS, ToldRun, joined
+from queues.mirror.told_runs import CLOCKS_MS, ToldRun, joined, read
 from queues.models import Job
 from queues.models.job import RECORD_FIELDS
 from queues.protocol.codec import JobRecord
@@ -120,7 +120,7 @@ def _failed_run(job: Job) -> Sequence[ToldRun]:
     """The run it failed with: where it is put back its hash forgets that."""
     if job.state != State.FAILED or job.processed_on_ms is None or job.finished_on_ms is None:
         return ()
-    return ((job.processed_on_ms, job.finished_on_ms),)
+    return (ToldRun(job.processed_on_ms, job.finished_on_ms, was_final=True),)
 
 
 def _unread(connection: str, queue: str, job_id: str, life: Life) -> Job:
@@ -146,6 +146,8 @@ def _end(job: Job, life: Life, now: datetime) -> None:
         job.failed_reason = job.return_value = ""
     was_finished = job.finished_on_ms is not None and State(job.state).is_finished
     if life.final is not None and life.final_ms is not None:
+        if not was_finished:
+            _count_attempt(job)
         _finish(job, life.final, life.final_ms, life)
     elif life.state is not None and not was_finished:
         job.state = life.state.value
@@ -157,6 +159,13 @@ def _end(job: Job, life: Life, now: datetime) -> None:
         job.removed_at = job.removed_at or now
     elif was_open or life.is_retry or not was_finished:
         job.removed_at = datetime.fromtimestamp(life.ended_ms / 1000, UTC)
+
+
+def _count_attempt(job: Job) -> None:
+    """BullMQ counts an attempt as it ends, in the hash that goes with it."""
+    before = len(read(job.told_runs)) if UNREAD in job.problems else job.attempts_made
+    job.attempts_made = before + 1
+    job.attempts_started = max(job.attempts_started, job.attempts_made)
 
 
 def _finish(job: Job, final: State, final_ms: int, life: Life) -> None:
