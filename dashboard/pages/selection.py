@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop, ngettext
 
 from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
-from dashboard.pages import operation_asking
+from dashboard.pages import operation_asking, ways_back
 from dashboard.pages.confirmation import is_named, whole
 from dashboard.pages.filtering import in_words, written
 from dashboard.pages.frame import figures_of, go, swap, visible
@@ -22,6 +22,7 @@ from dashboard.pages.operation_asking import SCREENFUL, is_meant
 from dashboard.pages.queue_context import shown
 from dashboard.pages.searching import frozen, search
 from dashboard.request import Request
+from queues.actions.restorable import MOST_JOBS
 from queues.actions.selected import ACTIONS, MOST_NAMED, TOLD, Outcomes, act_on
 from queues.errors import InvalidInput
 from queues.lookups.snapshot import refresh
@@ -51,6 +52,10 @@ class Selection:
     @property
     def is_destructive(self) -> bool:
         return self.do == "remove"
+
+    @property
+    def is_undoable(self) -> bool:
+        return not is_in_process() and self.count <= MOST_JOBS
 
     @property
     def is_unled(self) -> bool:
@@ -176,12 +181,13 @@ async def _after(
 ) -> HttpResponse:
     message, kind = sentence(do, outcomes), "bad" if outcomes.error or not outcomes.done else "done"
     found = visible(request, await refresh(queue.connection, [queue.name]))
+    way = ways_back.way_back(outcomes.undo, queue.connection, queue.name, back=asked.back)
     if not wants_fragment(request):
-        return go(request, asked.url(queue, again), message, kind)
+        return go(request, asked.url(queue, again), message, ways_back.tags(kind, way))
     context = await shown(found, found.queue(queue.name) or queue, asked)
     if again:
         context |= await _counted(queue, asked, do, int(str(again["before"])), is_again=True)
-    response = swap(request, "queue/queue.html", context, message, kind)
+    response = swap(request, "queue/queue.html", context, message, kind, way=way)
     response.write(figures_of(context["queue"], asked.tab))
     return response
 

@@ -15,8 +15,9 @@ from asgiref.sync import sync_to_async
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from queues.actions import restorable
 from queues.actions.actor import Actor
-from queues.actions.audit import Deed, Ending, record
+from queues.actions.audit import Deed, Ending, Offer, record
 from queues.actions.pace import Pace
 from queues.actions.walks import MOST_WALKED
 from queues.errors import InvalidInput, RedisUnavailable, TorilError
@@ -24,6 +25,7 @@ from queues.models import Outcome, moves
 from queues.models.local import is_in_process, jobs
 from queues.protocol import selection, writes
 from queues.protocol.connections import keys, wire
+from queues.protocol.copying import Copy
 from queues.protocol.keys import RESERVED_IDS, STATE_KEYS
 from queues.protocol.reads.bulk import places
 from queues.states import JOB_ACTIONS, State
@@ -57,6 +59,9 @@ class Outcomes:
     stayed: Counter[str] = field(default_factory=Counter)
     left: int = 0
     error: str = ""
+    #: What was removed, as it was, of few jobs; `undo` brings it back.
+    copies: dict[str, Copy] = field(default_factory=dict)
+    undo: Offer | None = None
 
     def add(self, answers: Mapping[str, str | None]) -> None:
         for reason in answers.values():
@@ -94,12 +99,13 @@ async def act_on(
 async def _act(deed: Deed, action: str, state: State, ids: list[str], deadline: float) -> Outcomes:
     outcomes, pace, at = Outcomes(), Pace(), 0
     walked = await _walked(deed, action, state)
+    keeps = action == "remove" and len(ids) <= restorable.MOST_JOBS and not is_in_process()
     while at < len(ids) and not deed.is_unwanted and time.monotonic() < deadline:
         size = max(1, min(pace.size, MOST_WALKED // walked)) if walked else pace.size
         piece = ids[at : at + size]
         try:
             with pace.chunk(len(piece), 2):
-                answers = await _piece(deed, action, state, piece)
+                answers = await _piece(deed, action, state, piece, outcomes.copies if keeps else None)
         except TorilError as error:
             if not outcomes.done:
                 raise
@@ -113,6 +119,8 @@ async def _act(deed: Deed, action: str, state: State, ids: list[str], deadline: 
         if at < len(ids):
             await pace.rest()
     outcomes.left = len(ids) - at
+    if keeps:
+        outcomes.undo = await restorable.offer(deed.connection, deed.queue, outcomes.copies, outcomes.done)
     return outcomes
 
 
@@ -123,8 +131,10 @@ async def _walked(deed: Deed, action: str, state: State) -> int:
     return await selection.key_length(deed.connection, deed.queue, STATE_KEYS[state][0])
 
 
-async def _piece(deed: Deed, action: str, state: State, ids: Sequence[str]) -> dict[str, str | None]:
-    """Per id None where it was done, else why not."""
+async def _piece(
+    deed: Deed, action: str, state: State, ids: Sequence[str], copies: dict[str, Copy] | None
+) -> dict[str, str | None]:
+    """Per id None where it was done, else why not. What is removed is copied into `copies`, unless they are None."""
     if is_in_process():
         return await sync_to_async(_rows)(deed.queue, action, state, ids)
     answers: dict[str, str | None] = dict.fromkeys(ids, MOVED_ON)
@@ -136,7 +146,11 @@ async def _piece(deed: Deed, action: str, state: State, ids: Sequence[str]) -> d
         gone = {i for i, place in zip(meant, found, strict=True) if _is_in(state, place) and place.timestamp is None}
         answers |= dict.fromkeys(gone, "its hash is gone")
         there = [job_id for job_id in there if job_id not in gone]
-    if there:
+    if there and copies is not None:
+        removed, kept = await restorable.remove(deed.connection, deed.queue, state, there)
+        copies |= kept
+        answers |= removed
+    elif there:
         answers |= await _do(deed, action, state, there)
     return answers
 

@@ -1,5 +1,6 @@
 """Undoing what was just done, for some minutes: each way back is looked at and done in one step, and a job that moved
-on is never touched. Bulk work, recoveries, cancelled runs and removed children have no way back.
+on is never touched. Recoveries, cancelled runs and removed children have no way back; bulk work has its own
+(queues/operations).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, Offer, of_done, record
 from queues.errors import NotFound, Refused, TorilError
 from queues.models.local import is_in_process
 from queues.options import Limiter
-from queues.protocol import copying, editing, keeping, moving, reads, steering, undoing, writes
+from queues.protocol import copying, editing, keeping, moving, reads, steering, taking, undoing, writes
 from queues.protocol.moving import Mark
 from queues.states import State
 
@@ -163,6 +164,19 @@ async def _restore(act: Undoable, needed: dict[str, Any]) -> Done:
     return Done(_("%(said)s.") % {"said": said}, state)
 
 
+async def _taken(act: Undoable, needed: dict[str, Any]) -> Done:
+    copies, once = needed["copies"], f"undo:{act.token}"
+    answers = await taking.bring_back(act.connection, act.queue, copies, once, range(len(copies)))
+    await taking.forget(act.connection, act.queue, once)
+    back = sum(answer in (1, 2) for answer in answers)
+    if not back:
+        raise Refused(_("Not undone: there are jobs of these ids again."))
+    said = ngettext("Undone: %(count)s job is back", "Undone: %(count)s jobs are back", back)
+    if back < len(copies):
+        said += _("; of the others the ids are taken")
+    return Done(f"{said % {'count': f'{back:,}'}}.", affected=back)
+
+
 async def _remove(act: Undoable, needed: dict[str, Any]) -> Done:
     for job_id, timestamp in needed["jobs"]:
         # Out of every worker's reach first, in one step with the look whether one has taken it.
@@ -216,6 +230,7 @@ _WAYS: dict[str, Callable[[Undoable, dict[str, Any]], Awaitable[Done]]] = {
     "field": _field,
     "priority": _priority,
     "restore": _restore,
+    "taken": _taken,
     "remove": _remove,
     "logs": _logs,
     "switch": _switch,

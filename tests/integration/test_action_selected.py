@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
+from queues.actions import undo
 from queues.actions.actor import Actor
 from queues.actions.selected import act_on
-from queues.errors import InvalidInput, RedisRefused
+from queues.errors import InvalidInput, NotFound, RedisRefused
 from queues.models import AuditEntry
 from queues.states import State
 from tests.handmade import HandmadeQueue, names
@@ -81,3 +84,41 @@ async def test_a_broken_key_is_told_as_redis_tells_it(connection, client_of_redi
         assert outcomes.done == 1
     except RedisRefused:
         assert chat.ids("failed") == ["1"]
+
+
+async def test_a_few_that_were_removed_come_back_whole_and_in_their_places(connection, client_of_redis, prefix, chat):
+    plant_failed(client_of_redis, prefix, "chat", 4)
+    client_of_redis.rpush(f"{chat.base}2:logs", "one", "two")
+
+    def held() -> list[object]:
+        jobs = [client_of_redis.hgetall(f"{chat.base}{job_id}") for job_id in ("1", "2")]
+        return [*jobs, client_of_redis.lrange(f"{chat.base}2:logs", 0, -1), places(f"{chat.base}failed", 0, -1)]
+
+    places = functools.partial(client_of_redis.zrange, withscores=True)
+    before = held()
+    outcomes = await act_on(ana, connection, "chat", "remove", State.FAILED, ["1", "2", "gone"])
+    assert (outcomes.done, outcomes.moved, chat.ids("failed")) == (2, 1, ["3", "4"])
+    assert outcomes.undo is not None
+    act = await undo.find(connection, "chat", "", outcomes.undo.token)
+    done = await undo.undo(ana, act)
+    assert done.message == "Undone: 2 jobs are back."
+    assert held() == before
+    assert not list(client_of_redis.scan_iter(f"{chat.base}toril:once:*"))
+    with pytest.raises(NotFound):
+        await undo.undo(ana, act)
+
+
+async def test_whose_id_is_taken_again_stays_away_from_it(connection, client_of_redis, prefix, chat):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    outcomes = await act_on(ana, connection, "chat", "remove", State.FAILED, ["1", "2"])
+    client_of_redis.hset(f"{chat.base}1", "name", "another")
+    assert outcomes.undo is not None
+    done = await undo.undo(ana, await undo.find(connection, "chat", "", outcomes.undo.token))
+    assert done.message == "Undone: 1 job is back; of the others the ids are taken."
+    assert client_of_redis.hgetall(f"{chat.base}1") == {b"name": b"another"}
+
+
+async def test_more_than_a_few_have_no_way_back_here(connection, client_of_redis, prefix):
+    ids = plant_failed(client_of_redis, prefix, "chat", 51)
+    outcomes = await act_on(ana, connection, "chat", "remove", State.FAILED, ids)
+    assert (outcomes.done, outcomes.undo) == (51, None)
