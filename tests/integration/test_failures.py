@@ -12,7 +12,7 @@ from queues.mirror.failures import forget_some
 from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot, Job
 from tests.failing import failed_job, grouped, in_database, python_stack, regrouped, written_again
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 CAUSES = [
     ("TimeoutError", "model did not answer within {n} s"),
     ("HTTPError", "Request {n} failed with status code 429"),
