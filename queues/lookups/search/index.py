@@ -7,6 +7,7 @@ words up, not both: which is quicker is found by trying the newest, then by its 
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +25,24 @@ from queues.lookups.search.seen import Seen
 NEWEST, MOST_SORTED = 10_000, 40_000
 #: So few are counted even where a page is full already.
 FEW = 5_000
-#: Rows that hold three characters are taken up to so many, newest first.
-MOST_WITHIN = 20_000
+#: SQLite: so many rows that hold the characters are taken from their own index first.
+MOST_WITHIN = 30_000
+MOST_LOOKED_INTO = 200
+_GRAMS = "FROM toril_search_grams g WHERE g.toril_search_grams MATCH %s"
+_LIKE = re.compile(r"[\\%_]")
+_HOLDS = {"sqlite": "instr(t.{}, %s)", "postgresql": "t.{} LIKE %s"}
+_LOOKED_FOR: dict[str, Callable[[str], str]] = {
+    "sqlite": str,
+    "postgresql": lambda text: f"%{_LIKE.sub(_escaped, text)}%",
+}
 FETCHED = 10_000
 #: SQLite: terms with one beginning that are asked for one by one.
 MOST_BEGUN = 128
 Hit = tuple[int, int]
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +117,26 @@ def _places(part: Contains, seen: Seen, *, is_denied: bool = False) -> list[str]
 
 
 def _within(text: str, places: Sequence[str]) -> tuple[str, list[Any]]:
+    """Rows that hold it, or most of whose characters they hold: each is looked at once more, of few or of all."""
     if not places:
         return "d.job IS NULL", []
-    if connection.vendor == "sqlite":
-        three = dict.fromkeys(text[at : at + 3] for at in range(len(text) - 2))
-        held = " OR ".join(f"instr(t.{place}, %s)" for place in places)
-        grams = " AND ".join(FTS5.term(gram) for gram in three)
-        return (
-            "d.job IN (SELECT t.job FROM toril_search_grams g CROSS JOIN toril_searchtext t ON t.job = g.rowid"  # noqa: S608
-            f" WHERE g.toril_search_grams MATCH %s AND ({held}) ORDER BY g.rowid DESC LIMIT {MOST_WITHIN})"
-        ), [grams, *[text] * len(places)]
-    like = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    held = " OR ".join(f"t.{place} LIKE %s" for place in places)
-    rows = f"SELECT t.job FROM toril_searchtext t WHERE {held} LIMIT {MOST_WITHIN}"  # noqa: S608
-    return f"d.job IN ({rows})", [like] * len(places)
+    held = " OR ".join(f"{_HOLDS[connection.vendor].format(place)}" for place in places)
+    looked = f"EXISTS (SELECT 1 FROM toril_searchtext t WHERE t.job = d.job AND ({held}))"  # noqa: S608
+    values: list[Any] = [_LOOKED_FOR[connection.vendor](text)] * len(places)
+    if connection.vendor != "sqlite":
+        return looked, values
+    three = dict.fromkeys(text[at : at + 3] for at in range(len(text) - 2))
+    grams = " AND ".join(map(FTS5.term, three))
+    if _are_many(grams):
+        return looked, values
+    return f"(d.job IN (SELECT g.rowid {_GRAMS}) AND {looked})", [grams, *values]
+
+
+def _are_many(grams: str) -> bool:
+    """Then walking all jobs, newest first, comes to some of these soon."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM (SELECT 1 {_GRAMS} LIMIT {MOST_WITHIN})", [grams])  # noqa: S608
+        return bool(cursor.fetchone()[0] == MOST_WITHIN)
 
 
 def newest(asked: Asked, before: int | None, count: int, most: int) -> tuple[list[Hit], bool]:
@@ -126,6 +145,9 @@ def newest(asked: Asked, before: int | None, count: int, most: int) -> tuple[lis
     """
     if before is not None:
         asked = replace(asked, below=min(before, asked.below) if asked.below is not None else before)
+    if asked.conditions:
+        # Each row is looked into: no more of them than a page needs, and a few to count.
+        most = max(count, MOST_LOOKED_INTO)
     return _sqlite(asked, most) if connection.vendor == "sqlite" else _postgresql(asked, count, most)
 
 
