@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import sync_to_async
 
-from queues.errors import InvalidInput
+from queues.errors import InvalidInput, Refused
 from queues.lookups.filters import Filter
-from queues.models import Job, Operation
+from queues.models import Job, Lease, Operation
 from queues.operations import Reach, Target, preview
 from queues.producer import queue
 from queues.protocol.writes import now_ms
 from queues.states import State
+from tests.inprocess import in_process  # noqa: F401
 from tests.mirroring import add
 from tests.operating import begun, done, duty, now, outcomes, run
 from tests.planting import plant_delayed, plant_failed, plant_waiting
+from tests.searching import kept, take_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,3 +181,37 @@ def _failed(client, prefix, name):
         (job_id.decode(), int(score))
         for job_id, score in client.zrange(f"{prefix}:{name}:failed", 0, -1, withscores=True)
     ]
+
+
+async def test_what_a_search_finds_is_retried_where_its_asker_may(connection, client_of_redis, prefix, sight):
+    for name in ("chat", "mail"):
+        plant_failed(client_of_redis, prefix, name, 3, reason="the disk is full")
+        for job_id, ended in _failed(client_of_redis, prefix, name):
+            row = await sync_to_async(kept)(job_id, name, state="failed", failed_reason="the disk is full")
+            await Job.objects.filter(pk=row.pk).aupdate(timestamp_ms=ended - 1_000, finished_on_ms=ended)
+    # One has gone since, and the mirror does not know it yet.
+    client_of_redis.zrem(f"{prefix}:chat:failed", "2")
+    client_of_redis.delete(f"{prefix}:chat:2")
+    await sync_to_async(take_in)()
+    target = Target.of_search(connection, "state:failed disk")
+    assert (await preview(target, "retry")).count == 5
+    assert (await preview(target, "retry", Reach(payloads=()))).count == 0
+    await Lease.objects.all().adelete()
+    operation = await done(target, "retry", reach=Reach(queues=("chat",)))
+    assert (operation.total, operation.done, operation.queues) == (2, 2, '["chat"]')
+    assert set(sight.ids("wait")) == {"1", "3"}
+    with pytest.raises(InvalidInput):
+        await preview(Target.of_search(connection, 'state:"'), "retry")
+
+
+async def test_a_search_that_cannot_be_read_pauses_the_operation_and_names_the_part(connection):
+    operation = await done(Target.of_search(connection, "state:nowhere"), "retry")
+    assert (operation.phase, operation.stopped_itself) == ("paused", True)
+    assert "nowhere" in operation.message
+
+
+async def test_where_jobs_run_in_process_there_are_none(in_process):
+    target = Target.of_state("default", ["chat"], [State.FAILED])
+    assert "run in the process" in (await preview(target, "retry")).why_not
+    with pytest.raises(Refused, match="run in the process"):
+        await begun(target, "retry")
