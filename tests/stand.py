@@ -118,7 +118,7 @@ class Stand:
         """End one process, as an operator would."""
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(60)
 
     def close(self) -> None:
         for process in self.processes.values():
@@ -126,7 +126,7 @@ class Stand:
                 process.send_signal(signal.SIGTERM)
         for process in self.processes.values():
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -79,7 +79,7 @@ class Program:
     def signal(self, number: int = signal.SIGINT) -> None:
         os.kill(self.pid, number)
 
-    def exit_code(self, timeout_s: float = 30.0) -> int:
+    def exit_code(self, timeout_s: float = 90.0) -> int:
         """Wait for its end; its exit code."""
         code = self._process.wait(timeout_s)
         self._reader.join(timeout_s)

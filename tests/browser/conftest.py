@@ -26,7 +26,7 @@ LAUNCH_ARGUMENTS = [
     "--disable-sync",
 ]
 # Guards against hanging, not promises: those name their own seconds.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 

@@ -81,7 +81,7 @@ def test_what_is_typed_stays_while_the_page_lives(page: Page, plant, redis_serve
     with redis.Redis(port=redis_server.port) as client:
         client.hset(f"{module_prefix}:lively:1", "atm", 7)
         client.xadd(f"{module_prefix}:lively:events", {"event": "progress", "jobId": "1", "data": "1"})
-    expect(page.locator("#job .facts")).to_contain_text("7", timeout=10_000)
+    expect(page.locator("#job .facts")).to_contain_text("7")
     expect(editor).to_have_value('{"mine": true}')
     # What comes back for a form that was dismissed meanwhile does not bring it back.
     page.evaluate("window.answers = 0; document.addEventListener('htmx:finally:request', () => { answers++; })")

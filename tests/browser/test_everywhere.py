@@ -19,9 +19,9 @@ from tests.stand import Stand
 __all__ = ["axe"]
 pytestmark = [pytest.mark.browser, pytest.mark.node]
 #: How long a worker process may take to start, and to be seen.
-STARTS_MS = 30_000
+STARTS_MS = 60_000
 #: How long a worker may take to answer what it is asked, and the page to say so.
-ANSWERS_MS = 15_000
+ANSWERS_MS = 30_000
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_pausing_stops_what_moves_and_going_on_catches_up(page: Page, plant: Cal
     plant("paced", 6)
     page.get_by_role("button", name="Go on refreshing").click()
     expect(page.locator("[data-socket=open]")).to_be_visible()
-    expect(failed).to_have_text("6", timeout=20_000)
+    expect(failed).to_have_text("6")
 
 
 def test_times_are_told_in_the_chosen_zone_with_script_and_without(page: Page, context: BrowserContext, plant, browser):

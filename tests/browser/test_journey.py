@@ -52,7 +52,7 @@ def test_after_signing_in_the_page_asked_for_opens(anonymous: Page, add) -> None
 
 def test_a_count_moves_without_a_reload(page: Page, add) -> None:
     add("counted", {})
-    expect(page.locator("#queue-names")).to_contain_text("counted", timeout=15_000)
+    expect(page.locator("#queue-names")).to_contain_text("counted")
     page.get_by_role("link", name="Show").click()
     expect(page.locator("#live-status")).to_have_text("live")
     waiting = page.locator("#queues tr[data-name=counted] [data-n=waiting]")
@@ -147,7 +147,7 @@ def test_thirty_failed_jobs_fit_on_a_tall_screen(page: Page, plant) -> None:
 
 def test_a_queue_is_found_by_name_on_the_overview_and_by_slash(page: Page, plant) -> None:
     plant("findable", 1)
-    expect(page.locator("#queue-names")).to_contain_text("findable", timeout=15_000)
+    expect(page.locator("#queue-names")).to_contain_text("findable")
     page.get_by_role("link", name="Show").click()
     expect(page.locator("#queues tr[data-name=findable]")).to_be_visible()
     page.get_by_role("searchbox", name="Find a queue").fill("findab")

@@ -39,7 +39,7 @@ def names(page: Page) -> list[str]:
 
 def see_new_queues(page: Page, name: str) -> None:
     """As one who looks is told of them: new ones are found within seconds, and shown when asked for."""
-    expect(page.locator("#queue-names")).to_contain_text(name, timeout=20_000)
+    expect(page.locator("#queue-names")).to_contain_text(name)
     page.get_by_role("link", name="Show", exact=True).click()
 
 
@@ -78,7 +78,7 @@ def test_groups_favourites_and_a_group_that_is_paused(page: Page, plant, redis_s
     with redis.Redis(port=redis_server.port) as client:
         plant_failed(client, module_prefix, "mail.in", 9)
         client.xadd(f"{module_prefix}:mail.in:events", {"event": "failed", "jobId": "9"})
-    expect(page.locator('tbody[data-group="mail"] [data-sum="failed"]')).to_have_text("12", timeout=15_000)
+    expect(page.locator('tbody[data-group="mail"] [data-sum="failed"]')).to_have_text("12")
     expect(page.locator('[data-total="failed"]')).to_have_text("15")
 
     # The group is paused: counted, confirmed, done, and each row says by whom.
@@ -140,7 +140,7 @@ def test_five_hundred_queues_stay_smooth(
             pipe.lpush(f"{module_prefix}:many.{n % 20}.{n:03}:wait", "2")
             pipe.xadd(f"{module_prefix}:many.{n % 20}.{n:03}:events", {"event": "added", "jobId": "2"})
         pipe.execute()
-    expect(page.locator('[data-total="waiting"]')).to_have_text("1,000", timeout=30_000)
+    expect(page.locator('[data-total="waiting"]')).to_have_text("1,000")
     longest_ms = page.evaluate("window.longest")
     record_property(
         "figures",

@@ -106,7 +106,7 @@ def test_new_lines_are_announced_and_nothing_moves_until_asked(page: Page, faile
     before = first.bounding_box()
     failed(3)
     link = page.locator("[data-since]")
-    expect(link).to_have_text("3 new", timeout=15_000)
+    expect(link).to_have_text("3 new")
     assert page.locator(".since-slot").get_attribute("aria-live") == "polite"
     assert first.bounding_box() == before
     expect(first).to_contain_text("25")
