@@ -13,7 +13,10 @@ from queues.options import (
     Backoff,
     ConnectionOptions,
     Keep,
+    Kept,
     Limiter,
+    Payloads,
+    Policy,
     QueueOptions,
     load,
     mistakes,
@@ -268,3 +271,31 @@ def test_the_environment_also_speaks_of_queues_that_the_settings_do_not_name():
 def test_a_bad_variable_of_a_queue_is_named(environ, named):
     with pytest.raises(ConfigurationError, match=named):
         queue_overrides({"chat": {}}, environ)
+
+
+def test_what_the_mirror_keeps_is_said_for_all_queues_and_differs_by_pattern():
+    told = {"JOBS": "failed", "KEEP_DAYS": None, "QUEUES": {"mail*": {"PAYLOADS": "masked"}, "*": {"SAMPLE": 7}}}
+    found = load({"MIRROR": told}).mirror
+    assert (found.keep_days, found.keep_mb) == (None, 10_240)
+    assert found.of("mail-out") == Policy(Kept.FAILED, Payloads.MASKED)
+    assert found.of("chat") == Policy(Kept.FAILED, sample=7)
+    assert load({}).mirror.of("chat") == Policy(Kept.ALL, Payloads.KEPT, 64)
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"KEPT": 1}, "TORIL['MIRROR'] has no option 'KEPT'"),
+        ({"JOBS": "some"}, "TORIL['MIRROR']['JOBS'] must be one of all, failed, sampled, none, not 'some'."),
+        ({"PAYLOAD_KB": 0}, "TORIL['MIRROR']['PAYLOAD_KB'] must be a whole number from 1 to 1024"),
+        ({"KEEP_MB": "much"}, "TORIL['MIRROR']['KEEP_MB'] must be a whole number of at least 1"),
+        ({"QUEUES": {"a": {"KEEP_DAYS": 1}}}, "TORIL['MIRROR']['QUEUES']['a'] has no option 'KEEP_DAYS'"),
+        ({"QUEUES": {3: {}}}, "a pattern of queues is a text"),
+        ({"QUEUES": []}, "TORIL['MIRROR']['QUEUES'] must be a dict"),
+    ],
+)
+def test_a_mistake_in_what_the_mirror_keeps_is_named(told, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        load({"MIRROR": told})
+    assert sentence in str(caught.value)
+    assert any(sentence in mistake for mistake in mistakes({"MIRROR": told}))
