@@ -261,3 +261,16 @@ async def test_schedulers_and_flows_say_that_they_need_redis(admin):
     for path in ("job-schedulers", "flows", "job-schedulers?queue=chat&id=x", "flows?queue=chat&id=x"):
         assert "without Redis" in text_of(await page(admin, f"/admin/queues/{path}"))
         assert (await admin.post(f"/admin/queues/{path}")).status_code in (400, 409)
+
+
+async def test_jobs_are_searched_in_their_rows_and_nothing_is_offered_that_needs_redis(admin, worked):
+    failed = await add("sync", fail=True)
+    await until(failed.id, "failed")
+    html = await page(admin, "/admin/queues/search?q=state:failed+sync")
+    assert f'title="{failed.id}"' in html
+    assert "Searched all" in html
+    assert "operations/new" not in html
+    assert failed.id in await page(admin, f"/admin/queues/search?q={failed.id}")
+    answer = await admin.get("/admin/queues/search?q=sync&format=jsonl")
+    (line,) = [json.loads(each) for each in b"".join([p async for p in answer.streaming_content]).splitlines()]
+    assert (line["queue"], line["state"], json.loads(line["data"])) == ("chat", "failed", {"fail": True})

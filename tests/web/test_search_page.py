@@ -16,6 +16,8 @@ from dashboard.models import QueueGrant, SavedView
 from dashboard.pages import search_narrowing
 from queues import queue
 from queues.models import AuditEntry, Job
+from queues.options import reset_options
+from tests.planting import plant_failed
 from tests.searching import HOUR_MS, NOW_MS, kept, take_in
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
@@ -335,3 +337,27 @@ async def test_the_page_of_a_past_job_is_its_own_though_another_has_its_id(admin
     kin = (await admin.get(f"{at}?fragment=kin", htmx=True)).content.decode()
     assert "Others that had this id" in kin
     assert f"added={NOW_MS - HOUR_MS}" in kin
+
+
+async def test_where_no_mirror_ever_ran_redis_is_looked_at_and_the_page_says_so(
+    admin, connection, client_of_redis, prefix
+):
+    plant_failed(client_of_redis, prefix, "chat", 3, reason=f"TimeoutError: password={SECRET}")
+    html = await page(admin, "state:failed error:timeout", at="")
+    assert len(ids(html)) == 3
+    assert SECRET not in html
+    assert "Redis" in text_of(re.findall(r'<p class="searched"[^>]*>(.*?)</p>', html, re.DOTALL)[0])
+    rows = list(csv.DictReader(io.StringIO(await exported(admin, "error:timeout", "csv"))))
+    assert [(row["queue"], row["state"], row["error"]) for row in rows] == [
+        ("chat", "failed", "TimeoutError: password=•••")
+    ] * 3
+    assert all(row["data"] for row in rows)
+
+
+async def test_while_redis_is_away_what_the_mirror_kept_is_found_all_the_same(admin, found, settings):
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": "redis://127.0.0.1:1/0", "PREFIX": "none"}}}
+    reset_options()
+    for q in ("state:failed", "4711"):
+        assert ids(await page(admin, q)) == ["4711"]
+    assert "lighthouse" in await exported(admin, "4711", "jsonl")
+    assert (await admin.get(SEARCH, {"fragment": "suggest", "q": "sta"}, htmx=True)).status_code == 200
