@@ -237,3 +237,13 @@ async def wires_closed() -> AsyncIterator[None]:
     from queues.protocol import connections
 
     await connections.close_wires()
+    await _close_sessions()
+
+
+async def _close_sessions() -> None:
+    """PostgreSQL drops no database in which the thread of the async ORM has a session open."""
+    from asgiref.sync import sync_to_async
+    from django.db import connections
+
+    if connections["default"].vendor == "postgresql":
+        await sync_to_async(connections.close_all)()
