@@ -33,6 +33,7 @@ def test_a_group_is_found_resolved_comes_back_and_is_split(page: Page, stand: St
     page.get_by_label("A note for whoever looks next").fill("The importer forgets plans")
     page.get_by_role("button", name="Add the note").click()
     expect(page.get_by_text("The importer forgets plans")).to_be_visible()
+    page.get_by_text("More", exact=True).click()
     page.get_by_role("link", name="Assign").click()
     page.get_by_role("button", name="To me").click()
     expect(page.get_by_text("given to ana")).to_be_visible()

@@ -90,7 +90,7 @@ def _spots(here: Sight, key: int) -> list[Spot]:
 
 
 async def alike(connection: str, group: int, seen: Seen) -> list[Line]:
-    """Groups of the same name or type of error, latest first: what a person may want to merge it with."""
+    """Groups of the same name or type of error, the likeliest first: what a person may want to merge it with."""
     return await sync_to_async(_alike)(connection, group, seen)
 
 
@@ -101,6 +101,9 @@ def _alike(connection: str, key: int, seen: Seen) -> list[Line]:
     spots: list[FailureSpot] = list(
         here.spots().filter(wanted).exclude(cause__group=key).order_by("-last_ms").select_related("cause")[:200]
     )
+    messages, kinds = {cause.message for cause in causes}, {cause.kind for cause in causes}
+    # What says the same comes first, then what is of the same type; each the latest first.
+    spots.sort(key=lambda spot: (spot.cause.message not in messages, spot.cause.kind not in kinds))
     ids = list(dict.fromkeys(spot.cause.group_id for spot in spots if here.reads(spot.queue)))[:MOST_ALIKE]
-    rows = sorted(grouped(here.spots().filter(cause__group__in=ids)), key=lambda row: -row["last"])
+    rows = sorted(grouped(here.spots().filter(cause__group__in=ids)), key=lambda row: ids.index(row["group"]))
     return lines(here, rows, {}, WINDOWS["1h"], 0.0)
