@@ -50,6 +50,8 @@ class Line:
     def shares(self) -> list[tuple[str, float, float]]:
         """For the bar, in hundredths: (`done`, from, width) and so on."""
         whole_of = max(self.row.total, self.row.expected if not self.row.is_collected else 0, 1)
+        if self.row.is_collecting:
+            return [("noted", 0.0, round(100 * self.row.total / whole_of, 3))]
         at, found = 0.0, []
         for name in ("done", "moved", "stayed"):
             width = 100 * getattr(self.row, name) / whole_of

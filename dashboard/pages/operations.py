@@ -94,7 +94,8 @@ async def _asked_again(grants: Grants, connection: str, number: int) -> dict[str
     told = json.loads(row.parameters)
     given = {"to": told.get("queue", ""), "priority": told.get("priority", ""), "reason": row.reason}
     given |= {"reset": "1" if told.get("reset_attempts") else "", "repeat": row.pk}
-    given |= {"rate": row.rate_per_s and f"{row.rate_per_s:g}", "stop": row.stop_percent and f"{row.stop_percent:g}"}
+    pace = {"rate": row.rate_per_s, "stop": row.stop_percent}
+    given |= {name: f"{number:g}" for name, number in pace.items() if number is not None}
     back = links.operation_url(connection, row.pk)
     return await asked(grants, target.anew(), row.action, given, back)
 

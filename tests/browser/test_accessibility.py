@@ -31,6 +31,8 @@ PAGES = {
     "job": "/admin/queues/queue/axe/1",
     "failures": "/admin/queues/failures",
     "unknown job": "/admin/queues/queue/axe/none",
+    "operations": "/admin/queues/operations",
+    "new operation": "/admin/queues/operations/new?do=retry&queue=axe&state=failed",
     "unknown queue": "/admin/queues/queue/none",
 }
 

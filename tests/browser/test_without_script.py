@@ -60,3 +60,14 @@ def test_a_job_is_removed_after_a_second_click(page: Page, plant) -> None:
     row.locator("summary").click()
     row.get_by_role("button", name="Remove 1 job").click()
     assert count(page, "failed") == "1"
+
+
+def test_an_operation_is_begun_and_cancelled(page: Page, plant) -> None:
+    plant("plainmany", 3)
+    page.goto("/admin/queues/operations/new?do=retry&queue=plainmany&state=failed")
+    page.get_by_label("Reason").fill("by form alone")
+    page.get_by_role("button", name="Retry 3 failed jobs").click()
+    expect(page.locator("h1")).to_have_text("Retry 3 failed jobs")
+    expect(page.locator("#operation")).to_contain_text("by form alone")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#operation")).to_contain_text("Cancelled")
