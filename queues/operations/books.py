@@ -80,6 +80,11 @@ def operation(number: int) -> Operation:
 # --- freezing
 
 
+def fits(one: Found) -> bool:
+    """Whether its names fit the columns; no library makes longer ones, and the mirror keeps none."""
+    return len(one.job_id) <= 1024 and len(one.queue) <= 512
+
+
 def freeze(number: int, check: Check, found: Iterable[Found], first: int) -> bool:
     """Write these down from item `first` on; False where it is to be frozen no longer."""
     rows = [(number, first + at, *one) for at, one in enumerate(found)]
@@ -109,10 +114,12 @@ def turn_round(number: int, check: Check, first: int, last: int) -> None:
 
 
 def collected(number: int, check: Check, queues: Sequence[str]) -> None:
+    """`queues` are those of its jobs, where the target did not name any."""
     with transaction.atomic():
         check()
         running = Operation.objects.filter(pk=number, is_collected=False)
-        running.update(is_collected=True, started_at=timezone.now(), queues=json.dumps(sorted(queues)))
+        running.filter(queues="[]").update(queues=json.dumps(sorted(queues)))
+        running.update(is_collected=True, started_at=timezone.now())
 
 
 def forget(number: int, check: Check) -> bool:

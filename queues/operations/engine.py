@@ -130,11 +130,11 @@ class Runner:
         return 0.001
 
     async def _written(self, chunk: Chunk) -> bool:
-        first = self._frozen + 1
-        if not await self._call(books.freeze, self.number, self._check, chunk.found, first):
+        first, found = self._frozen + 1, [one for one in chunk.found if books.fits(one)]
+        if not await self._call(books.freeze, self.number, self._check, found, first):
             return False
-        self._frozen += len(chunk.found)
-        self._queues |= {one.queue for one in chunk.found}
+        self._frozen += len(found)
+        self._queues |= {one.queue for one in found}
         if chunk.comes_last:
             self._parts.setdefault(chunk.part, [first, first])[1] = self._frozen
         return True

@@ -210,8 +210,20 @@ async def test_a_search_that_cannot_be_read_pauses_the_operation_and_names_the_p
     assert "nowhere" in operation.message
 
 
-async def test_where_jobs_run_in_process_there_are_none(in_process):
+async def test_where_jobs_run_in_process_there_are_none(in_process):  # noqa: F811
     target = Target.of_state("default", ["chat"], [State.FAILED])
     assert "run in the process" in (await preview(target, "retry")).why_not
     with pytest.raises(Refused, match="run in the process"):
         await begun(target, "retry")
+
+
+async def test_odd_jobs_stop_nobody(connection, client_of_redis, prefix, sight):
+    plant_failed(client_of_redis, prefix, "chat", 3)
+    odd = {"x" * 2_000: 5.0, b"\xff\x00": 6.0, "wait": 7.0, "ghost": 8.0, "1": -1.0}
+    client_of_redis.zadd(f"{prefix}:chat:failed", odd)
+    client_of_redis.hset(f"{prefix}:chat:".encode() + b"\xff\x00", mapping={"name": "odd", "timestamp": "soon"})
+    operation = await done(Target.of_state(connection, ["chat"], [State.FAILED]), "retry")
+    # No hash: gone. Longer than a column, a key of the queue's own, or ended before time began: not even meant.
+    assert (operation.done, operation.moved, operation.total) == (3, 1, 4)
+    assert client_of_redis.exists(f"{prefix}:chat:wait")
+    assert len(sight.ids("failed")) == 4

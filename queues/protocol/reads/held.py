@@ -103,7 +103,9 @@ async def ask(connection: str, commands: Sequence[Command[Any]]) -> list[Any]:
 
 
 def whole(score: bytes) -> int:
-    return int(float(score))
+    """A score as it fits into SQL; 0 for one that no clock has made."""
+    value = float(score)
+    return int(value) if abs(value) < 2**62 else 0
 
 
 def _number(value: bytes | None) -> int:
