@@ -96,6 +96,7 @@ def walked(evil: str) -> tuple[str, ...]:
             f"/metrics-history?queue={evil}",
             f"/metrics-history?queue={evil}&name={evil}",
         ),
+        *(f"/search?q={evil}", f"/search?q=%22{evil}"),
         *(f"/jump?q={evil}", f"/audit?actor={evil}&q={evil}", "/redis", "/check", f"/settings?x={evil}"),
     )
 

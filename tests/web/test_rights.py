@@ -231,6 +231,7 @@ async def test_what_a_job_carries_reaches_nobody_who_may_not_read_it(role, plant
     queries += [f"{job}?form={form}" for form in job_forms.FORMS] + [f"{job}?fragment=log&find={CARRIED[:4]}"]
     queries += [f"{BASE}/queue/{SEEN}?{query}" for query in ("status=failed", "expand=1", "about", "fragment=about")]
     queries += [f"{BASE}/queue/{SEEN}?form=add&from=1", f"{BASE}/flows?queue={SEEN}&id=1", f"{BASE}/job-schedulers"]
+    queries += [f"{BASE}/search?q={q}" for q in (CARRIED[:4], "is:live&format=csv", "is:live&format=jsonl")]
     for path in [*addresses().values(), *queries, *ADMIN]:
         for htmx in (False, True):
             answer = await browser.get(path, htmx=htmx)
@@ -397,6 +398,7 @@ async def test_a_hidden_queue_is_named_nowhere(planted):
     browser = await granted()
     paths = [*addresses().values(), *ADMIN, f"{BASE}/?q=hidden", f"{BASE}/jump?q=hidden", f"{BASE}/audit?q=hidden"]
     paths += [f"{BASE}/audit?format=csv", f"{BASE}/audit?format=jsonl", f"{BASE}/settings", f"{BASE}/check?run=1"]
+    paths += [f"{BASE}/search?{q}" for q in ("q=hidden", "q=hidden&format=csv", "q=is:removed&format=jsonl")]
     paths += [f"{path}?q=hidden" for path in ADMIN] + [f"/admin/toril/job/?queue__exact={HIDDEN}"]
     for path in paths:
         answer = await browser.get(path)
