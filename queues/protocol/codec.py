@@ -160,8 +160,13 @@ def job_record(
     values: dict[str, Any] = {}
     problems: list[str] = []
     for wire, name in _INTEGERS.items():
-        if wire in fields:
-            number, problem = integer(wire.decode(), fields[wire])
+        if (value := fields.get(wire)) is None:
+            continue
+        if len(value) <= _SAFE_DIGITS and value.isdigit():
+            # Nearly always, and the mirror reads thousands a second.
+            values[name] = int(value)
+        else:
+            number, problem = integer(wire.decode(), value)
             if problem:
                 problems.append(problem)
             else:
@@ -215,6 +220,8 @@ def parse_json(value: str) -> Any:
 
 def pairs(flat: Iterable[bytes] | Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
     """HGETALL's flat reply, or a RESP3 map, as a dict."""
+    if isinstance(flat, list):
+        return dict(zip(flat[::2], flat[1::2], strict=False))
     if flat is None:
         return {}
     if isinstance(flat, Mapping):
