@@ -146,8 +146,9 @@ PAGES = [
     "queue/ουρά?status=waiting-children", "queue/ουρά?status=failed&confirm=retry-all",
     "queue/ουρά?status=failed&confirm=clean", "queue/ουρά?confirm=drain", "queue/ουρά?confirm=obliterate",
     "queue/ουρά?form=add", "queue/ουρά?form=limits", "queue/κενή", "queue/ουρά/ψ", "queue/ουρά/ψ?form=edit",
-    "queue/ουρά/ξ", "queue/ξ", "queue/ουρά/ι-ββββββ", "redis", "check", "audit", "metrics-history", "job-schedulers",
-    "flows",
+    "queue/ουρά/ξ", "queue/ξ", "queue/ουρά/ι-ββββββ", "redis", "check", "audit", "operations",
+    "operations/new?do=retry&queue=ουρά&state=failed", "operations/new?do=remove&queue=ουρά&state=failed",
+    "metrics-history", "job-schedulers", "flows",
 ]  # fmt: skip
 
 
