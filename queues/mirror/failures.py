@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -15,7 +16,7 @@ from django.db.models.functions import Coalesce
 
 from queues.fingerprints import Fingerprint, fingerprint
 from queues.mirror.failure_rows import Tally, causes_of, count, latest, touch
-from queues.mirror.feed import IDLE_S, Feed
+from queues.mirror.feed import Feed
 from queues.mirror.leader import Leader
 from queues.models import Cursor, FailureCause, FailureCount, FailureGroup, Job
 from queues.models.failure import HOUR_S, MINUTE_S, TEN_MINUTES_S
@@ -23,6 +24,10 @@ from queues.states import State
 
 #: Changes per commit: most are of jobs that did not fail, and are passed over unread.
 BATCH = 2_000
+#: Nothing to do: a group is to be there within two seconds of a failure.
+LOOK_EVERY_S = 0.2
+#: Characters of an error whose fingerprint is kept in memory.
+LONGEST_REMEMBERED = 8_000
 #: Failures per commit.
 MOST_FAILED = 500
 #: Step → how long its counts are kept: as far back as a window reads it, and a little more.
@@ -68,7 +73,7 @@ class Failures(Feed):
         if time.monotonic() >= self._prune_at:
             is_more = await self.database.call(self._forget)
             self._prune_at = time.monotonic() + (1.0 if is_more else PRUNE_EVERY_S)
-        return IDLE_S
+        return LOOK_EVERY_S
 
     def _some(self) -> int:
         """As any feed, but reads the rows of failures alone; returns how many changes it passed."""
@@ -118,6 +123,17 @@ class Failures(Feed):
             return forget_some(time.time())
 
 
+def told_of(job: Job) -> Fingerprint:
+    """Many fail with the very same words by the very same way."""
+    way = (job.name, job.failed_reason, job.stacktrace)
+    return (
+        _remembered(*way) if len(job.stacktrace) + len(job.failed_reason) <= LONGEST_REMEMBERED else fingerprint(*way)
+    )
+
+
+_remembered = lru_cache(maxsize=1_024)(fingerprint)
+
+
 def concerned(rows: QuerySet[Job]) -> QuerySet[Job]:
     return rows.filter(Q(state=State.FAILED.value) | Q(failure_group__isnull=False))
 
@@ -128,7 +144,7 @@ def at_ms(job: Job) -> int:
 
 def group_jobs(jobs: Iterable[Job]) -> None:
     """Give each its group and count those failures that were not counted yet."""
-    failed = [Failed(job, fingerprint(job.name, job.failed_reason, job.stacktrace)) for job in jobs]
+    failed = [Failed(job, told_of(job)) for job in jobs]
     tally, rows = Tally(), dict[int, list[int]]()
     moments = []
     for each, cause in _with_causes(failed):
@@ -162,7 +178,7 @@ def move_some(group: FailureGroup) -> int:
     caller is the one writer, in a transaction. Returns how many; 0 when none was left.
     """
     some = _next_rows(group)
-    failed = [Failed(job, fingerprint(job.name, job.failed_reason, job.stacktrace)) for job in some]
+    failed = [Failed(job, told_of(job)) for job in some]
     placed = [(each, cause) for each, cause in _with_causes(failed) if cause.group_id != group.pk]
     _recount(placed)
     moved: dict[int, list[int]] = {}
