@@ -5,17 +5,22 @@ What is costly, masking and making terms, is done before the transaction begins:
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from django.db import connection, transaction
+from django.db.models import Max
 
 from queues.lookups.search.entries import Entry, entry
 from queues.lookups.search.places import place_of
-from queues.mirror.feed import Feed
+from queues.mirror.feed import IDLE_S, Feed
 from queues.mirror.leader import Leader
 from queues.mirror.prune import FORGET
+from queues.mirror.sides import LEAST_REST_S
 from queues.mirror.vocabulary import Vocabulary
 from queues.models import Cursor, Job, SearchDocument, SearchText
 
@@ -26,6 +31,8 @@ READ = (
     "connection queue job_id timestamp_ms state name data failed_reason attempts_made processed_on_ms finished_on_ms"
     " processed_by scheduler_id parent_key removed_at change"
 ).split()
+#: How old the newest row is that is taken in; and the share of its time that this gives to whoever writes rows.
+SETTLES_S, REST = 0.75, 1.0
 #: A place that is taken: so many others are tried before one far off is taken.
 TRIES = 8
 #: Parameters of one statement; SQLite takes 32,766 at most, older ones 999.
@@ -41,13 +48,34 @@ class Indexing(Feed):
     def __init__(self, leader: Leader) -> None:
         super().__init__(leader)
         self.words = Vocabulary()
+        #: When the rows had come how far: (monotonic seconds, change).
+        self._seen: deque[tuple[float, int]] = deque()
+        self._settled = 0
+
+    async def turn(self) -> float:
+        if not await self.database.call(self._look):
+            return IDLE_S
+        began = time.monotonic()
+        taken = await self.database.call(self._some, self._settled)
+        await asyncio.sleep(max(LEAST_REST_S, (time.monotonic() - began) * REST))
+        return 0.0 if taken else IDLE_S
+
+    def _look(self) -> bool:
+        """A job that moves is written several times within a second, and taken in once: when it has come to rest."""
+        now = time.monotonic()
+        self._seen.append((now, Job.objects.filter(change__gt=0).aggregate(latest=Max("change"))["latest"] or 0))
+        while self._seen and self._seen[0][0] <= now - SETTLES_S:
+            self._settled = self._seen.popleft()[1]
+        return self._is_due()
 
     def take(self, jobs: Sequence[Job]) -> None:
         self._keep(_made(jobs))
 
-    def _some(self) -> int:
-        at = Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
-        jobs = list(Job.objects.filter(change__gt=at).order_by("change").only(*READ)[: self.batch])
+    def _some(self, until: int | None = None) -> int:
+        rows = Job.objects.filter(change__gt=self._at())
+        if until is not None:
+            rows = rows.filter(change__lte=until)
+        jobs = list(rows.order_by("change").only(*READ)[: self.batch])
         if not jobs:
             return 0
         entries = _made(jobs)
@@ -56,6 +84,12 @@ class Indexing(Feed):
             self._keep(entries)
             Cursor.objects.update_or_create(name=self.name, defaults={"at": jobs[-1].change})
         return len(jobs)
+
+    def _is_due(self) -> bool:
+        return self._at() < self._settled
+
+    def _at(self) -> int:
+        return Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
 
     def _keep(self, made: Sequence[tuple[Job, Entry]]) -> None:
         index([(job.pk, one) for job, one in made])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from queues.lookups.filters import since_ms
@@ -21,6 +22,8 @@ WORDS_WITHIN, FIELDS_WITHIN = 1024, 8 * 1024
 ERROR_WITHIN = 2 * 1024
 MOST_FIELDS, MOST_WORDS, MOST_WORDS_OF_FIELD = 64, 200, 8
 LONGEST_PATH = 100
+#: A longer name is read anew each time.
+LONGEST_KEPT = 200
 #: Attempts are told apart up to here.
 MOST_ATTEMPTS = 100
 #: A job's name, id and error as they are searched within.
@@ -97,15 +100,10 @@ def _within(text: str) -> str:
 
 def _columns(job: Job) -> Iterator[str]:
     """What everybody may search who sees the queue."""
-    yield right(job.connection, job.queue)
-    yield f"c={value(job.connection)}"
-    yield f"q={value(job.queue)}"
+    yield from _of_queue(job.connection, job.queue)
+    yield from _of_name(job.name) if len(job.name) < LONGEST_KEPT else _of_name.__wrapped__(job.name)
     yield f"st={job.state}"
     yield f"i={value(job.job_id)}"
-    yield f"nn={value(job.name)}"
-    for word in split_words(job.name):
-        yield f"n={word}"
-        yield f"p={word}"
     for word in words(job.job_id):
         yield f"p={word}"
     for n in range(1, min(job.attempts_made, MOST_ATTEMPTS) + 1):
@@ -119,6 +117,17 @@ def _columns(job: Job) -> Iterator[str]:
     if job.parent_key:
         yield "x=child"
     yield "x=live" if job.removed_at is None else "x=removed"
+
+
+@lru_cache(maxsize=2048)
+def _of_queue(connection: str, queue: str) -> tuple[str, ...]:
+    return right(connection, queue), f"c={value(connection)}", f"q={value(queue)}"
+
+
+@lru_cache(maxsize=4096)
+def _of_name(name: str) -> tuple[str, ...]:
+    found = split_words(name)
+    return f"nn={value(name)}", *[f"n={word}" for word in found], *[f"p={word}" for word in found]
 
 
 def _beginnings(name: str) -> list[str]:
@@ -149,5 +158,7 @@ def field_terms(leaf: Leaf) -> Iterator[str]:
         yield from (f"d={path}={word}" for word in words(leaf.value[:200])[:MOST_WORDS_OF_FIELD])
 
 
+@lru_cache(maxsize=4096)
 def field_path(path: str) -> str:
+    """Empty where it is too long for a term."""
     return value(path) if len(path) <= LONGEST_PATH else ""

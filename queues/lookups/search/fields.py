@@ -9,8 +9,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 DEEPEST = 12
+LONGEST_KEPT = 200
 # A text that is not closed is one to the end: looked at once, however many quotes follow.
 _TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)(?:"(\s*+:)?|\\?\Z)|([{\[])|([}\]])|([^\s"{}\[\],:]++)', re.DOTALL)
 
@@ -44,6 +46,13 @@ def leaves(text: str) -> Iterator[Leaf]:
 
 
 def joined(keys: list[str]) -> str:
+    path = tuple(keys)
+    # The same few paths in thousands of jobs; long ones are not kept.
+    return _joined(path) if sum(map(len, path)) < LONGEST_KEPT else _joined.__wrapped__(path)
+
+
+@lru_cache(maxsize=8192)
+def _joined(keys: tuple[str, ...]) -> str:
     """`items.0.id` is `items.id`: a list is searched whole."""
     return ".".join(key for key in ".".join(keys).split(".") if key and not key.isdecimal())
 

@@ -51,6 +51,8 @@ def flat(text: str) -> str:
 
 def value(text: str) -> str:
     """A whole value as one token's text."""
+    if text.isascii() and text.isalnum() and len(text) <= LONGEST_VALUE:
+        return text.lower()
     joined = _SPACE.sub("_", fold(text).strip())
     if len(joined) <= LONGEST_VALUE and _SAFE.fullmatch(joined):
         return joined
