@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from queues.mirror import told_runs
 from queues.mirror.fold import Fold, fold, slices
 from queues.mirror.incarnations import OF_REDIS, UNREAD, Told, rows
 from queues.models import Job
@@ -193,3 +195,108 @@ def test_events_lost_repeated_or_shuffled_never_change_what_redis_says(finals, d
     assert values(live) == values([Job.from_record("default", "chat", State.COMPLETED, truth.record)])
     again = apply(table, fold(heard, 99), truth)
     assert values([row for row in again if row.removed_at is None]) == values(live)
+
+
+MOVES = st.lists(
+    st.sampled_from(["add", "start", "complete", "fail", "back off", "retry", "remove", "stall", "look", "lose"]),
+    max_size=40,
+)
+
+
+class World:
+    """One job id as Redis holds it, with the events that tell of it, and a mirror that looks at any moments."""
+
+    def __init__(self) -> None:
+        self.now, self.sight, self.told, self.unread = 1_000, None, [], []
+        self.table: list[Job] = []
+
+    def say(self, kind: str, **fields: str) -> None:
+        self.told.append(event(self.now, kind, **fields))
+        self.unread.append(self.told[-1])
+
+    def set(self, state: State, **fields: object) -> None:
+        record = replace(self.sight.record, **fields) if self.sight else JobRecord("1", timestamp_ms=self.now - 1)
+        self.sight = JobSight(record, state)
+
+    def move(self, kind: str) -> None:
+        self.now += 20_000
+        state = self.sight.state if self.sight else None
+        match kind, state:
+            case "add", None:
+                self.set(State.WAITING)
+                self.say("added", name="work")
+                self.say("waiting")
+            case "start", State.WAITING | State.DELAYED:
+                self.set(
+                    State.ACTIVE, processed_on_ms=self.now, attempts_started=self.sight.record.attempts_started + 1
+                )
+                self.say("active", prev="waiting")
+            case "complete" | "fail", State.ACTIVE:
+                made = self.sight.record.attempts_made + 1
+                final = {"complete": State.COMPLETED, "fail": State.FAILED}[kind]
+                text = {"complete": "return_value", "fail": "failed_reason"}[kind]
+                self.set(final, finished_on_ms=self.now, attempts_made=made, **{text: "x"})
+                self.say(final.value, **{"complete": {"returnvalue": "x"}, "fail": {"failedReason": "x"}}[kind])
+            case "back off", State.ACTIVE:
+                self.set(State.DELAYED, attempts_made=self.sight.record.attempts_made + 1)
+                self.say("delayed", delay="1")
+            case "stall", State.ACTIVE:
+                self.set(State.WAITING, stalled_count=self.sight.record.stalled_count + 1)
+                self.say("waiting", prev="active")
+                self.say("stalled")
+            case "retry", State.FAILED | State.COMPLETED:
+                was = state.value
+                self.set(State.WAITING, finished_on_ms=None, processed_on_ms=None, failed_reason="", return_value="")
+                self.say("waiting", prev=was)
+            case "remove", State():
+                self.say("removed", prev="unknown")
+                self.sight = None
+            case "look", _:
+                self.look()
+            case "lose", _:
+                self.unread.clear()
+
+    def look(self) -> None:
+        self.table = apply(self.table, fold(self.unread, 99), self.sight)
+        self.unread = []
+
+    @property
+    def live(self) -> list[Job]:
+        return [row for row in self.table if row.removed_at is None]
+
+
+@settings(max_examples=150, deadline=None)
+@given(MOVES, st.data())
+def test_a_mirror_that_looks_loses_and_repeats_at_any_moments_ends_with_what_redis_holds(moves, data):
+    world = World()
+    for kind in moves:
+        world.move(kind)
+        if world.told and data.draw(st.integers(0, 9)) == 0:
+            # Told again from anywhere: a mirror that was killed before it had committed its place.
+            world.unread = world.told[data.draw(st.integers(0, len(world.told) - 1)) :]
+    world.look()
+    truth = world.sight and Job.from_record("default", "chat", world.sight.state, world.sight.record)
+    assert values(world.live) == ([] if truth is None else values([truth]))
+    world.unread = list(world.told)
+    world.look()
+    once = values(world.table), [row.told_runs for row in world.table]
+    world.unread = list(world.told)
+    world.look()
+    assert (values(world.table), [row.told_runs for row in world.table]) == once
+    assert values(world.live) == ([] if truth is None else values([truth]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(MOVES)
+def test_a_mirror_that_misses_nothing_keeps_every_run_that_was_put_back(moves):
+    world = World()
+    ends = []
+    for kind in moves:
+        before = len(world.told)
+        world.move(kind)
+        if kind == "back off" and len(world.told) > before:
+            ends.append(world.now)
+        world.look()
+    kept = [run.ended_ms for row in world.table for run in told_runs.read(row.told_runs) if not run.was_final]
+    assert sorted(kept) == ends[-30:] or len(world.table) > 1
+    assert set(kept) <= set(ends)
