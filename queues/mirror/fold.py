@@ -98,7 +98,8 @@ def _add(lives: list[Life], event: Event, limit: int) -> None:
         lives.append(Life(at_ms))
     life = lives[-1]
     if life.state is None:
-        life.is_retry = event.fields.get(b"prev") in FINISHED
+        # `removed` says too where the job was; it puts nothing back.
+        life.is_retry = event.type in STATES and event.fields.get(b"prev") in FINISHED
     if event.type == "added":
         life.added_ms, life.name = at_ms, codec.text(event.fields.get(b"name", b""))
     elif event.type == "removed":

@@ -56,6 +56,13 @@ def values(table: list[Job]) -> list[tuple[object, ...]]:
     return [tuple(getattr(job, name) for name in OF_REDIS) for job in table]
 
 
+def test_what_is_removed_after_it_failed_keeps_its_error():
+    failed = apply([], None, seen(State.FAILED, 1000, finished_on_ms=1009, failed_reason="no answer"))
+    (row,) = apply(failed, fold([event(5000, "removed", prev="failed")], 99))
+    assert (row.state, row.failed_reason, row.finished_on_ms) == ("failed", "no answer", 1009)
+    assert row.removed_at == datetime.fromtimestamp(5, UTC)
+
+
 def test_a_job_never_read_becomes_a_closed_row_with_what_events_told():
     (row,) = apply([], fold(life(1000), 99))
     assert (row.name, row.state, row.return_value, row.problems) == ("work", "completed", "1000", UNREAD)
