@@ -81,7 +81,7 @@
 
   // --- a group whose rows are all found elsewhere leaves while something is sought
   function sought() {
-    const wanted = document.querySelector("[data-find]")?.value.trim();
+    const wanted = document.querySelector("input[data-find]")?.value.trim();
     table.classList.toggle("finding", !!wanted);
     for (const body of bodies()) {
       const parts = wanted ? [body, ...below(body)] : [];
@@ -94,7 +94,7 @@
   document.addEventListener("htmx:after:swap", () => {
     due ||= requestAnimationFrame(() => { due = 0; sum(); sought(); });
   });
-  document.addEventListener("input", (event) => { if (event.target.matches("[data-find]")) sought(); });
+  document.addEventListener("input", (event) => { if (event.target.matches("input[data-find]")) sought(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") setTimeout(sought); });
   document.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -119,7 +119,7 @@
 
   // --- find: filters what is on the page; the form does the same without script
   function find() {
-    const field = document.querySelector("[data-find]");
+    const field = document.querySelector("input[data-find]");
     const wanted = field ? field.value.trim().toLowerCase() : "";
     for (const element of all("[data-name]")) element.hidden = !element.dataset.name.toLowerCase().includes(wanted);
     for (const none of all("[data-none-found]")) none.hidden = !wanted || !!document.querySelector("tr[data-name]:not([hidden])");
@@ -127,9 +127,9 @@
   function refresh() { tick(); find(); sum(); nameTheme(); }
   document.addEventListener("htmx:after:swap", refresh);
 
-  document.addEventListener("input", (event) => { if (event.target.matches("[data-find]")) find(); });
+  document.addEventListener("input", (event) => { if (event.target.matches("input[data-find]")) find(); });
   document.addEventListener("keydown", (event) => {
-    const field = document.querySelector("[data-find]");
+    const field = document.querySelector("input[data-find]");
     if (event.key === "Escape" && event.target === field) {
       field.value = "";
       find();

@@ -110,6 +110,7 @@ def test_a_search_from_the_first_key_to_a_job_that_is_gone(
     page.goto("/admin/queues/search?q=queue:chat+is:removed")
     until(page, lambda: found(page) == [ids[0]])
     expect(page.locator("table.found")).to_contain_text("removed")
+    expect(page.locator("table.found")).to_contain_text("TimeoutError: no answer")
     page.locator("table.found td.id a").click()
     expect(page.locator("h1")).to_contain_text("no longer in Redis")
     expect(page.locator("main")).to_contain_text("TimeoutError: no answer")
