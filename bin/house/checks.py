@@ -23,6 +23,8 @@ VENDOR = ROOT / "static" / "vendor"
 # they compute, so that each core carries two processes; the order is tests/conftest.py's.
 PROCESSES = min(8, 2 * (os.cpu_count() or 1))
 PYTEST = ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
+BOTH = "both_databases"
+ON_POSTGRESQL = ["--ds=tests.settings_postgresql", "-m", BOTH]
 OTHER_DJANGO_NEEDS = (3, 12)
 TESTS_FAILED = 1
 
@@ -37,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         return 2
     env = environment(virtualenv)
     services.ensure_debian_packages()
+    services.ensure_postgresql(virtualenv)
     services.ensure_node(virtualenv, env)
     services.ensure_npm_packages(env)
     services.ensure_django_tests(virtualenv)
@@ -45,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
     failed = [] if django else _linters(virtualenv, env)
     if _tests_fail(virtualenv, env):
         failed.append("pytest")
+    if _tests_fail(virtualenv, env, [*ON_POSTGRESQL, *on_both_databases()]):
+        failed.append("pytest on PostgreSQL")
     if failed:
         say("failed", painted(", ".join(failed), "31"))
     return bool(failed)
@@ -86,17 +91,24 @@ def _pytest(virtualenv: Virtualenv, env: Mapping[str, str], arguments: Sequence[
     return subprocess.call([virtualenv.python, "-m", "pytest", *arguments], cwd=ROOT, env=env)
 
 
-def _tests_fail(virtualenv: Virtualenv, env: Mapping[str, str]) -> bool:
-    """All of them; those that fail are given one more chance, each alone."""
+def on_both_databases() -> list[str]:
+    """The files of tests that run on SQLite like all and once more on PostgreSQL: their mark says so."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if f"mark.{BOTH}" in file.read_text()]
+
+
+def _tests_fail(virtualenv: Virtualenv, env: Mapping[str, str], arguments: Sequence[str] = ()) -> bool:
+    """All of them, or those of the arguments; those that fail are given one more chance, each alone."""
+    manner = [word for word in arguments if word.startswith("--")]
 
     def alone(test: str) -> tuple[int, str]:
-        command = [str(virtualenv.python), "-m", "pytest", "-p", "no:xdist", test]
+        command = [str(virtualenv.python), "-m", "pytest", "-p", "no:xdist", *manner, test]
         done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode, done.stdout
 
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "failed.json"
-        code = _pytest(virtualenv, {**env, again.LISTED_IN: str(listed)}, PYTEST)
+        code = _pytest(virtualenv, {**env, again.LISTED_IN: str(listed)}, [*PYTEST, *arguments])
         return code not in (0, TESTS_FAILED) or (code == TESTS_FAILED and again.fail_alone(listed, alone))
 
 

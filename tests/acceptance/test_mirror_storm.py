@@ -158,11 +158,12 @@ async def weather(dice: random.Random) -> AsyncIterator[None]:
 
     async def blow(queue: str) -> None:
         while not over.is_set():
-            step = dice.choices([traffic, people, trouble, obliterate], [30, 4, 1, 1])[0]
+            step = dice.choices([traffic, people, trouble], [30, 4, 2])[0]
             with contextlib.suppress(TorilError, AssertionError):
                 await step("default", "bull", queue, dice)
-                if dice.random() < 0.01:
-                    await flush("default", queue)
+                # Not of all: what begins anew is compared with its sets, and that would hide what was missed.
+                if queue == QUEUES[-1] and dice.random() < 0.05:
+                    await dice.choice([flush, obliterate])("default", queue)
             await asyncio.sleep(dice.random() * 0.1)
 
     tasks = [asyncio.create_task(blow(queue)) for queue in QUEUES]
@@ -173,7 +174,7 @@ async def weather(dice: random.Random) -> AsyncIterator[None]:
         await asyncio.gather(*tasks)
 
 
-async def obliterate(connection: str, prefix: str, queue: str, dice: random.Random) -> None:
+async def obliterate(connection: str, queue: str) -> None:
     await writes.pause(connection, queue)
     k = keys(connection, queue)
     while await wire(connection).call(call_script("obliterate", [k("meta"), k.base], [1000, "force"])):
@@ -192,7 +193,8 @@ async def test_whatever_befalls_them_the_mirrors_end_in_step_with_redis(database
                 mirror, led = nursery.start(), nursery.said().count(LEADS)
                 if dice.random() < 0.6:
                     await eventually(lambda led=led: nursery.said().count(LEADS) > led, 30, "it leads")
-                await asyncio.sleep(dice.random() * 0.5)
+                # Some live long enough to be done with what their predecessors missed.
+                await asyncio.sleep(dice.random() * (2.0 if number % 5 == 4 else 0.4))
                 if number % 10 == 3:
                     storm_redis.kill()
                     storm_redis.start()

@@ -24,7 +24,7 @@ from tests.mirroring import (
     turn_until_quiet,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def test_a_new_queue_is_found_and_its_jobs_get_rows(connection):

@@ -20,7 +20,7 @@ from queues.models import Lease, Queue
 from tests.eventually import eventually
 from tests.mirroring import add, in_step, mirror_running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 def test_one_leads_and_a_second_waits_until_it_is_given_back():

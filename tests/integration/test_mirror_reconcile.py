@@ -17,7 +17,7 @@ from queues.states import State
 from tests.eventually import eventually
 from tests.mirroring import add, differences, finish, in_step, mirror_running, redis, session, start, turn_until_quiet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def obliterate(connection: str, queue: str) -> None:

@@ -12,7 +12,7 @@ from queues.protocol.codec import raw
 from tests.mirroring import add, differences, finish, redis, session, start, turn_until_quiet
 
 LIMIT_BYTES = intake("chat").limit_bytes
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 POISON: dict[str, bytes] = {
     "nul": b"before\x00after",

@@ -38,6 +38,12 @@ def test_a_vendored_file_that_changed_is_missing_or_is_not_listed_is_named(vendo
     assert "b.js differs" in checks.changed_vendored_files()
 
 
+def test_files_that_say_so_run_on_postgresql_too() -> None:
+    files = checks.on_both_databases()
+    assert "tests/integration/test_mirror_follow.py" in files
+    assert "tests/unit/test_checks.py" not in files
+
+
 def test_another_django_is_taken_out_of_the_arguments() -> None:
     assert checks.django_of(["-k", "x", "--django", "6.1", "tests/unit"]) == ("6.1", ["-k", "x", "tests/unit"])
     assert checks.django_of(["tests/unit"]) == (None, ["tests/unit"])
