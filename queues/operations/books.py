@@ -16,7 +16,6 @@ from django.db.models import F
 from django.utils import timezone
 
 from queues.models import Operation, OperationItem
-from queues.states import State
 
 Phase, Outcome = Operation.Phase, OperationItem.Outcome
 Check = Callable[[], None]
@@ -224,7 +223,3 @@ def lay_down(number: int, check: Check, settled: Settled) -> None:
 
 def _items(number: int) -> models.QuerySet[OperationItem]:
     return OperationItem.objects.filter(operation_id=number).order_by()
-
-
-def state_of(item: Item) -> State:
-    return State(item.state)

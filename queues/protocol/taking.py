@@ -206,11 +206,6 @@ def _told(k: Keys, one: Copy, in_front: bool) -> dict[str, Any]:
     }
 
 
-async def forget(connection: str, queue: str, once: str) -> None:
-    """That anything was brought: for the end of it all."""
-    await ask(connection, [command("DEL", keys(connection, queue)(f"toril:once:{once}"))])
-
-
 async def weight(connection: str, queue: str, job_id: str) -> int:
     """About how many bytes a copy takes; 0 where Redis does not tell."""
     k = keys(connection, queue)
