@@ -21,6 +21,8 @@ from queues.operations import Kind, Preview, Target, action_of, needed_elsewhere
 SCREENFUL = 50
 #: What can be asked for here; a restore begins on the page of what it restores.
 OFFERED = ("retry", "promote", "remove", "clean", "move", "reprioritize")
+#: What is never done at once, however few they are.
+BY_OPERATION = ("move", "reprioritize")
 MOST_SUGGESTED = 200
 MOST_QUEUES = 12
 

@@ -109,7 +109,7 @@ def standing(row: Operation, leads: bool) -> str:
     if row.phase == Operation.Phase.DONE:
         return _("Done.")
     if row.phase == Operation.Phase.CANCELLED:
-        return _("Cancelled: the jobs that were not come to stay as they were.")
+        return _("Cancelled.")
     if row.phase == Operation.Phase.PAUSED:
         return _("Stopped by itself.") if row.stopped_itself else _("Paused.")
     if not leads:

@@ -66,7 +66,7 @@ async def new_page(request: Request) -> HttpResponse:
         given = _given(request)
         do = given.get("do", "")
         context = await asked(request.grants, target_of(given, connection, do), do, given.dict())
-    context |= {"section": "operations"}
+    context |= {"section": "operations", "is_page": True}
     return render(request, "operation/new_page.html", frame(await _around(request, connection), **context))
 
 

@@ -18,7 +18,7 @@ from dashboard.pages.confirmation import is_named, whole
 from dashboard.pages.filtering import in_words, written
 from dashboard.pages.frame import figures_of, go, swap, visible
 from dashboard.pages.listing import Listing, needed
-from dashboard.pages.operation_asking import SCREENFUL, is_meant
+from dashboard.pages.operation_asking import BY_OPERATION, SCREENFUL, is_meant
 from dashboard.pages.queue_context import shown
 from dashboard.pages.searching import frozen, search
 from dashboard.request import Request
@@ -94,19 +94,28 @@ async def operation(request: Request, queue: Queue, asked: Listing, target: Targ
 async def act(request: Request, queue: Queue, asked: Listing) -> HttpResponse:
     """A button of the bar, or of the panel. Raises InvalidInput where the form does not say which jobs."""
     form = request.POST
-    do = _allowed(request, queue, asked, form.get("do") or request.GET.get("do", ""))
+    do = form.get("do") or request.GET.get("do", "")
+    if do in BY_OPERATION:
+        return await _ask(request, queue, asked, await _operation_on(request, queue, asked, do))
+    do = _allowed(request, queue, asked, do)
     if "before" in form:
         return await _act_on_all(request, queue, asked, do)
     ids = _ids(form.getlist("id"))
     if await is_meant(len(ids)):
-        named = Target.of_ids(queue.connection, [(queue.name, job_id) for job_id in ids], asked.status)
-        return await _ask(request, queue, asked, await operation(request, queue, asked, named, do))
+        return await _ask(request, queue, asked, await _operation_on(request, queue, asked, do))
     if do == "remove" and not is_named(form, queue.name):
         complaint = _(WRONG_NAME) if "typed" in form else ""
         panel = {"panel": PANEL, "selection": Selection(do, len(ids), tuple(ids), complaint=complaint)}
         return await _ask(request, queue, asked, panel)
     outcomes = await act_on(request.grants.actor, queue.connection, queue.name, do, asked.status, ids)
     return await _after(request, queue, asked, do, outcomes)
+
+
+async def _operation_on(request: Request, queue: Queue, asked: Listing, do: str) -> dict[str, Any]:
+    """About the ticked ones."""
+    ids = _ids(request.POST.getlist("id"))
+    named = Target.of_ids(queue.connection, [(queue.name, job_id) for job_id in ids], asked.status)
+    return await operation(request, queue, asked, named, do)
 
 
 async def _act_on_all(request: Request, queue: Queue, asked: Listing, do: str) -> HttpResponse:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from django import template
 from django.template import Context
+from django.utils.translation import gettext as _
 
 from dashboard import links
-from queues.states import parse_state
+from dashboard.pages.operation_asking import BY_OPERATION
+from queues.models import Queue
+from queues.operations import ACTIONS
+from queues.states import State, parse_state
 
 register = template.Library()
 
@@ -30,6 +34,25 @@ def new_operation_url(context: Context, **query: object) -> str:
 
 def _connection(context: Context, query: dict[str, object]) -> str:
     return str(query.pop("connection", None) or context.get("connection") or links.DEFAULT_CONNECTION)
+
+
+@register.simple_tag(takes_context=True)
+def more_acts(context: Context, queue: Queue, status: State) -> list[tuple[str, str]]:
+    """{% more_acts queue status as more %}: what only an operation does to jobs in this state, as far as one may."""
+    grants = context.get("grants")
+    if queue.is_local or grants is None:
+        return []
+    words = {"move": _("Move…"), "reprioritize": _("Change priority…")}
+    here = grants.on(queue.name)
+    return [(do, words[do]) for do in BY_OPERATION if status in ACTIONS[do].legal and here.may(ACTIONS[do].needed)]
+
+
+@register.simple_tag(takes_context=True)
+def fitting_operation_url(context: Context, do: str) -> str:
+    """About all that fit the filter of a queue's list. Context: queue, asked."""
+    queue, asked = context["queue"], context["asked"]
+    told = {"do": do, "queue": queue.name, "state": asked.status.value, **asked.said}
+    return links.new_operation_url(queue.connection, **told)
 
 
 @register.filter

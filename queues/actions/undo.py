@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from queues.actions.audit import Deed, Done, Offer, of_done, record
 from queues.errors import NotFound, Refused, TorilError
 from queues.models.local import is_in_process
 from queues.options import Limiter
-from queues.protocol import copying, editing, keeping, moving, reads, steering, taking, undoing, writes
+from queues.protocol import copying, editing, keeping, moving, reads, steering, undoing, writes
 from queues.protocol.moving import Mark
 from queues.states import State
 
@@ -165,10 +166,11 @@ async def _restore(act: Undoable, needed: dict[str, Any]) -> Done:
 
 
 async def _taken(act: Undoable, needed: dict[str, Any]) -> Done:
-    copies, once = needed["copies"], f"undo:{act.token}"
-    answers = await taking.bring_back(act.connection, act.queue, copies, once, range(len(copies)))
-    await taking.forget(act.connection, act.queue, once)
-    back = sum(answer in (1, 2) for answer in answers)
+    copies, back = needed["copies"], 0
+    for copy in copies:
+        with suppress(Refused):
+            await copying.restore(act.connection, [copy])
+            back += 1
     if not back:
         raise Refused(_("Not undone: there are jobs of these ids again."))
     said = ngettext("Undone: %(count)s job is back", "Undone: %(count)s jobs are back", back)

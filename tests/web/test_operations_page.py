@@ -381,6 +381,29 @@ async def test_promoting_many_is_asked_about_too(operator, connection):
     assert count(page, "delayed") == 60
 
 
+async def test_moving_and_changing_priorities_have_their_buttons_and_are_operations_however_few(
+    admin, operator, viewer, connection, client_of_redis, prefix
+):
+    await plant_waiting(connection, "chat", 3)
+    waiting = f"{BASE}/queue/chat?status=waiting"
+    page = (await admin.get(f"{waiting}&job=work")).content.decode()
+    assert page.count("do=move&amp;queue=chat&amp;state=waiting") == 2
+    assert "do=reprioritize&amp;queue=chat&amp;state=waiting&amp;job=work" in page
+    assert 'name="do" value="move"' in page
+    html = (
+        await admin.post(f"{waiting}&action=selected", {"do": "reprioritize", "id": ["1"]}, htmx=True)
+    ).content.decode()
+    assert "Change the priority of 1 waiting job?" in text_of(html)
+    # What removes from a queue is not an operator's.
+    page = (await operator.get(waiting)).content.decode()
+    assert "do=move" not in page
+    assert "do=reprioritize" in page
+    assert (
+        await operator.post(f"{waiting}&action=selected", {"do": "move", "id": ["1"]}, htmx=True)
+    ).status_code == 403
+    assert "do=" not in (await viewer.get(waiting)).content.decode()
+
+
 async def test_in_process_there_are_no_operations(admin, settings):
     settings.TORIL = {"USE_JOB_QUEUE": False}
     assert "No operations here" in text_of((await admin.get(LIST)).content.decode())
