@@ -75,6 +75,19 @@ async def test_the_index_says_what_the_rows_say(seen):
         assert await all_ids(text, seen) == expected, text
 
 
+async def test_rights_on_thousands_of_queues_are_no_longer_than_a_query_may_be():
+    await sync_to_async(corpus)()
+    many = places("chat", *(f"queue-{n}" for n in range(2_000)))
+    for seen in (
+        Seen(queues=many, payloads=many),
+        Seen(queues=many | places("mail"), payloads=many),
+        Seen(payloads=many),
+    ):
+        for text in ("hello", "-error:timeout", "state:failed"):
+            expected = await truly(text, seen)
+            assert (set(await ids(text, seen)), await all_ids(text, seen)) == (expected, expected), text
+
+
 async def test_any_combination_of_parts_does():
     await sync_to_async(corpus)()
     pick = random.Random(5)
