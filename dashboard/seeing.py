@@ -24,6 +24,13 @@ async def seen_by(grants: Grants) -> Seen:
     return Seen(None if grants.sees_all else seen, read)
 
 
+async def hidden_names(grants: Grants) -> set[str]:
+    """The names of queues that this person sees on no connection; nothing is asked for those who see all."""
+    known = set() if grants.sees_all else await places()
+    seen = {queue for connection, queue in known if grants.sees(queue, connection)}
+    return {queue for _connection, queue in known} - seen
+
+
 async def places() -> set[tuple[str, str]]:
     """Every queue that there is or was: of what the mirror keeps, and of what Redis holds now."""
     found = set(await search.known_queues())

@@ -88,9 +88,9 @@ async def search_page(request: Request) -> HttpResponseBase:
     seen = await seen_by(request.grants)
     if asked.query and (form := request.GET.get("format", "")) in search_export.FORMATS:
         return search_export.export(request, asked.query, seen, form)
-    around, whole = await _around(request, connection)
+    around = await _around(request, connection)
     found = await _found(request, asked.query, seen, asked.after) if asked.query else Found()
-    views = await search_views.views_of(request, connection, _hidden(around, whole))
+    views = await search_views.views_of(request, connection)
     return render(request, "search/page.html", frame(around, **_shown(request, asked, connection, found), views=views))
 
 
@@ -161,19 +161,12 @@ def _narrowings(asked: Asked, connection: str) -> list[list[Mapping[str, Any]]]:
     return [[{"way": way, "url": links.search_url(connection, q=way.query)} for way in row] for row in ways]
 
 
-async def _around(request: Request, connection: str) -> tuple[Snapshot | None, Snapshot | None]:
-    """The queues at the side, as this person sees them and all; what is past is searched while Redis is away, too."""
+async def _around(request: Request, connection: str) -> Snapshot | None:
+    """The queues at the side; what is past is searched while Redis is away, too."""
     try:
-        whole = await snapshot(connection)
+        return visible(request, await snapshot(connection))
     except TorilError:
-        return None, None
-    return visible(request, whole), whole
-
-
-def _hidden(around: Snapshot | None, whole: Snapshot | None) -> set[str]:
-    if around is None or whole is None or around is whole:
-        return set()
-    return {queue.name for queue in whole.queues} - {queue.name for queue in around.queues}
+        return None
 
 
 async def _act(request: Request, connection: str) -> HttpResponse:

@@ -51,14 +51,12 @@ def _term(one: search.Suggestion) -> Meant:
 
 
 async def _places(request: Request, connection: str, word: str) -> list[Meant]:
+    views = [_view(view) for view in await views_of(request, connection) if score(word, view.name) > 0]
+    if not word or ":" in word:
+        return views[:MOST_VIEWS]
     try:
-        whole = await snapshot(connection)
+        found = visible(request, await snapshot(connection))
     except TorilError:
-        whole = None
-    found = visible(request, whole) if whole else None
-    hidden = {q.name for q in whole.queues} - {q.name for q in found.queues} if whole and found else set()
-    views = [_view(view) for view in await views_of(request, connection, hidden) if score(word, view.name) > 0]
-    if not word or ":" in word or found is None:
         return views[:MOST_VIEWS]
     return [*_queues(found, word), *await _jobs(found, word), *views[:MOST_VIEWS]]
 

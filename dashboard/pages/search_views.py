@@ -14,6 +14,7 @@ from dashboard.grants import Grants
 from dashboard.models import SavedView
 from dashboard.moments import now_ms
 from dashboard.request import Request
+from dashboard.seeing import hidden_names
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import InvalidInput, NotFound
 from queues.lookups import search
@@ -36,11 +37,11 @@ class View:
     may_forget: bool
 
 
-async def views_of(request: Request, connection: str, hidden: Collection[str] = ()) -> list[View]:
+async def views_of(request: Request, connection: str) -> list[View]:
     """One's own, then those that others share, by name. Of what others share, nothing that names a queue which this
-    person does not see: `hidden` are the names of those.
+    person does not see.
     """
-    me = request.grants.actor.user_id
+    me, hidden = request.grants.actor.user_id, await hidden_names(request.grants)
     rows = SavedView.objects.filter(Q(owner_id=me) | Q(is_shared=True)).select_related("owner").order_by("name", "pk")
     found = [
         _view(row, connection, me, may_forget=row.owner_id == me or request.user.is_superuser)
