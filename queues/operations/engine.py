@@ -30,6 +30,8 @@ from queues.states import State
 HAND = 1_000
 #: A turn of freezing lasts about this long, and a paced chunk this much of its pace.
 FREEZE_S, PACED_S = 0.1, 0.25
+#: What is removed is copied, and kept, so many at a time.
+COPIED = 250
 #: Over so long the speed is told.
 SPEED_S = 5.0
 #: What waits longer than this is written down meanwhile.
@@ -200,8 +202,9 @@ class Runner:
         verdicts: dict[int, Verdict] = {}
         undone: list[Callable[[], None]] = []
         while at < len(hand.items):
-            pace = self._pace_for(hand.items[at].state, hand.operation.action)
-            size = len(hand.items) if hand.is_again else pace.size
+            action = hand.operation.action
+            pace, removes = self._pace_for(hand.items[at].state, action), ACTIONS[action].removes
+            size = len(hand.items) if hand.is_again else COPIED if removes else pace.size
             piece = replace(hand, items=hand.items[at : at + size])
             with metering() as meter:
                 taken = await self._done_to(piece, finishes_only)
@@ -209,6 +212,8 @@ class Runner:
             verdicts |= taken.verdicts
             self._note(piece, taken, settled, undone)
             at += size
+            if removes:
+                continue
             pace.learn(len(piece.items), meter.took_s)
             if at < len(hand.items):
                 await asyncio.sleep(max(0.0, min(meter.took_s, 0.05) - (time.monotonic() - redis_at)))
@@ -226,7 +231,11 @@ class Runner:
         if action == "restore":
             return await removing.restore(hand, self._call, finishes_only=finishes_only)
         if ACTIONS[action].removes:
-            return await removing.remove(hand, self._call, self._check, finishes_only=finishes_only)
+
+            def paced(state: str) -> Pace:
+                return self._pace_for(state, action)
+
+            return await removing.remove(hand, self._call, self._check, paced, finishes_only=finishes_only)
         return Taken(await steps.act(hand, finishes_only=finishes_only))
 
     def _note(self, hand: Hand, taken: Taken, settled: Settled, undone: list[Callable[[], None]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,12 +10,14 @@ from typing import Any
 
 from django.db import transaction
 
+from queues.actions.pace import LONGEST_REST_S, Pace
 from queues.models import Operation, OperationItem
 from queues.operations import stored
 from queues.operations.books import Hand, Item, Verdict
 from queues.operations.steps import DONE, MOVED, Group, groups, look, refuse_if_all_are, verdict
 from queues.protocol import taking
 from queues.protocol.copying import Copy
+from queues.protocol.metered import metering
 from queues.protocol.operating import Answers
 from queues.protocol.taking import BROUGHT_BEFORE, THERE_AGAIN, TOO_LARGE
 from queues.states import State
@@ -44,8 +47,13 @@ class Taken:
         return [item for item in group.items if told[item.seq].outcome == Outcome.DONE]
 
 
-async def remove(hand: Hand, call: Call, check: Callable[[], None], *, finishes_only: bool = False) -> Taken:
-    """Remove, clean or move the jobs in hand. Raises as `steps.act`, and Full before anything is taken."""
+async def remove(
+    hand: Hand, call: Call, check: Callable[[], None], pace_of: Callable[[str], Pace], *, finishes_only: bool = False
+) -> Taken:
+    """Remove, clean or move the jobs in hand: copied together, taken as their state's pace allows.
+
+    Raises as `steps.act`, and Full before anything is taken.
+    """
     operation, taken = hand.operation, Taken()
     before = await call(stored.read, operation.pk, [item.seq for item in hand.items]) if hand.is_again else {}
     there = [await _looked_at(group, taken, hand.is_again) for group in groups(hand)]
@@ -62,7 +70,7 @@ async def remove(hand: Hand, call: Call, check: Callable[[], None], *, finishes_
     taken.kept = {seq: copy for seq, copy in copies.items() if taken.verdicts.get(seq) == DONE}
     gone = [item for item in hand.items if item.seq in before and taken.verdicts.get(item.seq) == DONE]
     for group in there:
-        gone += taken.settle(group, await _take(group, copies))
+        gone += taken.settle(group, await _take(group, copies, pace_of(group.state.value)))
     taken.kept |= {item.seq: copies[item.seq] for item in gone if item.seq in copies}
     taken.is_narrower = len(taken.kept) < len(copies)
     if operation.action == "move":
@@ -95,11 +103,16 @@ async def _copied(group: Group, taken: Taken, copies: dict[int, Copy]) -> Group:
     return group.of(item for item in group.items if item.seq not in stays)
 
 
-async def _take(group: Group, copies: dict[int, Copy]) -> Answers:
-    if not group.items:
-        return []
-    known = {item.job_id: copies[item.seq] for item in group.items if item.seq in copies}
-    return await taking.take(group.connection, group.queue, group.ids, known)
+async def _take(group: Group, copies: dict[int, Copy], pace: Pace) -> Answers:
+    answers: Answers = []
+    while len(answers) < len(group.items):
+        some = group.items[len(answers) : len(answers) + pace.size]
+        known = {item.job_id: copies[item.seq] for item in some if item.seq in copies}
+        with metering() as meter:
+            answers += await taking.take(group.connection, group.queue, [item.job_id for item in some], known)
+        pace.learn(len(some), meter.took_s)
+        await asyncio.sleep(min(meter.took_s, LONGEST_REST_S))
+    return answers
 
 
 def _keep(operation: Operation, check: Callable[[], None], hand: Hand, copies: dict[int, Copy]) -> int:

@@ -5,7 +5,7 @@ A copy is everything at the job's keys, byte for byte; whoever takes a job out k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from queues.protocol import codec
@@ -39,70 +39,74 @@ _LINKS = (b":dependencies", b":processed", b":failed", b":unsuccessful")
 async def copies(connection: str, queue: str, state: State, job_ids: Sequence[str]) -> dict[str, Copy | None]:
     """By id; None for a job too large. Those without a hash are left out."""
     k = keys(connection, queue)
-    sizes = await _sizes(connection, k, job_ids)
-    found: dict[str, Copy | None] = {job_id: None for job_id, size in sizes.items() if size is None}
-    for some in _rounds({job_id: size for job_id, size in sizes.items() if size}):
-        found |= await _copied(connection, k, state, some)
+    asked = [command("MEMORY", "USAGE", k.job(job_id), "SAMPLES", 0) for job_id in job_ids]
+    # What hangs at a job's key is asked for where there is any.
+    asked += [command("EXISTS", *(k.job(job_id) + hung for hung in (b":logs", *_LINKS))) for job_id in job_ids]
+    replies = await ask(connection, asked)
+    sizes = {job_id: size or 0 for job_id, size in zip(job_ids, replies, strict=False)}
+    hung = {job_id for job_id, count in zip(job_ids, replies[len(job_ids) :], strict=True) if count}
+    sizes |= await _with_logs(connection, k, {job_id: sizes[job_id] for job_id in hung})
+    found: dict[str, Copy | None] = {job_id: None for job_id, size in sizes.items() if size > MOST_BYTES}
+    for some in _rounds({job_id: size for job_id, size in sizes.items() if 0 < size <= MOST_BYTES}):
+        found |= await _copied(connection, k, state, some, hung)
     return found
 
 
-async def _sizes(connection: str, k: Keys, job_ids: Sequence[str]) -> dict[str, int | None]:
-    """Bytes; 0 for one that is gone, None for one too large."""
-    asked = [command("MEMORY", "USAGE", k.job(job_id), "SAMPLES", 0) for job_id in job_ids]
-    asked += [command("LLEN", k.logs(job_id)) for job_id in job_ids]
-    asked += [command("MEMORY", "USAGE", k.logs(job_id)) for job_id in job_ids]
-    replies = await ask(connection, asked)
-    count = len(job_ids)
-    told = zip(job_ids, replies[:count], replies[count : 2 * count], replies[2 * count :], strict=True)
-    return {job_id: _size(size, lines, log_size) for job_id, size, lines, log_size in told}
+async def _with_logs(connection: str, k: Keys, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Bytes with those of the log; more than any may have for one of too many lines."""
+    asked = [command("LLEN", k.logs(job_id)) for job_id in sizes]
+    asked += [command("MEMORY", "USAGE", k.logs(job_id)) for job_id in sizes]
+    replies = await ask(connection, asked) if asked else []
+    told = zip(sizes.items(), replies, replies[len(sizes) :], strict=False)
+    return {
+        job_id: MOST_BYTES + 1 if (lines or 0) > MOST_LINES else size and size + (of_log or 0)
+        for (job_id, size), lines, of_log in told
+    }
 
 
-def _size(size: int | None, lines: int | None, log_size: int | None) -> int | None:
-    total = (size or 0) + (log_size or 0) if size else 0
-    return None if total > MOST_BYTES or (lines or 0) > MOST_LINES else total
-
-
-def _rounds(sizes: Mapping[str, int | None]) -> list[list[str]]:
+def _rounds(sizes: Mapping[str, int]) -> list[list[str]]:
     rounds: list[list[str]] = [[]]
     held = 0
     for job_id, size in sizes.items():
-        if rounds[-1] and held + (size or 0) > ROUND_BYTES:
+        if rounds[-1] and held + size > ROUND_BYTES:
             rounds.append([])
             held = 0
         rounds[-1].append(job_id)
-        held += size or 0
+        held += size
     return [some for some in rounds if some]
 
 
-async def _copied(connection: str, k: Keys, state: State, job_ids: Sequence[str]) -> dict[str, Copy | None]:
+async def _copied(
+    connection: str, k: Keys, state: State, job_ids: Sequence[str], hung: Collection[str]
+) -> dict[str, Copy | None]:
     suffix, is_list = STATE_KEYS[state]
-    count, members = len(job_ids), [raw(job_id) for job_id in job_ids]
+    members = [raw(job_id) for job_id in job_ids]
     asked = [command("HGETALL", k.base + member) for member in members]
-    asked += [command("LRANGE", k.base + member + b":logs", 0, -1) for member in members]
-    asked += [command("EXISTS", *(k.base + member + link for link in _LINKS)) for member in members]
     asked += [] if is_list else [command("ZMSCORE", k(suffix), *members)]
     replies = await ask(connection, asked)
-    scores = [None] * count if is_list else replies.pop() or [None] * count
+    scores = [None] * len(members) if is_list else replies.pop() or [None] * len(members)
     found: dict[str, Copy | None] = {}
-    for at, job_id in enumerate(job_ids):
-        fields = pairs(replies[at])
-        if fields:
-            one = {"queue": k.queue, "id": members[at], "place": suffix, "score": scores[at] or b"0", "hash": fields}
-            links = await _links(connection, k.base + members[at]) if replies[2 * count + at] else _NO_LINKS
-            found[job_id] = {**one, "before": b"", "logs": replies[count + at] or [], **links}
+    for job_id, member, flat, score in zip(job_ids, members, replies, scores, strict=True):
+        if fields := pairs(flat):
+            one = {"queue": k.queue, "id": member, "place": suffix, "score": score or b"0", "hash": fields}
+            links = await _links(connection, k.base + member) if job_id in hung else _NO_LINKS
+            found[job_id] = {**one, "before": b"", **links}
     await _tie(connection, k, [one for one in found.values() if one])
     return found
 
 
-_NO_LINKS: Mapping[str, Any] = {"dependencies": [], "processed": {}, "failed": {}, "unsuccessful": []}
+_NO_LINKS: Mapping[str, Any] = {"logs": [], "dependencies": [], "processed": {}, "failed": {}, "unsuccessful": []}
 
 
 async def _links(connection: str, key: bytes) -> Mapping[str, Any]:
     verbs = (("SMEMBERS", ()), ("HGETALL", ()), ("HGETALL", ()), ("ZRANGE", (0, -1, "WITHSCORES")))
     asked = [command(verb, key + link, *more) for (verb, more), link in zip(verbs, _LINKS, strict=True)]
-    waits, processed, failed, unsuccessful = await ask(connection, asked)
+    logs, waits, processed, failed, unsuccessful = await ask(
+        connection, [command("LRANGE", key + b":logs", 0, -1), *asked]
+    )
     flat = unsuccessful or []
     return {
+        "logs": logs or [],
         "dependencies": list(waits or ()),
         "processed": pairs(processed),
         "failed": pairs(failed),
@@ -208,8 +212,8 @@ def _told(k: Keys, one: Copy, in_front: bool) -> dict[str, Any]:
 
 async def weight(connection: str, queue: str, job_id: str) -> int:
     """About how many bytes a copy takes; 0 where Redis does not tell."""
-    k = keys(connection, queue)
-    return (await _sizes(connection, k, [job_id]))[job_id] or 0
+    (size,) = await ask(connection, [command("MEMORY", "USAGE", keys(connection, queue).job(job_id), "SAMPLES", 0)])
+    return size or 0
 
 
 def is_in_a_flow(one: Copy) -> bool:
