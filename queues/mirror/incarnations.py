@@ -5,7 +5,7 @@ Told the same twice it changes nothing, and a job that ended never becomes unfin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,7 +44,7 @@ def rows(connection: str, queue: str, known: Sequence[Job], told: Told, now: dat
     past = _past(told.lives, live)
     for life in past:
         job = _match(life, {ms: job for ms, job in family.items() if ms not in claimed})
-        if job is None and (life.added_ms or life.final):
+        if job is None and (life.added_ms or life.final) and not _is_behind(life, family.values()):
             job = _unread(connection, queue, told.job_id, life)
             while job.timestamp_ms in family:
                 # Two lives within a millisecond: the key must still tell them apart.
@@ -92,7 +92,13 @@ def _match(life: Life, family: Mapping[int, Job]) -> Job | None:
     latest = family[max(family)] if family else None
     if latest is None or latest.removed_at is None or _is_told_again(life, latest):
         return latest
-    return None
+    near = min(family.values(), key=lambda job: abs(job.timestamp_ms - (life.added_ms or 0)))
+    return near if abs(near.timestamp_ms - (life.added_ms or 0)) <= CLOCKS_MS and _is_told_again(life, near) else None
+
+
+def _is_behind(life: Life, known: Iterable[Job]) -> bool:
+    """A later life was told by events, which come in order: this one was told then, too."""
+    return any(UNREAD in job.problems and job.timestamp_ms > (life.added_ms or life.first_ms) for job in known)
 
 
 def _is_told_again(life: Life, closed: Job) -> bool:

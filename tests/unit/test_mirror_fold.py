@@ -141,6 +141,16 @@ def test_a_hash_newer_than_the_events_leaves_the_past_its_own_row():
     assert (new.timestamp_ms, new.state, new.removed_at) == (3000, "waiting", None)
 
 
+def test_all_that_was_told_told_again_makes_no_row_twice():
+    known = apply([], None, seen(State.WAITING, 999))
+    events = [*life(1_000)[:1], event(1_009, "removed"), event(21_000, "added"), event(21_009, "removed")]
+    once = apply(known, fold(events, 99))
+    assert [row.timestamp_ms for row in once] == [999, 21_000]
+    assert values(apply(once, fold(events, 99))) == values(once)
+    # The table gives the newest row alone.
+    assert [row.timestamp_ms for row in apply(once[1:], fold(events, 99))] == [21_000]
+
+
 def test_deduplicated_ids_are_looked_at_too():
     folded = fold([event(1, "deduplicated", "7", deduplicatedJobId="6", deduplicationId="x")], 99)
     assert set(folded.lives) == {"6", "7"}
