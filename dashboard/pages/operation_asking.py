@@ -83,10 +83,7 @@ class Ask:
 
     @property
     def word(self) -> str:
-        """What is typed before that which cannot be undone: the queue's name where it is one."""
-        if not self.removes or self.preview.restorable:
-            return ""
-        return self.target.queues[0] if len(self.target.queues) == 1 else "remove"
+        return "" if self.preview.restorable else word_of(self.do, self.target)
 
 
 async def is_meant(count: int, is_least: bool = False, *, removes: bool = False) -> bool:
@@ -131,8 +128,16 @@ def require_elsewhere(grants: Grants, connection: str, do: str, parameters: Mapp
         grants.on(queue, connection).require(needed)
 
 
+def word_of(do: str, target: Target) -> str:
+    """What is typed before that which cannot be undone: the queue's name where it is one. Nothing where all can be."""
+    if not action_of(do).is_destructive:
+        return ""
+    return target.queues[0] if len(target.queues) == 1 else "remove"
+
+
 def require_word(typed: str, word: str) -> None:
-    if typed.strip() != word.strip():
+    """Raises InvalidInput."""
+    if word and typed.strip() != word.strip():
         raise InvalidInput(_("Nothing was begun: type “%(word)s” to confirm.") % {"word": word})
 
 

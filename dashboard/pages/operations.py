@@ -17,7 +17,7 @@ from dashboard.pages import operation_lines, operation_reach
 from dashboard.pages.confirmation import whole
 from dashboard.pages.frame import frame, go, known_connection, visible
 from dashboard.pages.operation_acting import act
-from dashboard.pages.operation_asking import asked, parameters_of, require_elsewhere, require_word
+from dashboard.pages.operation_asking import asked, parameters_of, require_elsewhere, require_word, word_of
 from dashboard.pages.operation_reach import extent
 from dashboard.pages.operation_target import target_of
 from dashboard.request import Request
@@ -106,8 +106,9 @@ async def _begin(request: Request, connection: str) -> HttpResponse:
     found = await extent(request.grants, target_of(form, connection, do), do)
     parameters = parameters_of(do, form.dict())
     require_elsewhere(request.grants, connection, do, parameters)
-    if word := form.get("word", ""):
-        require_word(form.get("typed", ""), word)
+    keeps = form.get("keeps", "1") == "1"
+    if not keeps:
+        require_word(form.get("typed", ""), word_of(do, found.target))
     row = await begin(
         request.grants.actor,
         found.target,
@@ -118,7 +119,7 @@ async def _begin(request: Request, connection: str) -> HttpResponse:
         stop_percent=number(form, "stop") if do == "retry" else None,
         parameters=parameters,
         expected=whole(form.get("expected")) or 0,
-        keeps=form.get("keeps", "1") == "1",
+        keeps=keeps,
         repeats=await _repeated(request.grants, connection, form.get("repeat")),
     )
     return go(request, links.operation_url(connection, row.pk), "")

@@ -100,6 +100,22 @@ async def test_a_form_that_was_tampered_with_begins_nothing(operator, connection
     assert await Operation.objects.acount() == 0
 
 
+async def test_what_cannot_be_kept_is_removed_only_by_the_queues_name(
+    admin, connection, client_of_redis, prefix, monkeypatch
+):
+    monkeypatch.setattr("queues.operations.stored.MOST_BYTES", 0)
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    html = await asked(admin, "do=remove&queue=chat&state=failed")
+    assert "This cannot be undone." in text_of(html)
+    assert "Type chat to confirm" in text_of(html)
+    form = form_of(html)
+    assert form["keeps"] == "0"
+    assert (await admin.post(NEW, form | {"typed": "chatt"}, htmx=True)).status_code == 400
+    assert await Operation.objects.acount() == 0
+    await admin.post(NEW, form | {"typed": "chat"})
+    assert not (await one()).keeps
+
+
 async def test_nothing_there_offers_nothing_to_begin(operator, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 1)
     html = await asked(operator, "do=promote&queue=chat&state=delayed")
