@@ -8,6 +8,7 @@
   const options = () => [...list.querySelectorAll("[role=option]")];
   const chosen = () => list.querySelector("[aria-selected=true]");
 
+  let isClosed = false; // by Escape: what was asked for before must not open it again
   function show(is) {
     const open = is && options().length > 0;
     list.hidden = !open;
@@ -27,6 +28,7 @@
   }
   function take(option) {
     if (option.dataset.url) { location.href = option.dataset.url; return; }
+    isClosed = false;
     box.value = option.dataset.fill;
     box.setSelectionRange(box.value.length, box.value.length);
     box.focus();
@@ -35,11 +37,13 @@
   // In the middle of a query the last word is not what is meant.
   const isAtEnd = () => box.selectionStart === box.value.length;
 
-  box.addEventListener("focus", () => htmx.trigger(box, "look"));
+  box.addEventListener("focus", () => { isClosed = false; htmx.trigger(box, "look"); });
+  box.addEventListener("input", () => { isClosed = false; });
   box.addEventListener("blur", () => show(false));
   document.addEventListener("htmx:after:swap", (event) => {
     if (event.detail?.ctx?.sourceElement !== box) return;
-    show(document.activeElement === box && isAtEnd());
+    choose(chosen());
+    show(!isClosed && document.activeElement === box && isAtEnd());
     const told = words.suggestions?.replace("%(count)s", options().length);
     if (!list.hidden && box.value) document.dispatchEvent(new CustomEvent("toril:say", { detail: told }));
   });
@@ -47,6 +51,7 @@
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
       event.preventDefault();
+      isClosed = false;
       if (list.hidden) show(true); else move(step);
     } else if (event.key === "Enter" && chosen()) {
       event.preventDefault();
@@ -54,7 +59,9 @@
     } else if (event.key === "Escape") {
       event.preventDefault();
       event.stopPropagation();
-      if (list.hidden) box.blur(); else show(false);
+      if (list.hidden && isClosed) box.blur();
+      isClosed = true;
+      show(false);
     }
   });
   document.addEventListener("click", (event) => { // a download leaves the page, and the menu, where they are

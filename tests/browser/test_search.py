@@ -71,7 +71,8 @@ def test_a_search_from_the_first_key_to_a_job_that_is_gone(
     # Narrowed by a link, kept under a name, found again in the box.
     box.fill("state:failed error:timeout")
     box.press("Enter")
-    expect(page.locator("table.found td.id")).to_have_count(3)
+    page.wait_for_url("**error%3Atimeout*")
+    until(page, lambda: len(found(page)) == 3)
     page.get_by_role("link", name="24 h").click()
     expect(box).to_have_value("state:failed error:timeout since:24h")
     page.locator(".save-view summary").click()
@@ -85,7 +86,7 @@ def test_a_search_from_the_first_key_to_a_job_that_is_gone(
     page.wait_for_url("**/admin/queues/search?q=state%3Afailed+error%3Atimeout+since%3A24h")
 
     # All of it as a file.
-    expect(page.locator("table.found td.id")).to_have_count(3)
+    until(page, lambda: len(found(page)) == 3)
     page.locator(".export summary").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="All that fit as CSV").click()
