@@ -30,6 +30,8 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S = 60.0
 LINES_PER_S, CPU = 5.0, 0.2
 LOST_LINE = re.compile(r"(?:lost the lock of|outcome of) work (\S+?)(?:;| “.* was not stored)")
+#: The same of Node's.
+LOST_IN_NODE = re.compile(r"(?:Missing|could not renew) lock for job (\w+)")
 JOB_LINE = re.compile(r"queues\.worker.*: (started|completed) work")
 
 
@@ -251,7 +253,7 @@ class Fleet:
 
     def lost(self) -> set[str]:
         """The jobs whose lock some worker said it had lost, at the latest when its outcome was refused."""
-        return set(LOST_LINE.findall(self.said()))
+        return {*LOST_LINE.findall(self.said()), *LOST_IN_NODE.findall(self.said())}
 
 
 def _hash(name: str, data: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 
 from queues.options import reset_options
-from tests.acceptance.fleet import Fleet
+from tests.acceptance.fleet import Fleet, Member
 from tests.conftest import RedisServer
 from tests.eventually import Stopwatch, eventually_sync
 
@@ -34,15 +34,31 @@ def fleet(own_redis: RedisServer, tmp_path: Path) -> Iterator[Fleet]:
 
 
 def storm(fleet: Fleet, seed: int, **environ: str) -> None:
-    """Kill one of two processes again and again, evenly over all the work; each time another takes its place."""
+    """Kill one of two processes again and again, each time in the midst of work; another takes its place."""
     dice = random.Random(seed)
     fleet.start(2, **environ)
-    fleet.plant(JOBS, "nap", lambda _: {"s": 0.05})
-    for kill in range(1, KILLS + 1):
-        eventually_sync(lambda kill=kill: fleet.completed() >= kill * JOBS // (KILLS + 2), 60, "work goes on")
-        ready = lambda: [member for member in fleet.members if member.is_ready()]  # noqa: E731
-        fleet.kill(dice.choice(eventually_sync(ready, 60, "one is ready")))
+    for _ in range(KILLS):
+        victim = dice.choice(ready(fleet))
+        under_way(fleet, JOBS // KILLS, 0.05)
+        fleet.kill(victim)
         fleet.launch(**environ)
+
+
+def ready(fleet: Fleet, pids: Collection[int] | None = None) -> list[Member]:
+    """Those that take jobs, of these processes; waits for the first."""
+
+    def those() -> list[Member]:
+        return [one for one in fleet.members if (pids is None or one.pid in pids) and one.is_ready()]
+
+    found: list[Member] = eventually_sync(those, 60, "one is ready")
+    return found
+
+
+def under_way(fleet: Fleet, count: int, seconds: float) -> None:
+    """So many jobs more, of which a quarter is over: were all there at once, a slow start would meet none."""
+    before = fleet.completed()
+    fleet.plant(count, "nap", lambda _: {"s": seconds})
+    eventually_sync(lambda: fleet.completed() >= before + count // 4, 60, "work goes on")
 
 
 @pytest.mark.parametrize("seed", [20])
@@ -131,7 +147,7 @@ def test_twenty_restarts_one_after_the_other_repeat_nothing(fleet, record_proper
 @pytest.mark.parametrize("seed", [12])
 def test_beside_nodes_workers_kills_of_either_kind_lose_nothing(fleet, seed, record_property):
     """Two of ours and two of Node's on one queue: each takes over what the other's dead held."""
-    jobs, kills, dice, watch = 8_000, 6, random.Random(seed), Stopwatch()
+    jobs, kills, dice, watch = 8_400, 6, random.Random(seed), Stopwatch()
     environ = {
         "MAX_STALLED": str(kills + 1),
         "LOCK_MS": f"{LOCK_S * 1000:.0f}",
@@ -142,11 +158,10 @@ def test_beside_nodes_workers_kills_of_either_kind_lose_nothing(fleet, seed, rec
         launch[kind](**environ)
     eventually_sync(lambda: all(member.is_ready() for member in fleet.members), 60, "all are ready")
     kinds = {member.pid: kind for member, kind in zip(fleet.members, (0, 1, 0, 1), strict=True)}
-    fleet.plant(jobs, "nap", lambda _: {"s": 0.1})
     for kill in range(1, kills + 1):
-        eventually_sync(lambda kill=kill: fleet.completed() >= kill * jobs // (kills + 2), 60, "work goes on")
-        ready = lambda kill=kill: [one for one in fleet.members if kinds[one.pid] == kill % 2 and one.is_ready()]  # noqa: E731
-        fleet.kill(dice.choice(eventually_sync(ready, 60, "one of that kind is ready")))
+        victim = dice.choice(ready(fleet, [pid for pid, kind in kinds.items() if kind == kill % 2]))
+        under_way(fleet, jobs // kills, 0.1)
+        fleet.kill(victim)
         kinds[launch[kill % 2](**environ).pid] = kill % 2
     fleet.until_over(60)
     found = fleet.audit().assert_clean()

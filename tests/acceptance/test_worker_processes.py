@@ -161,9 +161,12 @@ def test_restarted_one_after_the_other_under_load_no_job_is_lost_or_repeated(sta
     before, added = set(process.children), list[str]()
 
     def work_until(starts: int) -> None:
-        while process.said().count("is ready") < starts or len(process.children) > 2:
+        def are_there() -> bool:
             if len(sight.ids("wait")) < 8:
                 added.extend(add("sleep", 0.05, 4))
+            return process.said().count("is ready") >= starts and len(process.children) == 2
+
+        eventually_sync(are_there, 60, f"{starts} have started, two are left")
 
     process.popen.send_signal(signal.SIGHUP)
     work_until(starts=4)
