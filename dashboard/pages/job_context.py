@@ -12,13 +12,13 @@ from dashboard.pages import log_lines, payloads, why
 from dashboard.pages.attempts import failures, verdict
 from dashboard.pages.option_words import in_words, retention
 from dashboard.pages.story import with_story
-from dashboard.pages.timeline import timeline
+from dashboard.pages.timeline import Moment, timeline
 from dashboard.presentation import external_link
 from queues.errors import TorilError
 from queues.lookups.jobs import JobDetail
 from queues.lookups.logs import Line, LogWindow
 from queues.lookups.snapshot import snapshot
-from queues.lookups.trace import trace
+from queues.lookups.trace import Trace, trace
 from queues.masking import mask_text
 from queues.models import Job
 from queues.options import get_options
@@ -35,10 +35,8 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
     return {
         "job": job,
         "detail": detail,
-        "moments": with_story(timeline(job, now_ms(), known.runs, kept_errors=known.errors), known),
-        "moments_without_errors": with_story(
-            timeline(job, now_ms(), known.runs, with_errors=False), known, with_errors=False
-        ),
+        "moments": _moments(job, known, with_errors=True),
+        "moments_without_errors": _moments(job, known, with_errors=False),
         "failures": failures(job),
         "verdict": verdict(job),
         "deferred": mask_text(job.deferred_failure),
@@ -55,6 +53,12 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
         "why": await why.of_job(job),
         "queue_names": await _other_queues(job),
     }
+
+
+def _moments(job: Job, known: Trace, *, with_errors: bool) -> list[Moment]:
+    first = known.earlier[0].started_ms if known.earlier else None
+    told = timeline(job, now_ms(), known.runs, with_errors=with_errors, kept_errors=known.errors, first_start_ms=first)
+    return with_story(told, known, with_errors=with_errors)
 
 
 async def _other_queues(job: Job) -> list[str]:

@@ -45,10 +45,11 @@ def timeline(
     *,
     with_errors: bool = True,
     kept_errors: Mapping[int, str] | None = None,
+    first_start_ms: int | None = None,
 ) -> list[Moment]:
     """From `added` to where the job is now; a delayed job's due time stands last, in the future.
 
-    `kept_errors`: what is known of attempts of which no stack is left.
+    `kept_errors`: of attempts of which no stack is left. `first_start_ms`: of before its count began anew.
     """
     by_number = {run.number: run for run in runs}
     errors: dict[int | None, str] = {}
@@ -56,7 +57,7 @@ def timeline(
         errors.update({number: mask_text(error) for number, error in (kept_errors or {}).items()})
         errors.update({failure.number: failure.headline for failure in failures(job)})
     return [
-        *_added(job, by_number),
+        *_added(job, first_start_ms if first_start_ms is not None or 1 not in by_number else by_number[1].started_ms),
         *_earlier_attempts(job, by_number, errors),
         *_last_attempt(job, now_ms),
         *_now(job),
@@ -86,10 +87,10 @@ def ran_ms(job: Job) -> int | None:
     return max(job.finished_on_ms - job.processed_on_ms, 0)
 
 
-def _added(job: Job, runs: dict[int, Run]) -> list[Moment]:
+def _added(job: Job, first_start_ms: int | None) -> list[Moment]:
     if not job.timestamp_ms:
         return []
-    waited = waited_ms(job, runs[1].started_ms if 1 in runs else None)
+    waited = waited_ms(job, first_start_ms)
     delay = first_delay_ms(job)
     notes = [
         _("by scheduler “%(id)s”") % {"id": job.scheduler_id} if job.scheduler_id else "",

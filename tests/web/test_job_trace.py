@@ -84,6 +84,8 @@ async def test_attempts_of_a_job_that_redis_forgot_are_shown_with_those_of_befor
     told = text_of(await past(viewer))
     assert "Attempt 1 failed on web-1" in told
     assert "before its attempts were counted anew" in told
+    # Until its very first start, not until that of the new count.
+    assert "waited 1.0 s" in told
     assert "Error: before" in told
     assert "Attempt 1 failed on web-2" in told
     assert told.index("web-1") < told.index("web-2")
