@@ -38,13 +38,14 @@ class LocalWatcher(Watcher):
             async with asyncio.timeout(LOOK_S):
                 await self._news.wait()
         if self._news.is_set():
-            await asyncio.sleep(self._rest_s)
+            await asyncio.sleep(max(REST_S, self._rests_until - time.monotonic()))
         self._news.clear()
         began = time.monotonic()
         await snapshots.refresh(self.connection, ())
         await self._sweep()
         await self._look_at_jobs((), all_of_them=True)
-        self._rest_s = min(LONGEST_REST_S, max(REST_S, REST_PER_WORK * (time.monotonic() - began)))
+        now = time.monotonic()
+        self._rests_until = now + min(LONGEST_REST_S, REST_PER_WORK * (now - began))
 
     async def _position(self) -> str:
         return ""
