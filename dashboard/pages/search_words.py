@@ -44,7 +44,7 @@ KINDS: dict[str, str | Promise] = {
     "queue": gettext_lazy("queue"),
     "state": gettext_lazy("state"),
     "name": gettext_lazy("name"),
-    "worker": gettext_lazy("worker"),
+    "worker": gettext_lazy("took it"),
     "scheduler": gettext_lazy("scheduler"),
     "path": gettext_lazy("data"),
 }
