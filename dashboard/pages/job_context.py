@@ -15,6 +15,7 @@ from dashboard.pages.story import with_story
 from dashboard.pages.timeline import Moment, timeline
 from dashboard.presentation import external_link
 from queues.errors import TorilError
+from queues.lookups.failures import group_of
 from queues.lookups.jobs import JobDetail
 from queues.lookups.logs import Line, LogWindow
 from queues.lookups.snapshot import snapshot
@@ -50,6 +51,7 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
         "external": external_link(job) if job.exists else None,
         "seen": seen(job),
         "parent": parent_of(job),
+        "failure_group": await group_of(job),
         "why": await why.of_job(job),
         "queue_names": await _other_queues(job),
     }
