@@ -41,4 +41,5 @@ def test_the_bounds_are_those_of_the_code() -> None:
 
 
 def test_the_ranges_are_those_of_the_page() -> None:
-    assert ", ".join(RANGES).replace("h", " h").replace("d", " d").replace(", 30", " or 30") in FLAT
+    *shorter, longest = [re.sub(r"(\d+)", r"\1 ", name) for name in RANGES]
+    assert f"{', '.join(shorter)} or {longest}" in FLAT
