@@ -7,12 +7,14 @@ from html import unescape
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 
 from dashboard.models import QueueGrant
 from queues.models import AuditEntry, Operation
 from queues.operations import Target
 from queues.states import State
+from tests.failing import plant_group
 from tests.operating import begun, done, duty, leading, now, run
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.web.conftest import signed_in
@@ -162,6 +164,15 @@ async def test_a_search_that_is_retried_means_no_completed_jobs(operator, connec
     html = await asked(operator, "do=retry&q=name:work")
     assert "that the search “name:work” finds" in unescape(html).lower()
     assert '"states": ["failed"]' in form_of(html)["target"] if "operation-form" in html else True
+
+
+async def test_a_group_of_failures_is_retried_as_far_as_its_jobs_still_failed(
+    operator, connection, client_of_redis, prefix
+):
+    await sync_to_async(plant_group)(7, "chat")
+    html = await asked(operator, "do=retry&group=7")
+    assert "No such job is there now." in text_of(html)
+    assert (await operator.get(f"{NEW}?do=promote&group=7")).status_code == 400
 
 
 # --- who may
