@@ -55,7 +55,7 @@ async def test_where_the_mirror_has_rows_removed_jobs_count_too(viewer, connecti
             removed_at=timezone.now(),
         )
     html = await kin(viewer, "now")
-    assert re.findall(r'/old-(\d+)\?added=', html) == [str(n) for n in range(14, 3, -1) if n != 7]
+    assert re.findall(r"/old-(\d+)\?added=", html) == [str(n) for n in range(14, 3, -1) if n != 7]
     assert "250 ms" in text_of(html)
     assert "jobs that the mirror keeps" in text_of(html)
 
