@@ -19,7 +19,7 @@ from queues.protocol.fleet import time_command
 from queues.protocol.keys import SampleKeys
 from queues.protocol.samples import COMPLETED, FAILED, Ended, present_commands, record_command
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 class AnyLeader:

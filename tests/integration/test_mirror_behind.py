@@ -16,7 +16,7 @@ from queues.protocol.reads.pulses import pulses
 from tests.eventually import eventually
 from tests.mirroring import add, differences, finish, in_step, mirror_running, session, start, turn_until_quiet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def test_pages_are_told_that_it_leads_how_far_it_is_behind_and_what_it_gave_up(connection, prefix):

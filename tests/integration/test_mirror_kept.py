@@ -20,7 +20,7 @@ from queues.models import Job
 from queues.options import reset_options
 from tests.mirroring import add, differences, finish, redis, session, start, turn_until_quiet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 SECRET = '{"user":1,"password":"hunter2"}'
 
 

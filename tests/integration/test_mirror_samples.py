@@ -23,7 +23,7 @@ from queues.protocol.keys import SampleKeys
 from queues.protocol.samples import COMPLETED, WAIT, present_commands, record_command
 from tests.mirroring import add, finish, redis, session, start, turn_until_quiet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def this_minute() -> int:

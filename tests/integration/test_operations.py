@@ -18,7 +18,7 @@ from tests.operating import begun, done, duty, now, outcomes, run
 from tests.planting import plant_delayed, plant_failed, plant_waiting
 from tests.searching import kept, take_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def test_all_failed_jobs_of_a_queue_are_retried(connection, client_of_redis, prefix, sight):

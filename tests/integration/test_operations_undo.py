@@ -16,7 +16,7 @@ from tests.mirroring import add
 from tests.operating import ANA, begun, done, duty, now, outcomes, run
 from tests.planting import plant_delayed, plant_failed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 ALL = (State.WAITING, State.PRIORITIZED, State.DELAYED, State.FAILED)
 
 

@@ -13,7 +13,7 @@ from queues.mirror.indexing import forget
 from queues.models import Job, SearchDocument, SearchText
 from tests.searching import HOUR_MS, NOW_MS, all_ids, asked, ids, kept, places, take_in, touch, truly
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 QUERIES = (
     "", "queue:chat", "queue:Chat,mail", "queue:ch*", "-queue:chat", "state:failed", "state:failed,waiting",
