@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from queues.mirror.incarnations import Told
 from queues.mirror.policy import intake
 from queues.mirror.sides import CHUNK, Sides
-from queues.mirror.store import Change
+from queues.mirror.store import MOST_ROWS, Change
 from queues.protocol import codec
 from queues.protocol.reads import bulk
 from queues.states import LISTED, State
@@ -51,10 +51,10 @@ async def walk(
 
 async def _listed(sides: Sides, queue: str, state: State, is_thorough: bool) -> AsyncGenerator[list[str], None]:
     if is_thorough or not state.is_finished:
-        async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, CHUNK):
+        async for ids in bulk.state_chunks(sides.on, sides.keys(queue), state, MOST_ROWS):
             yield ids
         return
-    async for part in bulk.scored_chunks(sides.on, sides.keys(queue), state, CHUNK):
+    async for part in bulk.scored_chunks(sides.on, sides.keys(queue), state, MOST_ROWS):
         ends = await sides.ask(sides.store.ends, queue, state, [job_id for job_id, _ in part])
         yield [job_id for job_id, score in part if ends.get(job_id) != score]
 
