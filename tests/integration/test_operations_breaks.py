@@ -16,7 +16,7 @@ from tests.operating import ANA, begun, done, duty, leading, now, run
 from tests.planting import plant_failed
 from tests.working import working
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 class PowerCut(BaseException):

@@ -16,7 +16,7 @@ from tests.integration.test_mirror_values import POISON, TEXTS
 from tests.mirroring import add, finish, mirror_running, redis, start
 from tests.searching import HOUR_MS, NOW_MS, all_ids, asked, ids, kept, places, take_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 async def test_what_the_mirror_takes_in_is_found_and_stays_found_when_redis_forgot_it(connection, prefix):
