@@ -116,9 +116,8 @@ async def run(queue: Queue, action: str, form: QueryDict, site: Grants) -> Progr
     if not await is_operation(meant):
         return await bulk.run(grants.actor, meant)
     found = await extent(site, target_of(meant), OPERATIONS[action])
-    return await begin(
-        grants.actor, found.target, OPERATIONS[action], "", reach=found.reach, expected=meant.count, keeps=True
-    )
+    reason, do = form.get("reason", ""), OPERATIONS[action]
+    return await begin(grants.actor, found.target, do, reason, reach=found.reach, expected=meant.count, keeps=True)
 
 
 def told(plan: Plan, age: Age, is_again: bool) -> dict[str, Any]:

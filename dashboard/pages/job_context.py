@@ -60,7 +60,7 @@ async def shown(detail: JobDetail, asked: Mapping[str, str] | None = None) -> di
 def _moments(job: Job, known: Trace, *, with_errors: bool) -> list[Moment]:
     first = known.earlier[0].started_ms if known.earlier else None
     told = timeline(job, now_ms(), known.runs, with_errors=with_errors, kept_errors=known.errors, first_start_ms=first)
-    return with_story(told, known, with_errors=with_errors)
+    return with_story(told, known, job.queue, with_errors=with_errors)
 
 
 async def _other_queues(job: Job) -> list[str]:

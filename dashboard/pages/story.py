@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ DONE = {
     "job.duplicate": gettext_lazy("Duplicated by %(who)s"),
     "job.clear-logs": gettext_lazy("Log cleared by %(who)s"),
     "job.undo": gettext_lazy("Undone by %(who)s"),
+    "job.clean": gettext_lazy("Removed by %(who)s"),
+    "job.move": gettext_lazy("Moved to another queue by %(who)s"),
+    "job.restore": gettext_lazy("Restored by %(who)s"),
     "queue.retry_selected": gettext_lazy("Retried by %(who)s"),
     "queue.promote_selected": gettext_lazy("Promoted by %(who)s"),
     "queue.remove_selected": gettext_lazy("Removed by %(who)s"),
@@ -35,9 +39,9 @@ DONE = {
 LONGEST_ERROR = 120
 
 
-def with_story(moments: Sequence[Moment], trace: Trace, *, with_errors: bool = True) -> list[Moment]:
-    """`moments` in their order, and each of the others before what came after it."""
-    told = [*(_earlier(row, with_errors) for row in trace.earlier), *map(_act, trace.acts)]
+def with_story(moments: Sequence[Moment], trace: Trace, queue: str, *, with_errors: bool = True) -> list[Moment]:
+    """`moments` of a job in `queue` in their order, and each of the others before what came after it."""
+    told = [*(_earlier(row, with_errors) for row in trace.earlier), *(_act(act, queue) for act in trace.acts)]
     found = list(moments)
     for one in sorted(told, key=lambda moment: moment.at_ms or 0):
         after = [at for at, moment in enumerate(found) if moment.at_ms is not None and moment.at_ms <= (one.at_ms or 0)]
@@ -58,19 +62,26 @@ def _earlier(row: Attempt, with_errors: bool) -> Moment:
     return Moment(label, at_ms, ", ".join(notes), row.outcome or "failed", error, is_lost=at_ms is None)
 
 
-def _act(act: Act) -> Moment:
+def _act(act: Act, here: str) -> Moment:
+    """`here`: the job's queue. Of work that touched others, too, neither number nor reason is told: the work's own page
+    knows who may read it.
+    """
     entry = act.entry
     label = DONE.get(entry.action)
     words = {"who": entry.actor, "action": entry.action}
     said = str(label) % words if label else _("%(action)s by %(who)s") % words
-    notes = [_outcome(act), _among(act), *_changes(act.told)]
+    is_shared = act.operation is not None and json.loads(act.operation.queues) != [here]
+    notes = [_outcome(act), "" if is_shared else _among(act), *_changes(act.told)]
+    reason = act.operation.reason if act.operation is not None and not is_shared else ""
     difference = act.told.get("difference")
     return Moment(
         said,
         act.at_ms,
-        ", ".join(filter(None, notes)),
+        ", ".join(filter(None, [*notes, f"“{reason[:LONGEST_ERROR]}”" if reason else ""])),
         is_act=True,
         difference=mask_text(difference) if isinstance(difference, str) else "",
+        operation=act.operation.pk if act.operation is not None else 0,
+        is_shared=is_shared,
     )
 
 

@@ -36,6 +36,9 @@ class Moment:
     #: A person did it: for who may read who did what. `difference`: what that changed in its data.
     is_act: bool = False
     difference: str = ""
+    #: Of the bulk work that did it; 0 for none. `is_shared`: of jobs of other queues, too, which not everybody sees.
+    operation: int = 0
+    is_shared: bool = False
 
 
 def timeline(

@@ -33,8 +33,8 @@ from queues.states import JOB_ACTIONS, State
 ACTIONS = ("retry", "promote", "remove")
 #: So many ids one form may name.
 MOST_NAMED = 1_000
-#: So many of them the audit row tells.
-TOLD_IDS = 20
+#: So many of them the audit row tells: with these, what was done to a job stands on its page.
+TOLD_IDS = 50
 CANNOT = {
     "retry": gettext_lazy("%(state)s jobs cannot be retried."),
     "promote": gettext_lazy("%(state)s jobs cannot be promoted."),

@@ -12,8 +12,9 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
 from queues.lookups.attempts import ended_attempts
-from queues.models import Attempt, AuditEntry, Job
+from queues.models import Attempt, AuditEntry, Job, Operation, OperationItem, Outcome
 from queues.models.local import is_in_process
+from queues.models.operation import key_of
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.attempts import Run
 from queues.protocol.codec import parse_json
@@ -32,11 +33,16 @@ CLOCKS_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something a person did to the job; `among`: how many jobs it was done to. What `told` holds is payload."""
+    """Something a person did to the job; `among`: how many jobs it was done to. What `told` holds is payload.
+
+    What an `operation` did to it is told as of when that was begun; its entry is made up, for the audit tells of
+    operations as a whole.
+    """
 
     entry: AuditEntry
     told: Mapping[str, Any] = field(default_factory=dict)
     among: int = 1
+    operation: Operation | None = None
 
     @property
     def at_ms(self) -> int:
@@ -110,17 +116,14 @@ def _look(job: Job) -> tuple[list[Attempt], list[Act]]:
         connection=job.connection, queue=job.queue, job_id=job.job_id, timestamp_ms=job.timestamp_ms
     )
     attempts = list(Attempt.objects.filter(row_id__in=mine.order_by().values("pk")).order_by("pk"))
-    return attempts, sorted(_acts(job), key=lambda act: (act.entry.at, act.entry.pk))
+    acts = [*_acts(job), *_operated(job)]
+    return attempts, sorted(acts, key=lambda act: (act.entry.at, act.entry.pk or 0))
 
 
 def _acts(job: Job) -> list[Act]:
     """Of this life of its id."""
     where = LOCAL_CONNECTION if is_in_process() else job.connection
-    entries = AuditEntry.objects.filter(connection=where, queue=job.queue).order_by("-pk")
-    if job.timestamp_ms > 0:
-        entries = entries.filter(at__gte=_date(job.timestamp_ms) - CLOCKS)
-    if job.removed_at is not None:
-        entries = entries.filter(at__lte=job.removed_at + CLOCKS)
+    entries = AuditEntry.objects.filter(connection=where, queue=job.queue, **_life(job, "at")).order_by("-pk")
     own = entries.filter(job_id=job.job_id).exclude(action__in=LOOKING)[:MOST_ACTS]
     shared = entries.filter(action__in=SHARED, job_id="")[:MOST_SHARED]
     return [Act(entry, _told(entry)) for entry in own] + [act for entry in shared if (act := _shared(entry, job))]
@@ -132,6 +135,27 @@ def _shared(entry: AuditEntry, job: Job) -> Act | None:
     if not isinstance(ids, list) or job.job_id not in ids:
         return None
     return Act(entry, {}, count if isinstance(count, int) else len(ids))
+
+
+def _operated(job: Job) -> list[Act]:
+    """What operations did to this life of its id, as long as they keep what became of each job."""
+    items = OperationItem.objects.filter(key=key_of(job.queue, job.job_id), queue=job.queue, job_id=job.job_id)
+    items = items.filter(outcome=OperationItem.Outcome.DONE, operation__connection=job.connection)
+    items = items.filter(**_life(job, "operation__created_at")).select_related("operation").order_by("-operation")
+    return [_operation_act(item.operation) for item in items[:MOST_ACTS]]
+
+
+def _operation_act(row: Operation) -> Act:
+    entry = AuditEntry(at=row.created_at, actor=row.actor, action=f"job.{row.action}", outcome=Outcome.DONE)
+    told = parse_json(row.parameters)
+    told = told if isinstance(told, dict) else {}
+    return Act(entry, {"after": told} if "priority" in told else told, row.total, row)
+
+
+def _life(job: Job, moment: str) -> dict[str, datetime]:
+    """The conditions under which something that was done then was done to this life of its id."""
+    found = {f"{moment}__gte": _date(job.timestamp_ms) - CLOCKS} if job.timestamp_ms > 0 else {}
+    return found | ({f"{moment}__lte": job.removed_at + CLOCKS} if job.removed_at is not None else {})
 
 
 def _told(entry: AuditEntry) -> Mapping[str, Any]:

@@ -106,6 +106,7 @@ class Migration(migrations.Migration):
                 ("seq", models.BigIntegerField()),
                 ("queue", models.CharField(max_length=512)),
                 ("job_id", models.CharField(max_length=1024)),
+                ("key", models.BigIntegerField(db_index=True, default=0)),
                 ("state", models.CharField(choices=STATES, max_length=20)),
                 ("mark", number()),
                 ("outcome", models.SmallIntegerField(choices=OUTCOMES, default=0)),

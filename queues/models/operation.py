@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -107,6 +109,11 @@ class Operation(models.Model):
         return self.left / self.speed
 
 
+def key_of(queue: str, job_id: str) -> int:
+    """Finds a job among the items of all operations; few others have the same."""
+    return crc32(f"{queue}\0{job_id}".encode("utf-8", "surrogatepass"))
+
+
 class OperationItem(models.Model):
     """One job of an operation, by its place in the order in which they are worked off, from 1 on.
 
@@ -124,6 +131,8 @@ class OperationItem(models.Model):
     seq = models.BigIntegerField()
     queue = models.CharField(max_length=512)
     job_id = models.CharField(max_length=1024)
+    #: `key_of` these two: ids are longer than an index takes.
+    key = models.BigIntegerField(default=0, db_index=True)
     state = models.CharField(max_length=20, choices=[(s.value, s.label) for s in State])
     mark = models.BigIntegerField(default=0)
     outcome = models.SmallIntegerField(choices=Outcome.choices, default=Outcome.PENDING)

@@ -16,13 +16,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from queues.models import Operation, OperationItem
+from queues.models.operation import key_of
 
 Phase, Outcome = Operation.Phase, OperationItem.Outcome
 Check = Callable[[], None]
 #: Rows per commit while jobs are frozen, or forgotten again.
 FROZEN_AT_ONCE = 2_000
 _INSERT = (
-    "INSERT INTO {} (operation_id, seq, queue, job_id, state, mark, outcome, note) VALUES (%s,%s,%s,%s,%s,%s,0,'')"
+    "INSERT INTO {} (operation_id, seq, queue, job_id, state, mark, key, outcome, note)"
+    " VALUES (%s,%s,%s,%s,%s,%s,%s,0,'')"
 )
 
 
@@ -86,7 +88,7 @@ def fits(one: Found) -> bool:
 
 def freeze(number: int, check: Check, found: Iterable[Found], first: int) -> bool:
     """Write these down from item `first` on; False where it is to be frozen no longer."""
-    rows = [(number, first + at, *one) for at, one in enumerate(found)]
+    rows = [(number, first + at, *one, key_of(one.queue, one.job_id)) for at, one in enumerate(found)]
     with transaction.atomic():
         check()
         running = Operation.objects.filter(pk=number, phase=Phase.RUNNING, is_collected=False)

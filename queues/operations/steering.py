@@ -47,7 +47,8 @@ async def begin(
     actor may go (None: everywhere). What it removes is kept for undo unless `keeps` is False: pass the preview's
     `restorable`. `stop_percent` is for retries.
 
-    Raises InvalidInput, or Refused where jobs run in process or too many operations are open.
+    Raises InvalidInput, also for a removal without a reason; Refused where jobs run in process or too many operations
+    are open.
     """
     kept = checked(action, target, parameters)
     if is_in_process():
@@ -59,7 +60,7 @@ async def begin(
         reach=(reach or Reach()).to_json(),
         parameters=to_json(kept),
         queues=to_json(list(target.queues)),
-        reason=_reason(reason),
+        reason=_reason(reason, action),
         user_id=actor.user_id,
         actor=actor.name[:150],
         rate_per_s=_rate(rate_per_s),
@@ -180,8 +181,10 @@ async def _found(number: int) -> Operation:
     return row
 
 
-def _reason(given: str) -> str:
-    reason = given.strip().replace("\0", "")
+def _reason(given: str, action: str) -> str:
+    reason = given.replace("\0", "").strip()
+    if not reason and action_of(action).is_destructive:
+        raise InvalidInput(_("Say why these jobs are removed: the reason is kept with the operation and in the audit."))
     if len(reason) > LONGEST_REASON:
         raise InvalidInput(_("The reason may have %(most)s characters.") % {"most": f"{LONGEST_REASON:,}"})
     return reason

@@ -118,6 +118,39 @@ async def test_what_cannot_be_kept_is_removed_only_by_the_queues_name(
     assert not (await one()).keeps
 
 
+@pytest.mark.parametrize("reason", ["", "  ", "\x00"])
+async def test_nothing_is_removed_without_a_reason_whatever_sends_the_form(
+    admin, connection, client_of_redis, prefix, reason
+):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    html = await asked(admin, "do=remove&queue=chat&state=failed")
+    refused = await admin.post(NEW, form_of(html) | {"reason": reason}, htmx=True)
+    assert refused.status_code == 400
+    assert "Say why" in text_of(refused.content.decode())
+    async with leading():
+        form = {"state": "failed", "before": "9999999999999", "count": "2", "typed": "chat", "reason": reason}
+        assert (await admin.post(f"{FAILED}&action=clean", form, htmx=True)).status_code == 400
+        assert await Operation.objects.acount() == 0
+        await admin.post(f"{FAILED}&action=clean", form | {"reason": "they are tests"}, htmx=True)
+    assert (await one()).reason == "they are tests"
+
+
+async def test_what_bulk_work_did_to_a_job_stands_on_its_page(admin, viewer, connection, client_of_redis, prefix):
+    for queue in ("chat", "mail"):
+        plant_failed(client_of_redis, prefix, queue, 3)
+    await done(
+        Target.of_ids(connection, [("chat", "1"), ("chat", "2")], State.FAILED), "retry", reason="Monday’s outage"
+    )
+    await done(Target.of_state(connection, ["chat", "mail"], [State.FAILED]), "retry", reason="and mail’s")
+    first, third = [text_of((await admin.get(f"{BASE}/queue/chat/{n}")).content.decode()) for n in (1, 3)]
+    assert re.search(r"Retried by ana .{1,40} with 1 other job, “Monday’s outage” operation \d+ ", first)
+    # Of what was done to jobs of other queues, too, its own page tells whoever may read it.
+    assert re.search(r"Retried by ana [^“]{1,40} operation \d+ ", third)
+    assert "and mail’s" not in third
+    assert "Monday" not in third
+    assert "Retried by ana" not in (await viewer.get(f"{BASE}/queue/chat/1")).content.decode()
+
+
 async def test_nothing_there_offers_nothing_to_begin(operator, connection, client_of_redis, prefix):
     plant_failed(client_of_redis, prefix, "chat", 1)
     html = await asked(operator, "do=promote&queue=chat&state=delayed")
