@@ -14,9 +14,10 @@ from dashboard import links
 from dashboard.errors import wants_fragment
 from dashboard.pages import failure_acting
 from dashboard.pages.attempts import Failure, failures
+from dashboard.pages.exports import FORMATS
 from dashboard.pages.failures import around_of, notes, window_of
 from dashboard.pages.frame import frame, known_connection
-from dashboard.pages.search_export import FORMATS, export_keys
+from dashboard.pages.search_export import export_keys
 from dashboard.request import Request
 from dashboard.seeing import seen_by
 from queues.errors import NotFound
@@ -26,6 +27,8 @@ from queues.lookups.mirror_state import mirror_state
 from queues.lookups.search import Seen
 from queues.models import Job
 
+#: What may be asked for of all jobs of a group.
+VERBS = ("retry", "move", "remove")
 
 @require_http_methods(["GET", "HEAD", "POST"])
 async def failure_page(request: Request, group: int) -> HttpResponseBase:
@@ -67,11 +70,11 @@ async def _shown(request: Request, connection: str, seen: Seen, found: Detail) -
         "rows": [((start_s + at * column_s) * 1000, n) for at, n in enumerate(found.line.columns) if n][::-1],
         "start_ms": start_s * 1000,
         "may_triage": failure_acting.refusal(request, found) is None,
-        "may": {verb: _may_any(request, found.queues, f"job.{verb}") for verb in ("retry", "remove")},
+        "may": {verb: _may_any(request, found.queues, f"job.{verb}") for verb in VERBS},
         "is_moving": bool(group.moving),
         "notes": notes(await mirror_state(), connection),
         "operation_url": {
-            verb: links.new_operation_url(connection, group=group.pk, do=verb) for verb in ("retry", "remove")
+            verb: links.new_operation_url(connection, group=group.pk, do=verb) for verb in VERBS
         },
         "exports": [(form, links.failure_url(connection, group.pk, format=form)) for form in FORMATS],
     } | await _form(request, connection, seen, found, readable)

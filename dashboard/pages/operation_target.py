@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from django.http import QueryDict
@@ -16,6 +17,11 @@ from queues.operations import Kind, Target
 from queues.states import State, parse_state
 
 MOST_QUEUES = 1_000
+#: “Retry what I found” never means jobs that have completed, unless the address says so: they would run again.
+USUAL: Mapping[str, tuple[State, ...]] = {
+    "retry": (State.FAILED,),
+    "move": (State.WAITING, State.PRIORITIZED, State.DELAYED, State.FAILED),
+}
 
 
 def target_of(given: QueryDict, connection: str, do: str) -> Target:
@@ -45,10 +51,7 @@ def _carried(told: str, connection: str) -> Target:
 
 
 def _of_search(connection: str, query: str, at_ms: int, do: str, states: tuple[State, ...]) -> Target:
-    # “Retry what I found” never means jobs that have completed, unless the address says so.
-    return replace(
-        Target.of_search(connection, query, at_ms), states=states or ((State.FAILED,) if do == "retry" else ())
-    )
+    return replace(Target.of_search(connection, query, at_ms), states=states or USUAL.get(do, ()))
 
 
 def _of_state(given: QueryDict, connection: str, states: tuple[State, ...], before: int) -> Target:

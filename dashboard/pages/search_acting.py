@@ -11,9 +11,10 @@ from dashboard import links
 from dashboard.request import Request
 from queues.models import Job
 from queues.models.local import is_in_process
-from queues.states import JOB_ACTIONS
+from queues.operations import ACTIONS
+from queues.states import State
 
-ACTIONS = ("retry", "promote", "remove")
+OFFERED = ("retry", "promote", "move", "reprioritize", "remove")
 
 
 def acting(request: Request, connection: str, asked: Mapping[str, object], jobs: Iterable[Job]) -> dict[str, Any]:
@@ -24,7 +25,13 @@ def acting(request: Request, connection: str, asked: Mapping[str, object], jobs:
         return {"doable": []}
     held = request.grants.anywhere
     states = {job.state_enum for job in jobs if job.removed_at is None and job.connection == connection}
-    doable = [do for do in ACTIONS if held.may(f"job.{do}") and states & set(JOB_ACTIONS[do])]
+    doable = [do for do in OFFERED if held.may(ACTIONS[do].needed) and states & _meant(do)]
     words = {"retry": _("Retry"), "promote": _("Promote"), "remove": _("Remove")}
+    words |= {"move": _("Move"), "reprioritize": _("Change priority")}
     told = [(do, words[do], links.new_operation_url(connection, do=do, **asked)) for do in doable]
     return {"doable": told, "to": links.new_operation_url(connection)}
+
+
+def _meant(do: str) -> frozenset[State]:
+    """What is over is run again only where somebody says so: see `operation_target`."""
+    return ACTIONS[do].legal - ({State.COMPLETED} if do == "move" else set())

@@ -92,7 +92,8 @@ async def test_one_group_shows_its_jobs_its_stack_and_leads_to_what_can_be_done(
     assert "PlanError password=••• for tenant number" in told
     assert "mail/jobs.py send" in told
     assert "j-1" in told
-    assert f"operations/new?group={job.failure_group}&amp;do=retry" in page
+    for do in ("retry", "move", "remove"):
+        assert f"operations/new?group={job.failure_group}&amp;do={do}" in page
     assert "1 job is still failed" in told
     figures = await html(admin, f"{BASE}/{job.failure_group}?fragment=figures", htmx=True)
     assert figures.count("<hx-partial") == 4

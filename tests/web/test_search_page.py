@@ -11,12 +11,15 @@ from html import unescape
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.http import QueryDict
 
 from dashboard.models import QueueGrant, SavedView
 from dashboard.pages import search_narrowing
+from dashboard.pages.operation_target import target_of
 from queues import queue
 from queues.models import AuditEntry, Job
 from queues.options import reset_options
+from queues.states import State
 from tests.planting import plant_failed
 from tests.searching import HOUR_MS, NOW_MS, kept, take_in
 from tests.web.browser import Browser
@@ -311,7 +314,12 @@ async def test_what_was_found_is_acted_on_through_an_operation_and_only_by_who_m
     (retry,) = [unescape(a) for a in re.findall(r'href="([^"]*operations/new[^"]*)"', html)]
     assert retry == f"/admin/queues/operations/new?do=retry&q=state%3Afailed&at={NOW_MS}"
     assert 'name="id" value="default/chat/4711"' in html
-    assert 'value="remove" data-needs-pick' in await page(admin, "state:failed")
+    may_more = await page(admin, "state:failed")
+    assert re.findall(r'name="do" value="([a-z]+)" data-needs-pick', may_more) == ["retry", "move", "remove"]
+    ready = await page(admin, "state:waiting")
+    assert re.findall(r'name="do" value="([a-z]+)" data-needs-pick', ready) == ["move", "reprioritize", "remove"]
+    for do in ("retry", "move"):
+        assert State.COMPLETED not in (target_of(QueryDict("q=is:live"), "default", do).states or [State.COMPLETED])
     past = await page(admin, "gone-1")
     assert "data-pick " not in past.replace("data-pick-page", "")
     assert "operations/new" not in past
