@@ -30,6 +30,7 @@ from queues.models import Job
 #: What may be asked for of all jobs of a group.
 VERBS = ("retry", "move", "remove")
 
+
 @require_http_methods(["GET", "HEAD", "POST"])
 async def failure_page(request: Request, group: int) -> HttpResponseBase:
     """`?window=`; `?format=csv` or `jsonl` brings its jobs; `?form=split` or `merge` opens one; POST acts."""
@@ -73,9 +74,7 @@ async def _shown(request: Request, connection: str, seen: Seen, found: Detail) -
         "may": {verb: _may_any(request, found.queues, f"job.{verb}") for verb in VERBS},
         "is_moving": bool(group.moving),
         "notes": notes(await mirror_state(), connection),
-        "operation_url": {
-            verb: links.new_operation_url(connection, group=group.pk, do=verb) for verb in VERBS
-        },
+        "operation_url": {verb: links.new_operation_url(connection, group=group.pk, do=verb) for verb in VERBS},
         "exports": [(form, links.failure_url(connection, group.pk, format=form)) for form in FORMATS],
     } | await _form(request, connection, seen, found, readable)
 

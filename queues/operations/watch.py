@@ -15,8 +15,8 @@ from queues.operations.books import Item
 from queues.protocol.reads.held import held
 from queues.states import State
 
-#: So many retried jobs may be under way at once: no more could fail before it stops.
-MOST_AWAITED = 200
+#: So many retried jobs may be under way at once, and of few jobs this part of them: no more could fail before it stops.
+MOST_AWAITED, PART_AWAITED = 200, 4
 #: Fewer that have ended say nothing.
 LEAST_JUDGED = 20
 LOOK_EVERY_S = 0.5
@@ -30,17 +30,19 @@ class Watch:
     awaited: dict[int, Item] = field(default_factory=dict)
     judged: int = 0
     failed_again: int = 0
+    most: int = MOST_AWAITED
 
     @classmethod
     def of(cls, row: Operation) -> Watch | None:
         if row.stop_percent is None:
             return None
         items = [Item(seq, queue, job_id, "", mark) for seq, queue, job_id, mark in json.loads(row.awaited)]
-        return cls(row.stop_percent, {item.seq: item for item in items}, row.judged, row.failed_again)
+        most = min(MOST_AWAITED, max(LEAST_JUDGED, row.total // PART_AWAITED))
+        return cls(row.stop_percent, {item.seq: item for item in items}, row.judged, row.failed_again, most)
 
     @property
     def room(self) -> int:
-        return max(0, MOST_AWAITED - len(self.awaited))
+        return max(0, self.most - len(self.awaited))
 
     def add(self, items: Iterable[Item]) -> None:
         self.awaited |= {item.seq: item for item in items}
