@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
-from django.http import HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.http import HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dashboard import links
-from dashboard.pages import audit_lines
+from dashboard.pages import audit_lines, exports
 from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.request import Request
 from dashboard.visibility import rows_for
@@ -31,7 +31,6 @@ from queues.options.values import LOCAL_CONNECTION
 PER_PAGE = 50
 WITHIN = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 OUTCOMES = {"done": Outcome.DONE, "refused": Outcome.REFUSED, "failed": Outcome.FAILED, "unknown": Outcome.OPENED}
-FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson; charset=utf-8"}
 LONGEST = 512
 
 
@@ -94,8 +93,8 @@ async def audit_page(request: Request) -> HttpResponseBase:
     if not request.grants.anywhere.may("audit.view"):
         request.grants.require("audit.view")
     seen = _seen(request, connection)
-    if (form := request.GET.get("format", "")) in FORMATS:
-        return _export(request, asked, seen, form)
+    if (form := request.GET.get("format", "")) in exports.FORMATS:
+        return exports.attached(_pieces(request, asked, seen, form), "audit", form)
     entries = await audit_rows(asked.wanted, seen, asked.before, PER_PAGE + 1)
     shown = entries[:PER_PAGE]
     context = {
@@ -104,7 +103,7 @@ async def audit_page(request: Request) -> HttpResponseBase:
         "lines": [audit_lines.line(entry, request.grants) for entry in shown],
         "older": asked.url(connection, before=shown[-1].pk) if len(entries) > PER_PAGE else "",
         "newest": asked.url(connection) if asked.before else "",
-        "exports": [(name, asked.url(connection, format=name)) for name in FORMATS],
+        "exports": [(name, asked.url(connection, format=name)) for name in exports.FORMATS],
         "everything": links.audit_page_url(connection),
         "actions": sorted(action for action in ACTIONS if not action.endswith(".view")),
         "outcomes": _outcomes(),
@@ -136,17 +135,8 @@ def _spans() -> list[tuple[str, str]]:
     return [("1h", _("last hour")), ("24h", _("last 24 hours")), ("7d", _("last 7 days")), ("30d", _("last 30 days"))]
 
 
-def _export(request: Request, asked: Asked, seen: Q, form: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
-    pieces = _pieces(request, asked, seen, form)
-    return StreamingHttpResponse(pieces, content_type=FORMATS[form], headers=headers)
-
-
 async def _pieces(request: Request, asked: Asked, seen: Q, form: str) -> AsyncIterator[bytes]:
-    if form == "csv":
-        yield audit_lines.as_csv([], request.grants, with_head=True).encode()
+    yield exports.head(audit_lines.COLUMNS, form)
     async for entries in all_audit_rows(asked.wanted, seen):
-        if form == "csv":
-            yield audit_lines.as_csv(entries, request.grants, with_head=False).encode("utf-8", "replace")
-        else:
-            yield audit_lines.as_json_lines(entries, request.grants).encode("utf-8", "replace")
+        told = [audit_lines.values(entry, request.grants) for entry in entries]
+        yield exports.written(told, audit_lines.COLUMNS, form)

@@ -1,4 +1,4 @@
-"""A row of the audit as a person may read it, on the page and in exports: masked, in cells that no spreadsheet runs."""
+"""A row of the audit as a person may read it, masked: on the page and in exports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from dashboard.grants import Grants
-from dashboard.pages.spreadsheet import csv_lines
 from queues.lookups.audit_rows import UNDER_WAY
 from queues.masking import mask_json, mask_text
 from queues.models import AuditEntry, Outcome
@@ -73,16 +72,3 @@ def values(entry: AuditEntry, grants: Grants) -> dict[str, Any]:
         "message": told.message,
         "outcome": "unknown" if entry.outcome == Outcome.OPENED and not told.is_under_way else entry.outcome,
     }
-
-
-def as_csv(entries: list[AuditEntry], grants: Grants, *, with_head: bool) -> str:
-    told = (values(entry, grants) for entry in entries)
-    return csv_lines([*([COLUMNS] if with_head else []), *([each[name] for name in COLUMNS] for each in told)])
-
-
-def as_json_lines(entries: list[AuditEntry], grants: Grants) -> str:
-    return "".join(f"{_as_json(values(entry, grants))}\n" for entry in entries)
-
-
-def _as_json(told: dict[str, Any]) -> str:
-    return json.dumps({name: told[name] for name in COLUMNS}, ensure_ascii=False).encode("utf-8", "replace").decode()

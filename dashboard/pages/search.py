@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from dashboard import links
 from dashboard.moments import now_ms
 from dashboard.pages import search_export, search_narrowing, search_views
+from dashboard.pages.exports import FORMATS
 from dashboard.pages.frame import frame, go, known_connection, visible
 from dashboard.pages.search_acting import acting
 from dashboard.pages.search_suggest import suggestions
@@ -86,7 +87,7 @@ async def search_page(request: Request) -> HttpResponseBase:
         )
     asked = Asked.read(request.GET)
     seen = await seen_by(request.grants)
-    if asked.query and (form := request.GET.get("format", "")) in search_export.FORMATS:
+    if asked.query and (form := request.GET.get("format", "")) in FORMATS:
         return search_export.export(request, asked.query, seen, form)
     around = await _around(request, connection)
     found = await _found(request, asked.query, seen, asked.after) if asked.query else Found()
@@ -148,7 +149,7 @@ def _shown(request: Request, asked: Asked, connection: str, found: Found) -> dic
         "sentence": sentence(found.page, len(found.exact), is_first=asked.after is None) if asked.query else "",
         "older": asked.frozen_url(connection, after=page.after) if page.after else "",
         "newest": asked.url(connection) if asked.after else "",
-        "exports": [(name, asked.frozen_url(connection, format=name)) for name in search_export.FORMATS],
+        "exports": [(name, asked.frozen_url(connection, format=name)) for name in FORMATS],
         "acting": acting(request, connection, asked.frozen(), [*found.exact, *page.jobs]),
         "narrowings": _narrowings(asked, connection) if asked.query else (),
         "examples": [(text, links.search_url(connection, q=text), says) for text, says in EXAMPLES],

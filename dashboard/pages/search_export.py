@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -11,14 +10,13 @@ from django.http import StreamingHttpResponse
 
 from dashboard import moments
 from dashboard.grants import Grants
-from dashboard.pages.spreadsheet import csv_lines
+from dashboard.pages import exports
 from dashboard.request import Request
 from queues.lookups.keyed import jobs_of
 from queues.lookups.search import Key, Query, Seen, matching
 from queues.masking import mask_json, mask_text
 from queues.models import Job
 
-FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson; charset=utf-8"}
 #: Read, masked and written at once.
 CHUNK = 100
 #: Characters of one cell: what a spreadsheet takes.
@@ -37,13 +35,11 @@ def export_keys(
     request: Request, found: AsyncIterator[list[Key]], form: str, name: str = "jobs"
 ) -> StreamingHttpResponse:
     """The jobs of these keys, all of which this person sees."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
-    return StreamingHttpResponse(_pieces(request.grants, found, form), content_type=FORMATS[form], headers=headers)
+    return exports.attached(_pieces(request.grants, found, form), name, form)
 
 
 async def _pieces(grants: Grants, found: AsyncIterator[list[Key]], form: str) -> AsyncIterator[bytes]:
-    if form == "csv":
-        yield csv_lines([COLUMNS]).encode()
+    yield exports.head(COLUMNS, form)
     async for keys in found:
         for start in range(0, len(keys), CHUNK):
             jobs = await jobs_of(keys[start : start + CHUNK])
@@ -52,11 +48,7 @@ async def _pieces(grants: Grants, found: AsyncIterator[list[Key]], form: str) ->
 
 
 def _written(jobs: Sequence[Job], grants: Grants, form: str) -> bytes:
-    told = [_values(job, grants) for job in jobs]
-    if form == "csv":
-        return csv_lines([line[name] for name in COLUMNS] for line in told).encode("utf-8", "replace")
-    lines = (json.dumps(line, ensure_ascii=False) for line in told)
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+    return exports.written((_values(job, grants) for job in jobs), COLUMNS, form)
 
 
 def _values(job: Job, grants: Grants) -> dict[str, Any]:
