@@ -6,6 +6,7 @@ Whoever calls has made sure that the actor sees the group and may triage in its 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from asgiref.sync import sync_to_async
@@ -23,8 +24,6 @@ from queues.models.failure import Status
 from queues.protocol.writes import now_ms
 
 LONGEST_NOTE, MOST_MERGED = 4_000, 50
-#: Rows begin to follow from here.
-BEGINNING = "0:0"
 
 
 async def resolve(actor: Actor, connection: str, group: int) -> Done:
@@ -149,8 +148,9 @@ def _merge(actor: Actor, connection: str, key: int, others: list[int]) -> Done:
     for other in others:
         FailureCause.objects.filter(group=other).update(group=group)
         gone = found[other]
-        gone.merged_into, gone.moving = group, BEGINNING
-        gone.save(update_fields=["merged_into", "moving"])
+        gone.merged_into = group
+        gone.save(update_fields=["merged_into"])
+        _let_follow(gone)
         _tell(group, actor, "merged", f"#{other}")
     group.last_ms = max(one.last_ms for one in found.values())
     group.save(update_fields=["last_ms"])
@@ -187,5 +187,6 @@ def _split_by_value(actor: Actor, connection: str, key: int, cause: int, places:
 
 
 def _let_follow(group: FailureGroup) -> None:
-    group.moving = BEGINNING
+    # Before all times, and never twice the same: who moves the rows sees that they are to be gone through anew.
+    group.moving = f"{-time.time_ns()}:0"
     group.save(update_fields=["moving"])

@@ -118,12 +118,12 @@ _COUNT = (
 def touch(groups: Mapping[int, int]) -> None:
     """Group → when it failed last. One that was resolved before that has come back."""
     _run(_LAST, [(at_ms, group, at_ms) for group, at_ms in sorted(groups.items())])
-    for group in FailureGroup.objects.filter(pk__in=groups, status=Status.RESOLVED):
-        at_ms = groups[group.pk]
-        if at_ms > group.status_ms:
-            group.status, group.status_ms, group.status_by = Status.REGRESSED, at_ms, ""
-            group.save(update_fields=["status", "status_ms", "status_by"])
-            FailureEvent.objects.create(group=group, kind="regressed")
+    resolved = FailureGroup.objects.filter(status=Status.RESOLVED)
+    for group in resolved.filter(pk__in=groups).order_by("pk").values_list("pk", flat=True):
+        # Asked again as it is written: a person may have opened or ignored it meanwhile.
+        back = resolved.filter(pk=group, status_ms__lt=groups[group])
+        if back.update(status=Status.REGRESSED, status_ms=groups[group], status_by=""):
+            FailureEvent.objects.create(group_id=group, kind="regressed")
 
 
 def latest(moments: Iterable[tuple[int, int]]) -> dict[int, int]:

@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from queues.fingerprints import Fingerprint, fingerprint
+from queues.lookups.failures.jobs import ended_after
 from queues.mirror.failure_rows import Tally, causes_of, count, latest, touch
 from queues.mirror.feed import Feed
 from queues.mirror.leader import Leader
@@ -174,8 +175,9 @@ def _finer(each: Failed, causes: dict[str, FailureCause]) -> Fingerprint:
 
 
 def move_some(group: FailureGroup) -> int:
-    """Some rows of a group whose causes were split or merged, and their counts where the cause is another now. The
-    caller is the one writer, in a transaction. Returns how many; 0 when none was left.
+    """Some rows of a group whose causes were split or merged, and their counts where the cause is another now. Inside a
+    transaction; nobody else counts or moves rows meanwhile, but people split and merge. Returns how many; 0 when none
+    was left.
     """
     some = _next_rows(group)
     failed = [Failed(job, told_of(job)) for job in some]
@@ -186,9 +188,12 @@ def move_some(group: FailureGroup) -> int:
         moved.setdefault(cause.group_id, []).append(each.job.pk)
     for target, keys in moved.items():
         Job.objects.filter(pk__in=keys).update(failure_group=target)
+    # In the order in which people lock them, and before any is written.
+    list(FailureGroup.objects.select_for_update().filter(pk__in=[group.pk, *moved]).order_by("pk"))
     touch(latest((cause.group_id, each.at_ms) for each, cause in placed))
-    group.moving = f"{at_ms(some[-1])}:{some[-1].pk}" if len(some) >= MOST_FAILED and some[-1].finished_on_ms else ""
-    group.save(update_fields=["moving"])
+    place = f"{at_ms(some[-1])}:{some[-1].pk}" if len(some) >= MOST_FAILED and some[-1].finished_on_ms else ""
+    # Split or merged again since it was read, it is gone through from the beginning.
+    FailureGroup.objects.filter(pk=group.pk, moving=group.moving).update(moving=place)
     return len(some)
 
 
@@ -208,8 +213,7 @@ def _next_rows(group: FailureGroup) -> list[Job]:
     """In the order of the index; those that do not say when they ended come along with the last."""
     since_ms, _, key = group.moving.partition(":")
     rows = Job.objects.filter(failure_group=group.pk, state=State.FAILED.value).only(*READ)
-    timed = rows.filter(Q(finished_on_ms__gt=int(since_ms)) | Q(finished_on_ms=int(since_ms), pk__gt=int(key or 0)))
-    some = list(timed.order_by("finished_on_ms", "pk")[:MOST_FAILED])
+    some = list(ended_after(rows, int(since_ms), int(key))[:MOST_FAILED])
     return some if len(some) == MOST_FAILED else [*rows.filter(finished_on_ms__isnull=True)[:MOST_FAILED], *some]
 
 

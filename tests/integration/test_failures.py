@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import Sum
 
+from queues.actions.actor import Actor
+from queues.actions.failures import split_by_value
+from queues.lookups.failures import keys_of
 from queues.mirror import failure_rows
-from queues.mirror.failures import forget_some
+from queues.mirror.failures import forget_some, move_some
 from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot, Job
 from tests.failing import failed_job, grouped, in_database, python_stack, regrouped, written_again
 
@@ -139,3 +145,39 @@ async def test_odd_rows_are_grouped_as_well():
     rows = await grouped(*odd)
     assert all(row.failure_group for row in rows)
     assert await in_database(counted)() == 6
+
+
+async def test_a_split_while_rows_are_being_moved_has_them_gone_through_from_the_beginning():
+    await grouped(failed_job(1, "boom 1"))
+    group = await FailureGroup.objects.aget()
+    cause = await FailureCause.objects.aget()
+    await split_by_value(Actor(None, "ana"), "default", group.pk, cause.pk, [0])
+    read = await FailureGroup.objects.aget(pk=group.pk)
+    await split_by_value(Actor(None, "ana"), "default", group.pk, cause.pk, [0])
+
+    def move() -> None:
+        with transaction.atomic():
+            move_some(read)
+
+    await in_database(move)()
+    assert (await FailureGroup.objects.aget(pk=group.pk)).moving
+    await regrouped()
+    assert not (await FailureGroup.objects.aget(pk=group.pk)).moving
+
+
+async def test_jobs_that_do_not_say_when_they_failed_are_among_their_groups():
+    now = int(time.time() * 1000)
+    bare = failed_job("bare", "boom 1", timestamp_ms=now - 900)
+    bare.finished_on_ms = None
+    later = failed_job("later", "boom 2", timestamp_ms=now - 900, at_ms=now + 60_000)
+    jobs = [failed_job(n, "boom 3", timestamp_ms=now - 900, at_ms=now - 9 + n // 4) for n in range(12)]
+    (group, *_) = {job.failure_group for job in await grouped(*jobs, later, bare)}
+
+    async def ids(**how: Any) -> list[str]:
+        return [key.job_id async for keys in keys_of("default", group, None, **how) for key in keys]
+
+    expected = ["bare", *map(str, range(12))]
+    assert await ids() == [*expected, "later"]
+    await Job.objects.filter(job_id="3").aupdate(removed_at=datetime.now(UTC))
+    expected.remove("3")
+    assert await ids(live_until_ms=now) == expected

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from queues.fingerprints import MOST_VALUES, fingerprint
 from queues.lookups.search.seen import Key
@@ -48,19 +48,36 @@ async def failed_now(connection: str, group: int, queues: Collection[str]) -> in
     return await live.order_by()[:MOST_COUNTED].acount()
 
 
-async def keys_of(connection: str, group: int, queues: Collection[str]) -> AsyncIterator[list[Key]]:
-    """Every failed job of the group in these queues, oldest failure first."""
-    at_ms, pk = -1, 0
-    while True:
-        rows = _of(connection, group, queues).filter(
-            Q(finished_on_ms__gt=at_ms) | Q(finished_on_ms=at_ms, pk__gt=pk)
-        ).order_by("finished_on_ms", "pk")  # fmt: skip
-        fields = ("connection", "queue", "job_id", "timestamp_ms", "finished_on_ms", "pk")
-        some = [row async for row in rows.values_list(*fields)[:CHUNK]]
-        if not some:
-            return
-        yield [Key(*row[:4]) for row in some]
-        at_ms, pk = some[-1][4] or 0, some[-1][5]
+async def keys_of(
+    connection: str, group: int, queues: Collection[str] | None, live_until_ms: int | None = None
+) -> AsyncIterator[list[Key]]:
+    """Every failed job of the group in these queues (None: all), oldest failure first, those that do not say when they
+    failed before all; with `live_until_ms` only what Redis still holds and had failed by then.
+    """
+    rows = _of(connection, group, queues)
+    untimed, timed = rows.filter(finished_on_ms=None), rows.exclude(finished_on_ms=None)
+    if live_until_ms is not None:
+        untimed = untimed.filter(removed_at=None, timestamp_ms__lte=live_until_ms)
+        timed = timed.filter(removed_at=None, finished_on_ms__lte=live_until_ms)
+    pk = 0
+    while some := await _keyed(untimed.filter(pk__gt=pk).order_by("pk")):
+        pk = some[-1][0]
+        yield [key for _pk, _ms, key in some]
+    ms, pk = -1, 0
+    while some := await _keyed(ended_after(timed, ms, pk)):
+        pk, ms, _key = some[-1]
+        yield [key for _pk, _ms, key in some]
+
+
+def ended_after(rows: QuerySet[Job], ms: int, pk: int) -> QuerySet[Job]:
+    """In the order in which they ended, from this place on: by a range of the index, however many come before."""
+    rows = rows.filter(finished_on_ms__gte=ms).exclude(finished_on_ms=ms, pk__lte=pk)
+    return rows.order_by("finished_on_ms", "pk")
+
+
+async def _keyed(rows: QuerySet[Job]) -> list[tuple[int, int, Key]]:
+    found = rows.values_list("pk", "finished_on_ms", "connection", "queue", "job_id", "timestamp_ms")[:CHUNK]
+    return [(row[0], row[1] or 0, Key(*row[2:])) async for row in found]
 
 
 async def places_of(cause: FailureCause, queues: Collection[str]) -> list[Place]:
