@@ -1,10 +1,19 @@
 from django.db import migrations, models
 
+from queues.options.values import LOCAL_CONNECTION
+
+
+def number(apps, schema_editor):
+    """Who follows the rows takes in what changed: of what was mirrored before there were numbers, all of it did."""
+    rows = apps.get_model("toril", "Job").objects.filter(change=0).exclude(connection=LOCAL_CONNECTION)
+    rows.update(change=models.F("pk"))
+
 
 class Migration(migrations.Migration):
     dependencies = [("toril", "0006_changes")]
 
     operations = [
+        migrations.RunPython(number, migrations.RunPython.noop),
         migrations.CreateModel(
             name="MirrorReport",
             fields=[

@@ -41,7 +41,7 @@ Indexed = tuple[int, Entry]
 
 
 class Indexing(Feed):
-    """`take` is idempotent, and writes nothing of a row whose terms are as they were."""
+    """Writes nothing of a row whose terms are as they were."""
 
     name = "search"
 
@@ -68,9 +68,6 @@ class Indexing(Feed):
             self._settled = self._seen.popleft()[1]
         return self._is_due()
 
-    def take(self, jobs: Sequence[Job]) -> None:
-        self._keep(_made(jobs))
-
     def _some(self, until: int | None = None) -> int:
         rows = Job.objects.filter(change__gt=self._at())
         if until is not None:
@@ -81,7 +78,9 @@ class Indexing(Feed):
         entries = _made(jobs)
         with transaction.atomic():
             self.leader.check()
-            self._keep(entries)
+            # What was pruned since it was read would never be forgotten again.
+            there = set(Job.objects.filter(pk__in=[job.pk for job, _ in entries]).values_list("pk", flat=True))
+            self._keep([(job, one) for job, one in entries if job.pk in there])
             Cursor.objects.update_or_create(name=self.name, defaults={"at": jobs[-1].change})
         return len(jobs)
 

@@ -80,7 +80,8 @@ class Prune:
             return 0
         with transaction.atomic():
             self.leader.check()
-            forget(doomed)
+            # Restored meanwhile, a job is in Redis again, and its row open.
+            forget(list(Job.objects.filter(pk__in=doomed, removed_at__isnull=False).values_list("pk", flat=True)))
         return len(doomed)
 
     def _doomed(self) -> list[int]:

@@ -66,14 +66,14 @@ class SampleRows:
             for step_s in STEPS[1:]:
                 self._add(step_s, grown)
             if until is not None:
-                SampleCursor.objects.update_or_create(connection=self.connection, defaults={"until": until * MINUTE_S})
+                self._move(until * MINUTE_S)
 
     def _move(self, until: int) -> None:
         """Forwards only: a new session looks at the last hours again, from their beginning."""
         cursor, _ = SampleCursor.objects.get_or_create(connection=self.connection, defaults={"until": until})
         if cursor.until < until:
             cursor.until = until
-            cursor.save()
+            cursor.save(update_fields=["until"])
 
     def _know(self, wanted: set[tuple[str, str]]) -> None:
         # Looked up each time: those that say nothing any more are pruned.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+
+from django.db import transaction
 
 from queues.lookups.search.entries import Entry
 from queues.models import Job, SearchWord
@@ -52,7 +55,7 @@ class Vocabulary:
                 kept.append(SearchWord(kind=kind, connection=place[0], queue=place[1], text=text))
         SearchWord.objects.bulk_create(kept, ignore_conflicts=True)
         # Also what found no room: it is not looked at again until all is read anew.
-        known.update(fresh)
+        transaction.on_commit(partial(known.update, fresh))
 
 
 def _words(job: Job, entry: Entry) -> Iterator[Word]:

@@ -181,3 +181,14 @@ async def test_rows_that_are_too_large_together_go_oldest_first(connection, keep
     assert size is not None
     assert (size.rows, size.removed) == (len(left), len(left) - 1)
     assert size.bytes <= 1.1 * prune.MB
+
+
+async def test_a_row_that_opens_while_it_is_chosen_is_not_pruned(monkeypatch):
+    row = await Job.objects.acreate(queue="chat", job_id="1", timestamp_ms=1, state="failed")
+    leader = Leader()
+    await sync_to_async(leader.try_take)()
+    duty = Prune(leader)
+    # Chosen when it was removed; restored before the transaction began.
+    monkeypatch.setattr(duty, "_doomed", lambda: [row.pk])
+    await sync_to_async(duty._some)()
+    assert await Job.objects.filter(pk=row.pk).aexists()

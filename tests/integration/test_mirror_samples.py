@@ -200,3 +200,14 @@ async def test_each_step_is_forgotten_when_no_chart_reads_it_any_more(connection
     assert left == [(step_s, True) for step_s in kept for _ in range(2)]
     assert not await Series.objects.filter(pk=silent.pk).aexists()
     assert (await MirrorSize.objects.aget(name="samples")).rows == 10
+
+
+async def test_a_new_session_looks_again_and_takes_back_nothing_of_how_far_the_tables_are(connection: str) -> None:
+    await add(connection, "chat")
+    async with session() as mirror:
+        await turn_until_quiet(mirror)
+        while mirror.samples.is_behind:
+            await mirror.turn()
+        until = (await SampleCursor.objects.aget()).until
+        await mirror.sides.ask(mirror.samples.rows.save, [], until // 60 - 30)
+    assert (await SampleCursor.objects.aget()).until == until

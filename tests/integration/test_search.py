@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.db import transaction
 
 from queues.lookups import search
 from queues.lookups.search import Seen
+from queues.lookups.search.entries import entry
+from queues.mirror import indexing, prune
 from queues.mirror.indexing import forget
-from queues.models import Job, SearchDocument, SearchText
+from queues.mirror.vocabulary import Vocabulary
+from queues.models import Job, SearchDocument, SearchText, SearchWord
+from queues.options.values import LOCAL_CONNECTION
 from tests.searching import HOUR_MS, NOW_MS, all_ids, asked, ids, kept, places, take_in, touch, truly
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
@@ -216,3 +226,55 @@ async def test_a_result_costs_the_template_no_question():
     await sync_to_async(corpus)()
     (job,) = (await search.page(asked("data.user.id:42 state:failed"), Seen())).jobs
     assert (job.stacktrace, job.return_value, job.first_error_line) == ("", "", "TimeoutError: no answer")
+
+
+@sync_to_async
+def _pruned_while_terms_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = kept("gone")
+    kept("stays")
+    make = indexing._made
+
+    def made(jobs: Sequence[Job]) -> list[Any]:
+        found = make(jobs)
+        with transaction.atomic():
+            prune.forget([gone.pk])
+        return found
+
+    monkeypatch.setattr(indexing, "_made", made)
+    take_in()
+
+
+async def test_a_row_that_is_pruned_while_its_terms_are_made_leaves_none(monkeypatch):
+    await _pruned_while_terms_are_made(monkeypatch)
+    (there,) = [row async for row in Job.objects.all()]
+    assert [row.job async for row in SearchDocument.objects.all()] == [there.pk]
+    assert [row.job async for row in SearchText.objects.all()] == [there.pk]
+
+
+@sync_to_async
+def _learnt_twice() -> None:
+    row, words = kept("a", name="letter"), Vocabulary()
+    with suppress(RuntimeError), transaction.atomic():
+        words.learn([(row, entry(row))])
+        raise RuntimeError("the database went away")
+    with transaction.atomic():
+        words.learn([(row, entry(row))])
+
+
+async def test_words_of_a_commit_that_failed_are_learnt_when_it_is_tried_again():
+    await _learnt_twice()
+    assert await SearchWord.objects.filter(kind="name", text="letter").aexists()
+
+
+@sync_to_async
+def _numbered() -> None:
+    kept("old")
+    kept("here", connection=LOCAL_CONNECTION)
+    Job.objects.update(change=0)
+    import_module("queues.migrations.0007_mirror").number(apps, None)
+    take_in()
+
+
+async def test_rows_from_before_the_index_are_found_after_the_migration():
+    await _numbered()
+    assert await ids("") == ["old"]
