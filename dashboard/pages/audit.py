@@ -17,13 +17,11 @@ from django.views.decorators.http import require_safe
 
 from dashboard import links
 from dashboard.pages import audit_lines, exports
-from dashboard.pages.frame import frame, known_connection, visible
+from dashboard.pages.frame import around_of, frame, known_connection
 from dashboard.request import Request
 from dashboard.visibility import rows_for
 from queues.abilities import ACTIONS
-from queues.errors import TorilError
 from queues.lookups.audit_rows import Wanted, all_audit_rows, audit_rows
-from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Outcome
 from queues.models.local import is_in_process
 from queues.options.values import LOCAL_CONNECTION
@@ -109,7 +107,7 @@ async def audit_page(request: Request) -> HttpResponseBase:
         "outcomes": _outcomes(),
         "spans": _spans(),
     }
-    return render(request, "audit/page.html", frame(await _around(request, connection), **context))
+    return render(request, "audit/page.html", frame(await around_of(request, connection), **context))
 
 
 def _seen(request: Request, connection: str) -> Q:
@@ -117,14 +115,6 @@ def _seen(request: Request, connection: str) -> Q:
     here = LOCAL_CONNECTION if is_in_process() else connection
     names = {here, ""} if connection != links.DEFAULT_CONNECTION else {here, links.DEFAULT_CONNECTION, ""}
     return rows_for(request.grants, "audit.view") & Q(connection__in=names)
-
-
-async def _around(request: Request, connection: str) -> Snapshot | None:
-    """The record is in SQL: it is read while Redis is away, too."""
-    try:
-        return visible(request, await snapshot(connection))
-    except TorilError:
-        return None
 
 
 def _outcomes() -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ from dashboard.errors import wants_fragment
 from dashboard.pages import failure_acting
 from dashboard.pages.attempts import Failure, failures
 from dashboard.pages.exports import FORMATS
-from dashboard.pages.failures import around_of, notes, window_of
-from dashboard.pages.frame import frame, known_connection
+from dashboard.pages.failures import notes, window_of
+from dashboard.pages.frame import around_of, frame, known_connection
 from dashboard.pages.search_export import export_keys
 from dashboard.request import Request
 from dashboard.seeing import seen_by

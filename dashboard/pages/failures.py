@@ -12,14 +12,12 @@ from django.views.decorators.http import require_safe
 
 from dashboard import links
 from dashboard.errors import wants_fragment
-from dashboard.pages.frame import frame, known_connection, visible
+from dashboard.pages.frame import around_of, frame, known_connection
 from dashboard.request import Request
 from dashboard.seeing import seen_by
-from queues.errors import TorilError
 from queues.lookups.failures import WINDOWS, Asked, Window, listing
 from queues.lookups.failures.groups import SHOWN, SORTS
 from queues.lookups.mirror_state import MirrorState, mirror_state
-from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Deploy
 from queues.models.local import is_in_process
 
@@ -110,11 +108,3 @@ def notes(state: MirrorState, connection: str) -> list[str]:
         return []
     words = _("What failed in the last %(seconds)s s is not counted yet: the mirror is behind.")
     return [words % {"seconds": f"{lag_s:.0f}"}]
-
-
-async def around_of(request: Request, connection: str) -> Snapshot | None:
-    """The figures at the side; groups are in SQL and are shown while Redis is away, too."""
-    try:
-        return visible(request, await snapshot(connection))
-    except TorilError:
-        return None

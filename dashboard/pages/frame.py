@@ -18,7 +18,8 @@ from dashboard.links import DEFAULT_CONNECTION, fragment_id
 from dashboard.live.fragments import Status
 from dashboard.moments import now_ms
 from dashboard.request import Request
-from queues.errors import ConfigurationError, NotFound
+from queues.errors import ConfigurationError, NotFound, TorilError
+from queues.lookups import snapshot as snapshots
 from queues.lookups.snapshot import Snapshot
 from queues.models import Queue
 from queues.options import get_options
@@ -49,6 +50,14 @@ def visible(request: Request, snapshot: Snapshot) -> Snapshot:
     if grants.sees_all:
         return snapshot
     return replace(snapshot, queues=tuple(q for q in snapshot.queues if grants.sees(q.name, snapshot.connection)))
+
+
+async def around_of(request: Request, connection: str) -> Snapshot | None:
+    """What stands around a page that is there without it too; None while Redis does not answer."""
+    try:
+        return visible(request, await snapshots.snapshot(connection))
+    except TorilError:
+        return None
 
 
 def frame(snapshot: Snapshot | None, **more: Any) -> dict[str, Any]:

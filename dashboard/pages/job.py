@@ -10,14 +10,13 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard.errors import wants_fragment
 from dashboard.pages import downloads, job_acting, job_forms, job_parts
-from dashboard.pages.frame import frame, known_connection, visible
+from dashboard.pages.frame import around_of, frame, known_connection
 from dashboard.pages.incarnation import added_ms
 from dashboard.pages.job_context import shown
 from dashboard.pages.nowhere import nowhere
 from dashboard.request import Request
-from queues.errors import JobNotFound, TorilError
+from queues.errors import JobNotFound
 from queues.lookups.jobs import job_detail
-from queues.lookups.snapshot import Snapshot, snapshot
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -36,20 +35,12 @@ async def job_page(request: Request, queue: str, job_id: str) -> HttpResponseBas
 async def _page(request: Request, connection: str, queue: str, job_id: str) -> HttpResponse:
     try:
         asked = job_detail(connection, queue, job_id, added_ms=added_ms(request))
-        around, detail = await asyncio.gather(_around(request, connection), asked)
+        around, detail = await asyncio.gather(around_of(request, connection), asked)
     except JobNotFound:
-        return await nowhere(request, await _around(request, connection), connection, queue, job_id)
+        return await nowhere(request, await around_of(request, connection), connection, queue, job_id)
     context = await shown(detail, request.GET)
     if "form" in request.GET:
         context |= await job_forms.opened(request, connection, queue, job_id)
         if wants_fragment(request):
             return render(request, context["panel"], context)
     return render(request, "job/page.html", frame(around, here=queue, **context))
-
-
-async def _around(request: Request, connection: str) -> Snapshot | None:
-    """The figures at the side; a job that the mirror kept is shown without them too."""
-    try:
-        return visible(request, await snapshot(connection))
-    except TorilError:
-        return None

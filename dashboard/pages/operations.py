@@ -15,16 +15,15 @@ from dashboard import links
 from dashboard.grants import Grants
 from dashboard.pages import operation_lines, operation_reach
 from dashboard.pages.confirmation import whole
-from dashboard.pages.frame import frame, go, known_connection, visible
+from dashboard.pages.frame import around_of, frame, go, known_connection
 from dashboard.pages.operation_acting import act
 from dashboard.pages.operation_asking import asked, parameters_of, require_elsewhere, require_word, word_of
 from dashboard.pages.operation_reach import extent
 from dashboard.pages.operation_target import target_of
 from dashboard.request import Request
-from queues.errors import InvalidInput, NotFound, TorilError
+from queues.errors import InvalidInput, NotFound
 from queues.lookups import operations as lookup
 from queues.lookups.mirror_state import leads
-from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Operation
 from queues.models.local import is_in_process
 from queues.operations import Kind, Target, begin
@@ -51,7 +50,7 @@ async def operations_page(request: Request) -> HttpResponse:
     }
     if request.GET.get("fragment") == "list":
         return render(request, "operation/list.html", context)
-    return render(request, "operation/list_page.html", frame(await _around(request, connection), **context))
+    return render(request, "operation/list_page.html", frame(await around_of(request, connection), **context))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,7 +66,7 @@ async def new_page(request: Request) -> HttpResponse:
         do = given.get("do", "")
         context = await asked(request.grants, target_of(given, connection, do), do, given.dict())
     context |= {"section": "operations", "is_page": True}
-    return render(request, "operation/new_page.html", frame(await _around(request, connection), **context))
+    return render(request, "operation/new_page.html", frame(await around_of(request, connection), **context))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -80,7 +79,7 @@ async def operation_page(request: Request, number: int) -> HttpResponse:
     if request.GET.get("fragment") == "one":
         return render(request, "operation/one.html", context)
     context |= {"section": "operations"}
-    return render(request, "operation/page.html", frame(await _around(request, connection), **context))
+    return render(request, "operation/page.html", frame(await around_of(request, connection), **context))
 
 
 async def _asked_again(grants: Grants, connection: str, number: int) -> dict[str, Any]:
@@ -170,11 +169,3 @@ async def _listed(grants: Grants, connection: str, before: int | None) -> tuple[
             break
         before = rows[-1].pk
     return found[:PER_PAGE], len(found) > PER_PAGE
-
-
-async def _around(request: Request, connection: str) -> Snapshot | None:
-    """What was done is in SQL: it is read while Redis is away, too."""
-    try:
-        return visible(request, await snapshot(connection))
-    except TorilError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.http import HttpResponse, QueryDict
@@ -14,12 +13,11 @@ from django.utils.translation import gettext_lazy
 from dashboard import links
 from dashboard.errors import wants_fragment
 from dashboard.pages import scheduler_form, scheduler_list, schedulers
-from dashboard.pages.frame import frame, go, swap, visible
+from dashboard.pages.frame import around_of, frame, go, swap
 from dashboard.request import Request
 from queues.actions import schedulers as actions
-from queues.errors import InvalidInput, NotFound, Refused, TorilError
+from queues.errors import InvalidInput, NotFound, Refused
 from queues.lookups.schedulers import scheduler_detail
-from queues.lookups.snapshot import Snapshot, snapshot
 
 #: How long a pause may last by itself: its name in the form, its hours.
 UNTIL = (
@@ -84,10 +82,10 @@ async def _save(request: Request, connection: str) -> HttpResponse:
         doing = actions.add_scheduler if form.is_new else actions.edit_scheduler
         done = await doing(request.grants.actor, connection, form.queue, schedule)
     except (InvalidInput, Refused, NotFound) as error:
-        context = scheduler_form.context(request, form, await _around(request, connection), str(error))
+        context = scheduler_form.context(request, form, await around_of(request, connection), str(error))
         if wants_fragment(request):
             return HttpResponse(render_to_string("scheduler/form.html", context, request), status=error.status)
-        page = frame(await _around(request, connection), section="schedulers", **context)
+        page = frame(await around_of(request, connection), section="schedulers", **context)
         return HttpResponse(render_to_string("scheduler/form_page.html", page, request), status=error.status)
     return go(request, links.scheduler_url(connection, form.queue, schedule.id), done.message)
 
@@ -100,7 +98,7 @@ async def _answer(
         asked = scheduler_list.Asked.of(QueryDict(request.POST["back"][:2000]))
         if not wants_fragment(request):
             return go(request, links.schedulers_url(connection, **asked.query), message, kind)
-        around = await _around(request, connection)
+        around = await around_of(request, connection)
         context = frame(around, section="schedulers")
         if around is not None:
             context |= await scheduler_list.shown(request, connection, around, asked)
@@ -111,12 +109,6 @@ async def _answer(
         return go(request, links.schedulers_url(connection), message, kind)
     if not wants_fragment(request):
         return go(request, links.scheduler_url(connection, queue, name), message, kind)
-    around = await _around(request, connection)
+    around = await around_of(request, connection)
     context = frame(around, **schedulers.detail_context(request, detail, around))
     return swap(request, "scheduler/one.html", context, message, kind, status)
-
-
-async def _around(request: Request, connection: str) -> Snapshot | None:
-    with suppress(TorilError):
-        return visible(request, await snapshot(connection))
-    return None

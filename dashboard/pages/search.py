@@ -15,7 +15,7 @@ from dashboard import links
 from dashboard.moments import now_ms
 from dashboard.pages import search_export, search_narrowing, search_views
 from dashboard.pages.exports import FORMATS
-from dashboard.pages.frame import frame, go, known_connection, visible
+from dashboard.pages.frame import around_of, frame, go, known_connection
 from dashboard.pages.search_acting import acting
 from dashboard.pages.search_suggest import suggestions
 from dashboard.pages.search_words import EXAMPLES, sentence
@@ -25,7 +25,6 @@ from queues.errors import InvalidInput, NotFound, TorilError
 from queues.lookups import search
 from queues.lookups.anywhere import jobs_holding
 from queues.lookups.search import Page, Query, Seen
-from queues.lookups.snapshot import Snapshot, snapshot
 from queues.models import Job
 from queues.models.local import is_in_process
 from queues.options import get_options
@@ -89,7 +88,7 @@ async def search_page(request: Request) -> HttpResponseBase:
     seen = await seen_by(request.grants)
     if asked.query and (form := request.GET.get("format", "")) in FORMATS:
         return search_export.export(request, asked.query, seen, form)
-    around = await _around(request, connection)
+    around = await around_of(request, connection)
     found = await _found(request, asked.query, seen, asked.after) if asked.query else Found()
     views = await search_views.views_of(request, connection)
     return render(request, "search/page.html", frame(around, **_shown(request, asked, connection, found), views=views))
@@ -160,14 +159,6 @@ def _shown(request: Request, asked: Asked, connection: str, found: Found) -> dic
 def _narrowings(asked: Asked, connection: str) -> list[list[Mapping[str, Any]]]:
     ways = (search_narrowing.by_state(asked.text), search_narrowing.by_time(asked.text))
     return [[{"way": way, "url": links.search_url(connection, q=way.query)} for way in row] for row in ways]
-
-
-async def _around(request: Request, connection: str) -> Snapshot | None:
-    """The queues at the side; what is past is searched while Redis is away, too."""
-    try:
-        return visible(request, await snapshot(connection))
-    except TorilError:
-        return None
 
 
 async def _act(request: Request, connection: str) -> HttpResponse:

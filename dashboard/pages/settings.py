@@ -12,12 +12,10 @@ from django.views.decorators.http import require_http_methods
 from dashboard import links
 from dashboard.access import safe_next
 from dashboard.choices import NAMES, ROWS, choices_of, keep, read, zones
-from dashboard.pages.frame import frame, go, known_connection, visible
+from dashboard.pages.frame import around_of, frame, go, known_connection
 from dashboard.pages.setting_words import fields_of
 from dashboard.presentation import dashboard_options
 from dashboard.request import Request
-from queues.errors import TorilError
-from queues.lookups.snapshot import Snapshot, snapshot
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,15 +28,7 @@ async def settings_page(request: Request) -> HttpResponse:
         "zones": sorted(zones()),
         "rows_known": ROWS,
     }
-    return render(request, "settings/page.html", frame(await _around(request), **shown))
-
-
-async def _around(request: Request) -> Snapshot | None:
-    """The queues at the side; the settings are there without them too."""
-    try:
-        return visible(request, await snapshot(known_connection(request)))
-    except TorilError:
-        return None
+    return render(request, "settings/page.html", frame(await around_of(request, known_connection(request)), **shown))
 
 
 def _chosen(request: Request) -> HttpResponse:
