@@ -70,7 +70,8 @@ def refusal(request: Request, found: Detail, action: str = "failure.note") -> To
 
 async def _others(request: Request, connection: str) -> list[int]:
     """Groups that this person sees and may triage, too. Raises NotFound or Forbidden."""
-    seen, others = await seen_by(request.grants), _numbers(request.POST.getlist("group"))
+    seen, others = await seen_by(request.grants), list(dict.fromkeys(_numbers(request.POST.getlist("group"))))
+    # More are refused; those that are merged have been looked at, each of them.
     for other in others[: failures.MOST_MERGED]:
         found = await detail(connection, other, seen, WINDOWS["1h"], 0.0)
         if not isinstance(found, Detail):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -76,7 +76,7 @@ def line(row: Operation, grants: Grants, leading: bool) -> Line:
     queues = operation_reach.queues_of(row)
     return Line(
         row,
-        words.title(row),
+        words.title(row, operation_reach.parameters_of(grants, row)),
         words.places(queues) if queues else "",
         words.meant(target, operation_reach.reads(grants, row)),
         words.standing(row, leading),
@@ -105,13 +105,19 @@ async def shown(request: Request, row: Operation) -> dict[str, Any]:
         "first": _here(row, outcome=asked or None) if "after" in request.GET else "",
         "poll": _here(row, fragment="one", outcome=asked or None, after=request.GET.get("after")) if is_open else "",
         "kept": kept,
-        "parameters": words.details(row.action, json.loads(row.parameters)),
+        "parameters": words.details(row.action, operation_reach.parameters_of(grants, row)),
         "repeat": _repeat(row),
         "may_steer": operation_reach.may_steer(grants, row),
         "may_restore": bool(kept) and operation_reach.may_steer(grants, row, "restore"),
-        "restorations": [(each.pk, words.title(each)) async for each in row.restorations.order_by("pk")],
-        "repetitions": [(each.pk, words.title(each)) async for each in row.repetitions.order_by("pk")],
+        "restorations": await _followed(grants, row.restorations.all()),
+        "repetitions": await _followed(grants, row.repetitions.all()),
     }
+
+
+async def _followed(grants: Grants, rows: QuerySet[Operation]) -> list[tuple[int, str]]:
+    """Those that this person sees: somebody else's repetition may have reached further."""
+    seen = [row async for row in rows.order_by("pk") if operation_reach.sees(grants, row)]
+    return [(row.pk, words.title(row, operation_reach.parameters_of(grants, row))) for row in seen]
 
 
 def _here(row: Operation, **query: object) -> str:

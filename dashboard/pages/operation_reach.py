@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dashboard.grants import Grants
 from dashboard.seeing import places
@@ -94,12 +95,29 @@ def sees(grants: Grants, row: Operation) -> bool:
     return all(grants.sees(queue, row.connection) for queue in queues)
 
 
+def parameters_of(grants: Grants, row: Operation) -> dict[str, Any]:
+    """What it needs beside its jobs; the queue to which they go only where this person sees it."""
+    told = dict(json.loads(row.parameters))
+    if not grants.sees(told.get("queue", ""), row.connection):
+        told.pop("queue", None)
+    return told
+
+
 def reads(grants: Grants, row: Operation) -> bool:
-    """Whether what was searched for may be shown: it may be what jobs hold."""
+    """Whether what was searched for may be shown: it may be what jobs hold, and a search may name every queue that its
+    asker saw.
+    """
     queues = queues_of(row)
+    if Target.from_json(row.target).kind is Kind.SEARCH and not _sees_reach(grants, row):
+        return False
     if queues is None:
         return "view_payload" in grants.abilities
     return all(grants.on(queue, row.connection).may("job.payload") for queue in queues)
+
+
+def _sees_reach(grants: Grants, row: Operation) -> bool:
+    named = Reach.from_json(row.reach).queues
+    return grants.sees_all or (named is not None and all(grants.sees(queue, row.connection) for queue in named))
 
 
 def may_steer(grants: Grants, row: Operation, action: str = "") -> bool:

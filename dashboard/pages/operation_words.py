@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,20 +86,23 @@ def meant(target: Target, may_read: bool = True) -> str:
 
 
 def details(action: str, parameters: Mapping[str, Any]) -> str:
-    """“to the queue “mail-2””"""
+    """“to the queue “mail-2””; where its name may not be told, to another."""
     if action == "move":
-        return _("to the queue “%(queue)s”") % {"queue": parameters.get("queue", "")}
+        to = parameters.get("queue", "")
+        return _("to the queue “%(queue)s”") % {"queue": to} if to else _("to another queue")
     if action == "reprioritize":
         number = int(parameters.get("priority", 0))
         return _("to %(priority)s") % {"priority": f"{number:,}"} if number else _("to none")
     return _("their attempts begin anew") if parameters.get("reset_attempts") else ""
 
 
-def title(row: Operation) -> str:
-    """“Retry 200,000 failed jobs to …”; where they are not all counted, of as many as were expected."""
+def title(row: Operation, parameters: Mapping[str, Any]) -> str:
+    """“Move 200,000 failed jobs to …”; where they are not all counted, of as many as were expected. `parameters` are
+    its own as far as they may be told.
+    """
     target = Target.from_json(row.target)
     count = row.total if row.is_collected or row.is_over else max(row.expected, row.total)
-    said, more = order(row.action, target, count), details(row.action, json.loads(row.parameters))
+    said, more = order(row.action, target, count), details(row.action, parameters)
     return f"{said} {more}" if more and row.action in ("move", "reprioritize") else said
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.db.models import Q
@@ -21,7 +20,7 @@ from dashboard.pages.operation_asking import asked, parameters_of, require_elsew
 from dashboard.pages.operation_reach import extent
 from dashboard.pages.operation_target import target_of
 from dashboard.request import Request
-from queues.errors import InvalidInput, NotFound
+from queues.errors import Forbidden, InvalidInput, NotFound
 from queues.lookups import operations as lookup
 from queues.lookups.mirror_state import leads
 from queues.models import Operation
@@ -90,7 +89,8 @@ async def _asked_again(grants: Grants, connection: str, number: int) -> dict[str
         raise InvalidInput(_("It named its jobs one by one; choose them again."))
     if not operation_reach.reads(grants, row):
         grants.require("job.payload")
-    told = json.loads(row.parameters)
+        raise Forbidden(_("It may name queues that your account does not see; search anew."))
+    told = operation_reach.parameters_of(grants, row)
     given = {"to": told.get("queue", ""), "priority": told.get("priority", ""), "reason": row.reason}
     given |= {"reset": "1" if told.get("reset_attempts") else "", "repeat": row.pk}
     pace = {"rate": row.rate_per_s, "stop": row.stop_percent}

@@ -80,7 +80,7 @@ async def search_page(request: Request) -> HttpResponseBase:
     if request.method == "POST":
         return await _act(request, connection)
     if request.GET.get("fragment") == "suggest":
-        typed = request.GET.get("q", "")[:LONGEST_TYPED]
+        typed = request.GET.get("q", "")[:LONGEST_TYPED].replace("\0", "")
         return render(
             request, "search/suggestions.html", {"suggestions": await suggestions(request, connection, typed)}
         )

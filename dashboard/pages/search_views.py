@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from dashboard import links
@@ -20,8 +19,8 @@ from queues.errors import InvalidInput, NotFound
 from queues.lookups import search
 
 LONGEST_NAME, MOST_OWN, MOST_SHOWN = 80, 100, 200
-_NAMES_A_QUEUE = re.compile(r'-?queue:("[^"]*"|\S+)', re.IGNORECASE)
-_WORDS = re.compile(r'[\s:"(),*-]+')
+_NAMES_QUEUES = re.compile(r'queue:((?:"[^"]*"|[^\s"])+)', re.IGNORECASE)
+_NAME = re.compile(r'"[^"]*"|[^",]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,13 @@ async def views_of(request: Request, connection: str) -> list[View]:
     person does not see.
     """
     me, hidden = request.grants.actor.user_id, await hidden_names(request.grants)
-    rows = SavedView.objects.filter(Q(owner_id=me) | Q(is_shared=True)).select_related("owner").order_by("name", "pk")
-    found = [
+    rows = SavedView.objects.select_related("owner").order_by("name", "pk")
+    own = [row async for row in rows.filter(owner_id=me)[:MOST_OWN]]
+    shared = [row async for row in rows.filter(is_shared=True).exclude(owner_id=me)[:MOST_SHOWN]]
+    return [
         _view(row, connection, me, may_forget=row.owner_id == me or request.user.is_superuser)
-        async for row in rows[:MOST_SHOWN]
-        if row.owner_id == me or _is_fit(row, request.grants, hidden)
+        for row in [*own, *_without([row for row in shared if _names_seen(row, request.grants)], hidden)]
     ]
-    return sorted(found, key=lambda view: bool(view.owner))
 
 
 def _view(row: SavedView, connection: str, me: int | None, *, may_forget: bool) -> View:
@@ -57,13 +56,20 @@ def _view(row: SavedView, connection: str, me: int | None, *, may_forget: bool) 
     return View(row.pk, row.name, row.query, url, row.is_shared, owner, may_forget)
 
 
-def _is_fit(row: SavedView, grants: Grants, hidden: Collection[str]) -> bool:
-    if grants.sees_all:
-        return True
-    named = [name.strip('"') for name in _NAMES_A_QUEUE.findall(row.query)]
-    told = f"{row.name} {row.query}"
-    words = {*_WORDS.split(told), *told.split()}
-    return all(grants.sees(name) for name in named) and not words.intersection(hidden)
+def _names_seen(row: SavedView, grants: Grants) -> bool:
+    """Whether each queue that it asks for would be seen, were there one of the name."""
+    named = (name for names in _NAMES_QUEUES.findall(row.query) for name in _NAME.findall(names))
+    return grants.sees_all or all(grants.sees(name.strip('"')) for name in named)
+
+
+def _without(rows: Sequence[SavedView], hidden: Collection[str]) -> list[SavedView]:
+    """Those in which none of these names stands, however it is written, quoted or joined with others."""
+    told = {row.pk: f"{row.name}\n{row.query}".replace("\\", "").casefold() for row in rows}
+    every = "\n".join(told.values())
+    # Of thousands of names few are in any: only these are looked for in each.
+    named = [re.escape(name) for name in {name.replace("\\", "").casefold() for name in hidden} if name in every]
+    tells = re.compile(rf"(?<!\w)(?:{'|'.join(named)})(?!\w)") if named else None
+    return [row for row in rows if tells is None or not tells.search(told[row.pk])]
 
 
 async def save(request: Request, name: str, query: str, *, is_shared: bool) -> Done:

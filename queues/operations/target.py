@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -15,8 +17,10 @@ from queues.lookups.filters import COMPARED, Filter
 from queues.protocol.writes import now_ms
 from queues.states import LISTED, State, parse_state
 
-#: So many jobs one selection may name, and so long a query may be.
+#: So many jobs, or queues, one selection may name, and so long a query may be.
 MOST_IDS, LONGEST_QUERY = 10_000, 10_240
+#: No name has these as the codec reads it: a row that holds one could not be written, or not shown.
+_ODD = re.compile("[\0\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -51,6 +55,11 @@ class Target:
     query: str = ""
     #: The failures' group, or the operation whose removed jobs are meant.
     of: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput for what no queue and no job is called."""
+        if any(map(_ODD.search, (self.query, *self.queues, *chain.from_iterable(self.ids)))):
+            raise InvalidInput(_("There is a character in it that no name and no text holds."))
 
     @classmethod
     def of_ids(
@@ -98,7 +107,8 @@ class Target:
 
     def to_json(self) -> str:
         told = asdict(self)
-        return json.dumps({name: value for name, value in told.items() if value not in ((), None, "", 0)})
+        kept = {name: value for name, value in told.items() if value not in ((), None, "", 0)}
+        return json.dumps({"before_ms": self.before_ms} | kept)
 
     @classmethod
     def from_json(cls, text: str) -> Target:
@@ -115,25 +125,26 @@ def _read(told: Mapping[str, Any]) -> Target:
         connection=_text(told["connection"]),
         kind=Kind(told["kind"]),
         before_ms=_whole(told["before_ms"]),
-        queues=tuple(map(_text, told.get("queues", ()))),
-        states=tuple(map(_state, told.get("states", ()))),
-        ids=tuple((_text(queue), _text(job_id)) for queue, job_id in told.get("ids", ())),
+        queues=tuple(dict.fromkeys(map(_text, told.get("queues", ())))),
+        states=tuple(dict.fromkeys(map(_state, told.get("states", ())))),
+        ids=tuple(dict.fromkeys((_text(queue), _text(job_id)) for queue, job_id in told.get("ids", ()))),
         filter=_filter(wanted) if wanted else None,
         query=_text(told.get("query", "")),
         of=_whole(told.get("of", 0)),
     )
-    if len(found.ids) > MOST_IDS or len(found.query) > LONGEST_QUERY or not _is_whole(found):
+    if max(len(found.ids), len(found.queues)) > MOST_IDS or len(found.query) > LONGEST_QUERY or not _is_whole(found):
         raise ValueError
     return found
 
 
 def _is_whole(found: Target) -> bool:
     needed = {
-        Kind.IDS: bool(found.ids),
+        Kind.IDS: bool(found.ids) and {queue for queue, _id in found.ids} == set(found.queues),
         Kind.STATE: bool(found.queues and found.states),
         Kind.FILTER: len(found.queues) == 1 and len(found.states) == 1 and found.filter is not None,
-        Kind.SEARCH: bool(found.query),
-        Kind.GROUP: found.of > 0,
+        # In which queues their jobs are, nobody may say beforehand.
+        Kind.SEARCH: bool(found.query) and not found.queues,
+        Kind.GROUP: found.of > 0 and not found.queues,
         Kind.STORED: found.of > 0,
     }
     return needed[found.kind]
@@ -152,7 +163,7 @@ def _filter(told: Mapping[str, Any]) -> Filter:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _ODD.search(value):
         raise TypeError
     return value
 

@@ -22,6 +22,8 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _BARE = re.compile(r"\S+")
 _LIST = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s",]++)(?:,(?:"(?:[^"\\]|\\.)*+"|[^\s",]++))*+(?=\s|\Z)', re.DOTALL)
 _ONE = re.compile(r'"((?:[^"\\]|\\.)*+)"|([^",]++)', re.DOTALL)
+#: No text that is kept holds them, and databases stumble over them.
+_ODD = re.compile("[\0\ud800-\udfff]")
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -56,6 +58,8 @@ class _Part:
 def parse(text: str, now_ms: int) -> Query:
     """Raises InvalidInput with a sentence that names the part which cannot be read."""
     text = text.strip()
+    if odd := _ODD.search(text):
+        raise InvalidInput(_("A search cannot hold %(character)a.") % {"character": odd[0]})
     if len(text) > LONGEST:
         said = _("A search may have %(most)s characters; this one has %(count)s.")
         raise InvalidInput(said % {"most": f"{LONGEST:,}", "count": f"{len(text):,}"})

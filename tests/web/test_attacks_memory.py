@@ -1,0 +1,146 @@
+"""What somebody with time and the source tries on what is remembered: searches, groups of failures, bulk work."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+
+from dashboard.models import QueueGrant, SavedView
+from queues.models import AuditEntry, FailureCause, Operation, Queue
+from queues.operations import Reach, Target
+from queues.states import State
+from tests.failing import plant_group
+from tests.operating import begun
+from tests.planting import plant_failed
+from tests.searching import kept, take_in
+from tests.web.browser import Browser
+from tests.web.conftest import signed_in
+from tests.web.planted import text_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BASE = "/admin/queues"
+NEW, LIST, SEARCH = f"{BASE}/operations/new", f"{BASE}/operations", f"{BASE}/search"
+
+
+async def granted(name: str, queue: str, *abilities: str) -> Browser:
+    browser = await signed_in(name)
+    user = await User.objects.aget(username=name)
+    await QueueGrant.objects.acreate(user=user, queue=queue, abilities=["view", *abilities])
+    return browser
+
+
+def forged(target: Target, **changed: Any) -> str:
+    return json.dumps(json.loads(target.to_json()) | changed)
+
+
+async def begin(browser: Browser, target: str, do: str = "retry", **form: str) -> Any:
+    return await browser.post(NEW, {"begin": "1", "do": do, "target": target, "reason": "an attack"} | form, htmx=True)
+
+
+# --- groups of failures
+
+
+async def test_a_hidden_group_is_not_merged_behind_many_that_are_seen(transactional_db, connection):
+    await sync_to_async(plant_group)(1, "mails")
+    await sync_to_async(plant_group)(2, "mails")
+    await sync_to_async(plant_group)(3, "secret")
+    await Queue.objects.abulk_create([Queue(name=name) for name in ("mails", "secret")])
+    browser = await granted("mailer", "mails", "triage")
+    answer = await browser.post(f"{BASE}/failures/1?action=merge", {"group": ["2"] * 50 + ["3"]}, htmx=True)
+    assert answer.status_code in (400, 404)
+    assert (await FailureCause.objects.aget(spots__queue="secret")).group_id == 3
+
+
+# --- bulk work
+
+
+@pytest.mark.parametrize("changed", [{"before_ms": 0}, {"queues": ["chat", "\ud800"]}, {"queues": ["chat", "a\0b"]}])
+async def test_no_form_makes_the_list_of_operations_unreadable(operator, connection, client_of_redis, prefix, changed):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    target = Target.of_state(connection, ["chat"], [State.FAILED])
+    await begin(operator, forged(target, **changed))
+    for path in (LIST, *[f"{LIST}/{row.pk}" async for row in Operation.objects.all()]):
+        assert (await operator.get(path)).status_code == 200
+
+
+async def test_an_operation_over_whatever_a_search_finds_does_not_pass_for_one_queues(
+    operator, connection, client_of_redis, prefix
+):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    await begin(operator, forged(Target.of_search(connection, "name:work"), queues=["chat"]))
+    assert [row.queues async for row in Operation.objects.all()] in ([], ["[]"])
+    assert not [row async for row in AuditEntry.objects.filter(queue="chat")]
+
+
+async def test_a_forged_target_names_no_queue_twice_and_not_without_end(operator, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    target = Target.of_state(connection, ["chat"], [State.FAILED])
+    html = (await operator.post(NEW, {"do": "retry", "target": forged(target, queues=["chat"] * 3)})).content.decode()
+    assert "Retry 2 failed jobs?" in text_of(html)
+    many = forged(target, queues=[f"q{n}" for n in range(10_001)])
+    assert (await operator.post(NEW, {"do": "retry", "target": many})).status_code == 400
+
+
+async def test_who_sees_less_than_it_reached_is_told_nothing_of_a_repetition(transactional_db, connection):
+    mine = await begun(
+        Target.of_search(connection, "name:work"), "retry", reach=Reach(("mail",), ("mail",)), expected=3
+    )
+    await begun(Target.of_search(connection, "name:work"), "retry", expected=8_128, repeats=mine.pk)
+    browser = await granted("part", "mail")
+    answer = await browser.get(f"{LIST}/{mine.pk}")
+    assert answer.status_code == 200
+    assert "8,128" not in answer.content.decode()
+
+
+async def test_a_move_does_not_tell_the_name_of_a_hidden_queue(transactional_db, connection, client_of_redis, prefix):
+    plant_failed(client_of_redis, prefix, "mail", 2)
+    row = await begun(Target.of_state(connection, ["mail"], [State.FAILED]), "move", parameters={"queue": "vault"})
+    again = await begun(
+        Target.of_state(connection, ["mail"], [State.FAILED]), "move", parameters={"queue": "vault"}, repeats=row.pk
+    )
+    browser = await granted("part", "mail", "remove", "add", "view_audit")
+    for path in (LIST, f"{LIST}/{row.pk}", f"{LIST}/{again.pk}", f"{NEW}?repeat={row.pk}", f"{BASE}/audit"):
+        assert "vault" not in (await browser.get(path)).content.decode(), path
+
+
+async def test_what_was_searched_does_not_name_hidden_queues(transactional_db, connection):
+    row = await begun(Target.of_search(connection, "queue:mail,vault name:work"), "retry")
+    await Operation.objects.filter(pk=row.pk).aupdate(queues='["mail"]', is_collected=True)
+    browser = await granted("part", "mail", "view_payload", "retry")
+    for path in (LIST, f"{LIST}/{row.pk}", f"{NEW}?repeat={row.pk}"):
+        assert "vault" not in (await browser.get(path)).content.decode(), path
+
+
+# --- searches
+
+
+@pytest.mark.parametrize(
+    "q", ["*a\0b*", "a\0b", '"a\0b c"', "id:*a\0b*", "queue:a\0b", "name:a\0b*", "data.a\0:x", "\0"]
+)
+async def test_no_search_is_an_error_of_the_server(viewer, connection, q):
+    await sync_to_async(kept)("1", failed_reason="boom", state="failed")
+    await sync_to_async(take_in)()
+    for more in ({}, {"fragment": "suggest"}, {"format": "csv"}):
+        answer = await viewer.get(SEARCH, {"q": q} | more)
+        assert answer.status_code == 200
+        if answer.streaming:
+            assert [piece async for piece in answer.streaming_content]
+
+
+@pytest.mark.parametrize(
+    "q", ["queue:mail,pay-roll", 'queue:"mail","Pay-Roll"', "queue:PAY-ROLL", "-queue:mail,pay-roll"]
+)
+async def test_a_shared_view_does_not_name_a_hidden_queue(transactional_db, connection, q):
+    await sync_to_async(kept)("1", "mail")
+    await sync_to_async(kept)("1", "pay-roll")
+    boss = await User.objects.acreate_user("boss")
+    await SavedView.objects.acreate(owner=boss, name="monthly", query=q, is_shared=True)
+    await SavedView.objects.acreate(owner=boss, name="harmless", query="queue:mail", is_shared=True)
+    browser = await granted("part", "mail*")
+    html = (await browser.get(SEARCH)).content.decode()
+    assert "harmless" in html
+    assert "monthly" not in html
