@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from queues.mirror.attempt_rows import MOST, has_attempts, joined, told_by
 from queues.mirror.feed import Feed
-from queues.mirror.prune import FORGET
+from queues.mirror.prune import FORGET, WEIGH
 from queues.models import Attempt, Job
 
+#: One of them with its index: its worker and its error's line are short.
+ATTEMPT_BYTES = 200
 WRITTEN = ["started_ms", "ended_ms", "worker", "outcome", "error"]
 
 
@@ -43,4 +45,12 @@ def _forget_oldest(known: dict[int, list[Attempt]], new: Iterable[Attempt]) -> N
         Attempt.objects.filter(pk__in=gone).delete()
 
 
+def weigh(pks: Sequence[int]) -> float:
+    """Of one row, on average of these."""
+    return (
+        ATTEMPT_BYTES * Attempt.objects.filter(row_id__in=pks).count() / max(1, Job.objects.filter(pk__in=pks).count())
+    )
+
+
 FORGET.append(forget)
+WEIGH.append(weigh)

@@ -19,7 +19,7 @@ from queues.lookups.search.entries import Entry, entry
 from queues.lookups.search.places import place_of
 from queues.mirror.feed import IDLE_S, Feed
 from queues.mirror.leader import Leader
-from queues.mirror.prune import FORGET
+from queues.mirror.prune import FORGET, WEIGH, text_bytes
 from queues.mirror.sides import LEAST_REST_S
 from queues.mirror.vocabulary import Vocabulary
 from queues.models import Cursor, Job, SearchDocument, SearchText
@@ -37,6 +37,9 @@ SETTLES_S, REST = 0.75, 1.0
 TRIES = 8
 #: Parameters of one statement; SQLite takes 32,766 at most, older ones 999.
 MOST_ASKED = 500
+#: What a job's terms take up in all: so many times their own size, and so much beside (measured: 1.6 to 2.1 times on
+#: SQLite, 2 to 3.5 on PostgreSQL; most where no two jobs have a word in common).
+INDEX_BYTES = {"sqlite": (1.9, 100), "postgresql": (2.5, 400)}
 Indexed = tuple[int, Entry]
 
 
@@ -177,4 +180,12 @@ def _keep_texts(changed: dict[int, Entry]) -> None:
     )
 
 
+def weigh(pks: Sequence[int]) -> float:
+    """Of one row, on average: its terms as they are kept, as often as the word index holds them again."""
+    terms = text_bytes(SearchDocument._meta.db_table, "job", ["terms"], pks)
+    times, beside = INDEX_BYTES[connection.vendor]
+    return times * terms + beside if terms else 0.0
+
+
 FORGET.append(forget)
+WEIGH.append(weigh)

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 #: Called with the primary keys of rows that go, in the transaction in which they go: who keeps something of a row
 #: (its words, its attempts) forgets it here.
 FORGET: list[Callable[[Sequence[int]], None]] = []
+#: Called with the primary keys of some rows: about how many bytes it keeps of one, on average, its indexes included.
+WEIGH: list[Callable[[Sequence[int]], float]] = []
 
 #: Rows per commit; and the share of the time that others have between two.
 BATCH = 250
@@ -111,21 +113,27 @@ def measure() -> MirrorSize:
     """How many rows of jobs there are, and about how large they are; not stored. Reads whole indexes: not for pages."""
     jobs = Job.objects.order_by()
     size = MirrorSize(name="jobs", rows=jobs.count(), removed=jobs.filter(removed_at__isnull=False).count())
-    size.bytes = int(size.rows * (ROW_BYTES + _text_bytes())) if size.rows else 0
+    if size.rows:
+        picks = _picks()
+        each = ROW_BYTES + text_bytes(Job._meta.db_table, "id", TEXTS, picks) + sum(weigh(picks) for weigh in WEIGH)
+        size.bytes = int(size.rows * each)
     return size
 
 
-def _text_bytes() -> float:
-    """Of one row, on average of rows old and new."""
+def _picks() -> list[int]:
+    """Rows old and new."""
     ends = Job.objects.aggregate(first=models.Min("pk"), last=models.Max("pk"))
     step = max(1, (ends["last"] - ends["first"]) // SAMPLE)
+    return list(range(ends["first"], ends["last"] + 1, step))
+
+
+def text_bytes(table: str, key: str, columns: Sequence[str], picks: Sequence[int]) -> float:
+    """Of these columns of one row, on average of those picked that are there."""
     length = "pg_column_size({})" if connection.vendor == "postgresql" else "LENGTH(CAST({} AS BLOB))"
-    total = " + ".join(length.format(name) for name in TEXTS)
-    table = Job._meta.db_table
-    picks = list(range(ends["first"], ends["last"] + 1, step))
+    total = " + ".join(length.format(name) for name in columns)
     marks = ", ".join(["%s"] * len(picks))
-    asked = f"SELECT AVG({total}) FROM {table} WHERE id IN ({marks})"  # noqa: S608
+    asked = f"SELECT AVG({total}) FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(asked, picks)
+        cursor.execute(asked, list(picks))
         (average,) = cursor.fetchone()
     return float(average or 0.0)

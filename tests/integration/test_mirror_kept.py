@@ -12,11 +12,13 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from queues.lookups.mirror_state import mirror_state
-from queues.mirror import prune
+from queues.lookups.search.entries import entry
+from queues.mirror import attempts, prune
+from queues.mirror.indexing import index
 from queues.mirror.leader import Leader
 from queues.mirror.policy import LEFT_OUT
 from queues.mirror.prune import Prune
-from queues.models import Job
+from queues.models import Attempt, Job
 from queues.options import reset_options
 from tests.mirroring import add, differences, finish, redis, session, start, turn_until_quiet
 
@@ -192,3 +194,16 @@ async def test_a_row_that_opens_while_it_is_chosen_is_not_pruned(monkeypatch):
     monkeypatch.setattr(duty, "_doomed", lambda: [row.pk])
     await sync_to_async(duty._some)()
     assert await Job.objects.filter(pk=row.pk).aexists()
+
+
+async def test_what_search_and_attempts_keep_of_a_job_counts_too(connection):
+    """Of short jobs that is more than their rows: who says how much may be kept means all of it."""
+    assert attempts.weigh in prune.WEIGH
+    await sync_to_async(removed)(40, 3)
+    bare = await sync_to_async(prune.measure)()
+    rows = [job async for job in Job.objects.all()]
+    await sync_to_async(index)([(job.pk, entry(job)) for job in rows])
+    indexed = await sync_to_async(prune.measure)()
+    assert indexed.bytes > bare.bytes + 40 * 200
+    await Attempt.objects.abulk_create(Attempt(row=job, number=n) for job in rows for n in range(10))
+    assert (await sync_to_async(prune.measure)()).bytes >= indexed.bytes + 40 * 10 * 100
