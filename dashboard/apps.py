@@ -11,7 +11,10 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dashboard import groups, logs
+        from dashboard import consent, groups, logs
+        from queues.operations.consent import asks
 
         logs.configure()
+        if consent.refusal not in asks:
+            asks.append(consent.refusal)
         post_migrate.connect(groups.make_groups, sender=apps.get_app_config("toril"), dispatch_uid="toril.groups")

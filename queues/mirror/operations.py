@@ -13,7 +13,8 @@ from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 
 from queues.errors import RedisUnavailable
-from queues.mirror.leader import Leader
+from queues.mirror.leader import Leader, LeaseLost
+from queues.mirror.pauses import PASSING
 from queues.mirror.thread import DatabaseThread
 from queues.models import Operation, OperationItem
 from queues.operations import books, stored
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 #: How often to look for operations that were begun, paused or resumed; and how long to leave one whose Redis is away.
 POLL_S = 0.5
 AWAY_S = 1.0
+#: And one that fails for a fault of our own.
+FAULT_S = 30.0
 PRUNE_EVERY_S = 60.0
 #: What became of each job of an ended operation is kept so long; the operation itself for good.
 ITEMS_KEPT = timedelta(days=30)
@@ -74,6 +77,13 @@ class Operations:
         except RedisUnavailable as error:
             log.warning("operation %d waits: %s", number, error)
             await self._anew(number, AWAY_S)
+            return
+        except (LeaseLost, *PASSING):
+            raise
+        except Exception:
+            # One that cannot go on must not keep the others from it.
+            log.exception("operation %d failed; it is tried again", number)
+            await self._anew(number, FAULT_S)
             return
         if wait_s is None:
             await self._drop(number)

@@ -16,7 +16,7 @@ from django.db.models import F
 from queues.actions.pace import Pace
 from queues.errors import Forbidden, InvalidInput, RedisRefused
 from queues.models import Operation, OperationItem
-from queues.operations import books, removing, steps, stored
+from queues.operations import books, consent, removing, steps, stored
 from queues.operations.books import Hand, Settled, Verdict
 from queues.operations.finding import Chunk, find
 from queues.operations.kinds import ACTIONS
@@ -57,7 +57,7 @@ class Runner:
         self._pace, self._listed_pace = Pace(), Pace(begin=FIRST_OF_A_LIST, least=1)
         self._settled: Settled | None = None
         self._watch: Watch | None = None
-        self._looked_at = self._due = 0.0
+        self._looked_at = self._due = self._ask_at = 0.0
         self._done: deque[tuple[float, int]] = deque()
 
     async def turn(self) -> float | None:
@@ -85,6 +85,9 @@ class Runner:
         await self._call(books.stop, self.number, self._check, why, changes)
 
     async def _turn(self) -> float | None:
+        if why := await self._refused():
+            await self._stop(why)
+            return None
         if self._is_new:
             if await self._take_up() is False:
                 return None
@@ -98,6 +101,13 @@ class Runner:
             await self._stop(why, **self._watch.changes)
             return None
         return await self._chunk()
+
+    async def _refused(self) -> str:
+        """Whoever began it may have lost the right to: what was in hand is ended, and no more is taken."""
+        if time.monotonic() < self._ask_at:
+            return ""
+        self._ask_at = time.monotonic() + consent.ASKED_EVERY_S
+        return str(await self._call(_refusal, self.number))
 
     async def _take_up(self) -> bool:
         """What was in hand when something broke; False where nothing else is to be done."""
@@ -260,6 +270,11 @@ class Runner:
         span = now - self._done[0][0]
         if span > 0:
             settled.changes["speed"] = sum(n for _at, n in list(self._done)[1:]) / span
+
+
+def _refusal(number: int) -> str:
+    row = books.operation(number)
+    return consent.refusal(row) if row.phase == Phase.RUNNING else ""
 
 
 def _each(undone: Iterable[Callable[[], None]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -57,7 +58,7 @@ async def begin(
         action=action,
         connection=target.connection,
         target=target.to_json(),
-        reach=(reach or Reach()).to_json(),
+        reach=replace(reach or Reach(), is_persons=actor.user_id is not None).to_json(),
         parameters=to_json(kept),
         queues=to_json(list(target.queues)),
         reason=_reason(reason, action),

@@ -190,6 +190,8 @@ class Reach:
     queues: tuple[str, ...] | None = None
     payloads: tuple[str, ...] | None = None
     masks: bool = True
+    #: Somebody with an account asked, whose rights may be taken away; a shell has them all.
+    is_persons: bool = False
 
     def has(self, queue: str) -> bool:
         return self.queues is None or queue in self.queues
@@ -208,4 +210,5 @@ class Reach:
             None if queues is None else tuple(queues),
             None if payloads is None else tuple(payloads),
             bool(told.get("masks", True)),
+            bool(told.get("is_persons", False)),
         )

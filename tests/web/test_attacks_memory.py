@@ -14,7 +14,7 @@ from queues.models import AuditEntry, FailureCause, Operation, Queue
 from queues.operations import Reach, Target
 from queues.states import State
 from tests.failing import plant_group
-from tests.operating import begun
+from tests.operating import begun, duty, now, run
 from tests.planting import plant_failed
 from tests.searching import kept, take_in
 from tests.web.browser import Browser
@@ -113,6 +113,54 @@ async def test_what_was_searched_does_not_name_hidden_queues(transactional_db, c
     browser = await granted("part", "mail", "view_payload", "retry")
     for path in (LIST, f"{LIST}/{row.pk}", f"{NEW}?repeat={row.pk}"):
         assert "vault" not in (await browser.get(path)).content.decode(), path
+
+
+@pytest.mark.parametrize("lost", ["grant", "account", "desk", "target"])
+async def test_what_was_begun_with_rights_that_were_taken_away_stops(
+    transactional_db, connection, client_of_redis, prefix, lost
+):
+    plant_failed(client_of_redis, prefix, "chat", 3)
+    browser = await granted("ana", "chat", "remove", "retry")
+    await QueueGrant.objects.acreate(
+        user=await User.objects.aget(username="ana"), queue="mail", abilities=["view", "add"]
+    )
+    do = "move" if lost == "target" else "retry"
+    await begin(browser, Target.of_state(connection, ["chat"], [State.FAILED]).to_json(), do, to="mail")
+    row = await Operation.objects.aget()
+    users = User.objects.filter(username="ana")
+    if lost == "account":
+        await users.adelete()
+    elif lost == "desk":
+        await users.aupdate(is_staff=False)
+    else:
+        await QueueGrant.objects.filter(queue="mail" if lost == "target" else "chat").adelete()
+    async with duty() as one:
+        await run(one, row)
+    row = await now(row)
+    assert (row.phase, row.stopped_itself, row.done) == ("paused", True, 0)
+    assert "ana began it and may not do this any more" in row.message
+    assert client_of_redis.zcard(f"{prefix}:chat:failed") == 3
+
+
+async def test_one_that_cannot_go_on_keeps_no_other_from_it(
+    transactional_db, connection, client_of_redis, prefix, monkeypatch
+):
+    plant_failed(client_of_redis, prefix, "chat", 3)
+    target = Target.of_state(connection, ["chat"], [State.FAILED])
+    odd, fair = await begun(target, "retry"), await begun(target, "retry")
+
+    def asked(row: Operation) -> str:
+        if row.pk == odd.pk:
+            raise ZeroDivisionError
+        return ""
+
+    monkeypatch.setattr("queues.operations.consent.asks", [asked])
+    async with duty() as one:
+        for _turn in range(1_000):
+            await one.turn()
+            if (await now(fair)).is_over:
+                break
+    assert [(await now(each)).phase for each in (odd, fair)] == ["running", "done"]
 
 
 # --- searches
