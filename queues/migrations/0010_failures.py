@@ -39,6 +39,11 @@ class Migration(migrations.Migration):
             name="failure_ms",
             field=models.BigIntegerField(blank=True, null=True),
         ),
+        migrations.AddField(
+            model_name="job",
+            name="failure_cause",
+            field=models.BigIntegerField(blank=True, null=True),
+        ),
         migrations.CreateModel(
             name="FailureGroup",
             fields=[

@@ -24,8 +24,8 @@ class Tally:
 
     failed: dict[tuple[int, str], list[int]] = field(default_factory=dict)
 
-    def add(self, cause: FailureCause, queue: str, at_ms: int) -> None:
-        self.failed.setdefault((cause.pk, queue), []).append(at_ms)
+    def add(self, cause: int, queue: str, at_ms: int) -> None:
+        self.failed.setdefault((cause, queue), []).append(at_ms)
 
 
 def causes_of(connection: str, prints: Mapping[str, Fingerprint]) -> dict[str, FailureCause]:

@@ -40,6 +40,7 @@ PRUNE_EVERY_S, PRUNED = 600.0, 2_000
 WHEN = Coalesce("finished_on_ms", "timestamp_ms")
 READ = (
     "pk connection queue state name failed_reason stacktrace finished_on_ms timestamp_ms failure_group failure_ms"
+    " failure_cause"
 ).split()
 
 
@@ -53,6 +54,13 @@ class Failed:
     @property
     def at_ms(self) -> int:
         return at_ms(self.job)
+
+    @property
+    def is_counted(self) -> bool:
+        return self.job.failure_ms == self.at_ms
+
+
+Placed = Sequence[tuple[Failed, FailureCause]]
 
 
 class Failures(Feed):
@@ -145,18 +153,38 @@ def at_ms(job: Job) -> int:
 
 def group_jobs(jobs: Iterable[Job]) -> None:
     """Give each its group and count those failures that were not counted yet."""
-    failed = [Failed(job, told_of(job)) for job in jobs]
-    tally, rows = Tally(), dict[int, list[int]]()
-    moments = []
-    for each, cause in _with_causes(failed):
-        rows.setdefault(cause.group_id, []).append(each.job.pk)
-        if each.job.failure_ms != each.at_ms:
-            tally.add(cause, each.job.queue, each.at_ms)
+    placed = list(_with_causes([Failed(job, told_of(job)) for job in jobs]))
+    tally, moments = Tally(), []
+    for each, cause in placed:
+        if not each.is_counted:
+            tally.add(cause.pk, each.job.queue, each.at_ms)
             moments.append((cause.group_id, each.at_ms))
     count(tally)
     touch(latest(moments))
-    for group, keys in rows.items():
-        Job.objects.filter(pk__in=keys).update(failure_group=group, failure_ms=WHEN)
+    _recount(placed)
+    _place(placed)
+
+
+def _place(placed: Placed) -> None:
+    rows: dict[tuple[int, int], list[int]] = {}
+    for each, cause in placed:
+        rows.setdefault((cause.group_id, cause.pk), []).append(each.job.pk)
+    for (group, key), keys in rows.items():
+        Job.objects.filter(pk__in=keys).update(failure_group=group, failure_cause=key, failure_ms=WHEN)
+
+
+def _recount(placed: Placed) -> None:
+    """Take what was counted under another cause from that: since then values were told apart, or no more."""
+    changed = [(each, cause) for each, cause in placed if each.is_counted and each.job.failure_cause != cause.pk]
+    former = {key for each, _cause in changed if (key := each.job.failure_cause) is not None}
+    there = set(FailureCause.objects.filter(pk__in=former).values_list("pk", flat=True)) if former else set()
+    less, more = Tally(), Tally()
+    for each, cause in changed:
+        if (key := each.job.failure_cause) is not None and key in there:
+            less.add(key, each.job.queue, each.at_ms)
+            more.add(cause.pk, each.job.queue, each.at_ms)
+    count(less, -1)
+    count(more)
 
 
 def _with_causes(failed: Sequence[Failed]) -> Iterable[tuple[Failed, FailureCause]]:
@@ -180,33 +208,20 @@ def move_some(group: FailureGroup) -> int:
     was left.
     """
     some = _next_rows(group)
-    failed = [Failed(job, told_of(job)) for job in some]
-    placed = [(each, cause) for each, cause in _with_causes(failed) if cause.group_id != group.pk]
+    told = _with_causes([Failed(job, told_of(job)) for job in some])
+    # What has failed again and was not counted yet is given its place when it is.
+    placed = [(each, cause) for each, cause in told if each.is_counted]
     _recount(placed)
-    moved: dict[int, list[int]] = {}
-    for each, cause in placed:
-        moved.setdefault(cause.group_id, []).append(each.job.pk)
-    for target, keys in moved.items():
-        Job.objects.filter(pk__in=keys).update(failure_group=target)
+    moved = [(each, cause) for each, cause in placed if cause.group_id != group.pk]
+    _place([one for one in placed if one[1].group_id != group.pk or one[0].job.failure_cause != one[1].pk])
     # In the order in which people lock them, and before any is written.
-    list(FailureGroup.objects.select_for_update().filter(pk__in=[group.pk, *moved]).order_by("pk"))
-    touch(latest((cause.group_id, each.at_ms) for each, cause in placed))
+    groups = {group.pk, *(cause.group_id for _each, cause in moved)}
+    list(FailureGroup.objects.select_for_update().filter(pk__in=groups).order_by("pk"))
+    touch(latest((cause.group_id, each.at_ms) for each, cause in moved))
     place = f"{at_ms(some[-1])}:{some[-1].pk}" if len(some) >= MOST_FAILED and some[-1].finished_on_ms else ""
     # Split or merged again since it was read, it is gone through from the beginning.
     FailureGroup.objects.filter(pk=group.pk, moving=group.moving).update(moving=place)
     return len(some)
-
-
-def _recount(placed: Sequence[tuple[Failed, FailureCause]]) -> None:
-    """Take what is told apart now from the cause under which it was counted."""
-    former, less, more = _coarse([each for each, _cause in placed]), Tally(), Tally()
-    for each, cause in placed:
-        counted = former[each.job.connection, each.told.digest]
-        if counted.pk != cause.pk and each.job.failure_ms == each.at_ms:
-            less.add(counted, each.job.queue, each.at_ms)
-            more.add(cause, each.job.queue, each.at_ms)
-    count(less, -1)
-    count(more)
 
 
 def _next_rows(group: FailureGroup) -> list[Job]:
@@ -215,15 +230,6 @@ def _next_rows(group: FailureGroup) -> list[Job]:
     rows = Job.objects.filter(failure_group=group.pk, state=State.FAILED.value).only(*READ)
     some = list(ended_after(rows, int(since_ms), int(key))[:MOST_FAILED])
     return some if len(some) == MOST_FAILED else [*rows.filter(finished_on_ms__isnull=True)[:MOST_FAILED], *some]
-
-
-def _coarse(failed: Sequence[Failed]) -> dict[tuple[str, str], FailureCause]:
-    """As they were counted before they were told apart."""
-    found: dict[tuple[str, str], FailureCause] = {}
-    for connection in {each.job.connection for each in failed}:
-        prints = {each.told.digest: each.told for each in failed if each.job.connection == connection}
-        found |= {(connection, digest): cause for digest, cause in causes_of(connection, prints).items()}
-    return found
 
 
 def forget_some(now_s: float) -> bool:
@@ -238,6 +244,6 @@ def forget_some(now_s: float) -> bool:
     keys = list(gone.values_list("pk", flat=True)[:100])
     if keys:
         FailureCount.objects.filter(cause__group__in=keys).delete()
-        Job.objects.filter(failure_group__in=keys).update(failure_group=None)
+        Job.objects.filter(failure_group__in=keys).update(failure_group=None, failure_cause=None)
         FailureGroup.objects.filter(pk__in=keys).delete()
     return is_more or len(keys) == 100

@@ -56,6 +56,8 @@ class Job(models.Model):
     failure_group = models.BigIntegerField(null=True, blank=True)
     #: The last failure (its `finished_on_ms`) that was counted: it is told again each time the row is written.
     failure_ms = models.BigIntegerField(null=True, blank=True)
+    #: The cause under which it is counted.
+    failure_cause = models.BigIntegerField(null=True, blank=True)
     #: Of jobs that run in process, until they are taken: a delayed one's due time, else its place in the order.
     rank = models.BigIntegerField(null=True, blank=True)
     #: The process that such a job belongs to until it ends; empty: the first that comes.

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from queues.actions.actor import Actor
-from queues.actions.failures import split_by_value
+from queues.actions.failures import merge, split_by_value
 from queues.lookups.failures import keys_of
 from queues.mirror import failure_rows
 from queues.mirror.failures import forget_some, move_some
@@ -181,3 +181,19 @@ async def test_jobs_that_do_not_say_when_they_failed_are_among_their_groups():
     await Job.objects.filter(job_id="3").aupdate(removed_at=datetime.now(UTC))
     expected.remove("3")
     assert await ids(live_until_ms=now) == expected
+
+
+async def test_what_was_told_apart_by_one_value_is_counted_right_when_another_is_chosen():
+    """Split by one value, merged again, split by another: nothing is counted twice, or less than never."""
+    ana = Actor(None, "ana")
+    await grouped(*(failed_job(n, f"tenant {n % 2 + 3} failed in {n % 3 + 20} s") for n in range(12)))
+    cause, group = await FailureCause.objects.aget(), (await FailureGroup.objects.aget()).pk
+    for place in (0, 1):
+        await split_by_value(ana, "default", group, cause.pk, [place])
+        await regrouped()
+        others = {key async for key in FailureGroup.objects.filter(merged_into=None).values_list("pk", flat=True)}
+        await merge(ana, "default", group, sorted(others - {group}))
+        await regrouped()
+    totals = sorted([spot.total async for spot in FailureSpot.objects.all()])
+    assert totals == [0, 0, 0, 4, 4, 4]
+    assert not await FailureCount.objects.filter(failed__lt=0).aexists()
