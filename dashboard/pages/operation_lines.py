@@ -105,6 +105,7 @@ async def shown(request: Request, row: Operation) -> dict[str, Any]:
         "first": _here(row, outcome=asked or None) if "after" in request.GET else "",
         "poll": _here(row, fragment="one", outcome=asked or None, after=request.GET.get("after")) if is_open else "",
         "kept": kept,
+        "kept_until": await stored.until(row.pk) if kept else None,
         "parameters": words.details(row.action, operation_reach.parameters_of(grants, row)),
         "repeat": _repeat(row),
         "may_steer": operation_reach.may_steer(grants, row),

@@ -6,6 +6,8 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from django.db.models import Q
+
 from queues import operations
 from queues.actions.audit import Done
 from queues.console.exits import Exit
@@ -35,10 +37,9 @@ def steer(session: Session, options: Namespace) -> Exit:
 
 def _list(session: Session) -> Exit:
     async def look() -> tuple[list[Operation], bool]:
-        return await lookups.listing(), await leads()
+        return await lookups.listing(Q(connection=session.connection)), await leads()
 
-    found, is_led = session.run(look())
-    mine = [row for row in found if row.connection == session.connection]
+    mine, is_led = session.run(look())
     session.screen.give({"operations": [facts(row) for row in mine], "leads": is_led})
     if not mine:
         session.screen.say("There are no operations.")

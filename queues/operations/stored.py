@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgpack
@@ -40,6 +40,12 @@ class Full(TorilError):
 async def count(operation: int) -> int:
     """How many jobs of the operation can still be brought back."""
     return (await _kept(operation).aaggregate(jobs=models.Sum("jobs")))["jobs"] or 0
+
+
+async def until(operation: int) -> datetime | None:
+    """When the first of them will be forgotten; None where none is kept."""
+    found: datetime | None = (await _kept(operation).aaggregate(first=models.Min("until")))["first"]
+    return found
 
 
 async def room() -> int:

@@ -322,6 +322,7 @@ async def test_what_was_removed_is_restored_from_its_page(admin, operator, conne
     assert client_of_redis.zcard(f"{prefix}:chat:failed") == 0
     html = (await admin.get(f"{LIST}/{row.pk}")).content.decode()
     assert "60 removed jobs are kept for 24 hours" in text_of(html)
+    assert re.search(r"cannot\. Until .{4,40}:\d\d", text_of(html))
     assert "Restore 60 jobs" in text_of(html)
     assert "Restore 60 jobs" not in text_of((await operator.get(f"{LIST}/{row.pk}")).content.decode())
     assert (await operator.post(f"{LIST}/{row.pk}?action=restore")).status_code == 403
