@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,7 +92,7 @@ async def audit_page(request: Request) -> HttpResponseBase:
         request.grants.require("audit.view")
     seen = _seen(request, connection)
     if (form := request.GET.get("format", "")) in exports.FORMATS:
-        return exports.attached(_pieces(request, asked, seen, form), "audit", form)
+        return exports.attached(_pieces(request, asked, seen, form), "audit", form, request.grants.actor.user_id)
     entries = await audit_rows(asked.wanted, seen, asked.before, PER_PAGE + 1)
     shown = entries[:PER_PAGE]
     context = {
@@ -125,7 +125,7 @@ def _spans() -> list[tuple[str, str]]:
     return [("1h", _("last hour")), ("24h", _("last 24 hours")), ("7d", _("last 7 days")), ("30d", _("last 30 days"))]
 
 
-async def _pieces(request: Request, asked: Asked, seen: Q, form: str) -> AsyncIterator[bytes]:
+async def _pieces(request: Request, asked: Asked, seen: Q, form: str) -> AsyncGenerator[bytes, None]:
     yield exports.head(audit_lines.COLUMNS, form)
     async for entries in all_audit_rows(asked.wanted, seen):
         told = [audit_lines.values(entry, request.grants) for entry in entries]

@@ -13,6 +13,7 @@ from dashboard.pages import operation_words as words
 from dashboard.pages.operation_reach import extent
 from dashboard.seeing import places
 from queues.errors import Forbidden, InvalidInput
+from queues.lookups.crowd import few
 from queues.lookups.mirror_state import leads
 from queues.models.local import is_in_process
 from queues.operations import Kind, Preview, Target, action_of, needed_elsewhere, preview
@@ -106,7 +107,8 @@ async def asked(
         return {"panel": "operation/ask.html", "ask": None}
     found = await extent(grants, target, do)
     others = await _others(grants, found.target) if do == "move" else ()
-    shown = await preview(found.target, do, found.reach, _counted_with(do, told, others))
+    async with few(grants.actor.user_id, "preview"):
+        shown = await preview(found.target, do, found.reach, _counted_with(do, told, others))
     reads = all(grants.on(queue).may("job.payload") for queue in found.target.queues)
     ask = Ask(replace(shown, target=found.target), do, told, found.left_out, others, back, reads)
     return {"panel": "operation/ask.html", "ask": ask}

@@ -24,6 +24,7 @@ from dashboard.seeing import places, seen_by
 from queues.errors import InvalidInput, NotFound, TorilError
 from queues.lookups import search
 from queues.lookups.anywhere import jobs_holding
+from queues.lookups.crowd import few
 from queues.lookups.search import Page, Query, Seen
 from queues.models import Job
 from queues.models.local import is_in_process
@@ -97,7 +98,8 @@ async def search_page(request: Request) -> HttpResponseBase:
 async def _found(request: Request, query: Query, seen: Seen, after: str | None) -> Found:
     found = Found()
     try:
-        found.page = await search.page(query, seen, after, PER_PAGE)
+        async with few(request.grants.actor.user_id, "search"):
+            found.page = await search.page(query, seen, after, PER_PAGE)
     except TorilError as error:
         found.unreadable = str(error)
     if query.pasted and after is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -35,10 +35,10 @@ def export_keys(
     request: Request, found: AsyncIterator[list[Key]], form: str, name: str = "jobs"
 ) -> StreamingHttpResponse:
     """The jobs of these keys, all of which this person sees."""
-    return exports.attached(_pieces(request.grants, found, form), name, form)
+    return exports.attached(_pieces(request.grants, found, form), name, form, request.grants.actor.user_id)
 
 
-async def _pieces(grants: Grants, found: AsyncIterator[list[Key]], form: str) -> AsyncIterator[bytes]:
+async def _pieces(grants: Grants, found: AsyncIterator[list[Key]], form: str) -> AsyncGenerator[bytes, None]:
     yield exports.head(COLUMNS, form)
     async for keys in found:
         for start in range(0, len(keys), CHUNK):

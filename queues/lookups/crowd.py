@@ -18,6 +18,8 @@ from queues.errors import TorilError
 
 #: Under way or waiting, of one person; under way, of all; and so long one waits.
 MOST_OF_ONE, MOST_OF_ALL, PATIENCE_S = 3, 4, 10.0
+#: Under way at once, of one person and one kind of work.
+MOST_OF_A_KIND = 2
 
 
 class Busy(TorilError):
@@ -31,6 +33,9 @@ class Busy(TorilError):
 class _Crowd:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_OF_ALL))
     asking: Counter[int] = field(default_factory=Counter)
+    #: (who, kind) → their places, as long as somebody has or awaits one; and how many do.
+    kinds: dict[tuple[int, str], asyncio.Semaphore] = field(default_factory=dict)
+    coming: Counter[tuple[int, str]] = field(default_factory=Counter)
 
 
 _crowds: WeakKeyDictionary[asyncio.AbstractEventLoop, _Crowd] = WeakKeyDictionary()
@@ -54,6 +59,34 @@ async def turn(who: int | None) -> AsyncIterator[None]:
         if who is not None:
             crowd.asking[who] -= 1
             crowd.asking += Counter()
+
+
+@asynccontextmanager
+async def few(who: int | None, kind: str, patience_s: float | None = PATIENCE_S) -> AsyncIterator[None]:
+    """Let one person do little of a kind at once; what is more waits, without end where `patience_s` is None, and keeps
+    nobody else waiting. Raises Busy.
+    """
+    if who is None:
+        yield
+        return
+    crowd, key = _crowds.setdefault(asyncio.get_running_loop(), _Crowd()), (who, kind)
+    places = crowd.kinds.setdefault(key, asyncio.Semaphore(MOST_OF_A_KIND))
+    crowd.coming[key] += 1
+    try:
+        try:
+            async with asyncio.timeout(patience_s):
+                await places.acquire()
+        except TimeoutError:
+            told = _("Your account does this %(count)s times at once already; wait for one of them.")
+            raise Busy(told % {"count": MOST_OF_A_KIND}) from None
+        try:
+            yield
+        finally:
+            places.release()
+    finally:
+        crowd.coming[key] -= 1
+        if not crowd.coming[key]:
+            del crowd.coming[key], crowd.kinds[key]
 
 
 async def _place(crowd: _Crowd) -> None:

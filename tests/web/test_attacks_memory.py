@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from django.contrib.auth.models import User
 
 from dashboard.models import QueueGrant, SavedView
 from queues.models import AuditEntry, FailureCause, Operation, Queue
-from queues.operations import Reach, Target
+from queues.operations import Reach, Target, preview
 from queues.states import State
 from tests.failing import plant_group
 from tests.operating import begun, duty, now, run
@@ -192,3 +194,51 @@ async def test_a_shared_view_does_not_name_a_hidden_queue(transactional_db, conn
     html = (await browser.get(SEARCH)).content.decode()
     assert "harmless" in html
     assert "monthly" not in html
+
+
+@pytest.mark.parametrize("held", ["x;=cmd|' /C calc'!A0;y", "x;\u00a0@SUM(1)", "boom\n=1+1;", "a\t+1"])
+async def test_no_spreadsheet_runs_what_its_own_separator_makes_a_cell(admin, connection, held):
+    await sync_to_async(kept)("1", name=held, state="failed", failed_reason=held)
+    await sync_to_async(take_in)()
+    answer = await admin.get(SEARCH, {"q": "id:1", "format": "csv"})
+    told = b"".join([piece async for piece in answer.streaming_content]).decode()
+    cells = re.split(r"[;\t\r\n,]", told.replace('"', ""))
+    assert "1" in cells
+    assert not [cell for cell in cells if cell.strip(" \u00a0").startswith(tuple("=+-@"))]
+
+
+# --- one person who asks for much
+
+
+async def test_of_one_persons_exports_few_run_at_once_and_others_do_not_wait(admin, viewer, connection):
+    await sync_to_async(kept)("1")
+    await sync_to_async(take_in)()
+    opened = [(await admin.get(SEARCH, {"q": "id:1", "format": "csv"})).streaming_content for _each in range(3)]
+    for running in opened[:2]:
+        assert await anext(running)
+    third = asyncio.create_task(anext(opened[2]))
+    other = (await viewer.get(SEARCH, {"q": "id:1", "format": "csv"})).streaming_content
+    assert [piece async for piece in other]
+    assert not third.done()
+    assert [piece async for piece in opened[0]]
+    assert await third
+    for running in opened[1:]:
+        assert [piece async for piece in running]
+
+
+async def test_of_one_persons_previews_few_run_at_once(operator, connection, client_of_redis, prefix, monkeypatch):
+    plant_failed(client_of_redis, prefix, "chat", 2)
+    running, most = 0, 0
+
+    async def counted(*asked: Any) -> Any:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        found = await preview(*asked)
+        running -= 1
+        return found
+
+    monkeypatch.setattr("dashboard.pages.operation_asking.preview", counted)
+    asked = [operator.get(f"{NEW}?do=retry&queue=chat&state=failed") for _each in range(6)]
+    assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 6
+    assert most == 2
