@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 #: What terms are made of.
 READ = (
-    "connection queue job_id timestamp_ms state name data failed_reason attempts_made processed_on_ms finished_on_ms"
-    " processed_by scheduler_id parent_key removed_at change"
+    "connection queue job_id timestamp_ms state name data failed_reason stacktrace attempts_made processed_on_ms"
+    " finished_on_ms processed_by scheduler_id parent_key removed_at change"
 ).split()
 #: How old the newest row is that is taken in; and the share of its time that this gives to whoever writes rows.
 SETTLES_S, REST = 0.75, 1.0

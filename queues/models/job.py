@@ -65,6 +65,8 @@ class Job(models.Model):
 
     #: Live facts that are never stored. `due_ms`: when a delayed job runs, from its score (not `delay`).
     due_ms: int | None = None
+    #: The error's type, where the stack that names it was read and let go.
+    error_kind: str | None = None
     data_size: int | None = None
     exists: bool = True
     is_locked: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,6 +26,12 @@ from tests.searching import HOUR_MS, NOW_MS, all_ids, asked, ids, kept, places, 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
+PYTHON_STACK = """Traceback (most recent call last):
+  File "/app/shop/jobs.py", line 4, in run
+    raise TimeoutError("no answer within 5 s")
+TimeoutError: no answer within 5 s"""
+NODE_STACK = """TypeError: x is not a function
+    at run (/app/shop/jobs.js:4:7)"""
 QUERIES = (
     "", "queue:chat", "queue:Chat,mail", "queue:ch*", "-queue:chat", "state:failed", "state:failed,waiting",
     "-state:completed", "name:sendMail", "name:mail", "name:send*", "name:*endma*", "-name:*endma*", 'name:"send mail"',
@@ -107,6 +114,16 @@ async def test_any_combination_of_parts_does():
         expected = await truly(text, seen)
         assert set(await ids(text, seen)) == expected, (text, seen)
         assert await all_ids(text, seen) == expected, (text, seen)
+
+
+async def test_an_error_is_found_by_its_type_though_its_message_does_not_name_it():
+    await sync_to_async(kept)("1", failed_reason="no answer within 5 s", stacktrace=json.dumps([PYTHON_STACK]))
+    await sync_to_async(kept)("2", failed_reason="x is not a function", stacktrace=json.dumps([NODE_STACK]))
+    await sync_to_async(take_in)()
+    assert await ids("error:timeout") == await ids("timeouterror answer") == ["1"]
+    assert await ids("error:TypeError") == ["2"]
+    assert await ids('-error:timeout error:"a function"') == ["2"]
+    assert await ids("error:timeout", Seen(payloads=frozenset())) == []
 
 
 async def test_the_newest_come_first_by_what_last_happened_and_pages_follow_each_other():

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
+from queues.fingerprints import latest_stack
 from queues.lookups.filters import since_ms
 from queues.lookups.search.fields import Leaf, leaves
 from queues.lookups.search.words import flat, fold, split_words, value, words
 from queues.masking import MASK, mask_json, mask_text
 from queues.models import Job
+from queues.stacks import headline, kind_of
 from queues.states import State
 
 #: Words of the data come from its beginning, fields from a little more.
@@ -69,7 +71,7 @@ def right(connection: str, queue: str) -> str:
 def entry(job: Job) -> Entry:
     error, data = masked_error(job), masked_data(job)
     found = list(leaves(data)) if data else []
-    tokens = {ANY, *_columns(job), *_error_terms(error), *_data_terms(data, found)}
+    tokens = {ANY, *_columns(job), *_error_terms(f"{error_kind(job)} {error}"), *_data_terms(data, found)}
     line = error.split("\n", 1)[0]
     paths = dict.fromkeys(leaf.path for leaf in found[:MOST_FIELDS] if _is_shown(leaf.path))
     within = _within(job.job_id), _within(job.name), _within(line)
@@ -92,6 +94,14 @@ def masked_data(job: Job) -> str:
 
 def masked_error(job: Job) -> str:
     return mask_text(job.failed_reason[:ERROR_WITHIN]) if job.failed_reason else ""
+
+
+def error_kind(job: Job) -> str:
+    """The type that its newest stack names: Python's workers store a message without it."""
+    if job.error_kind is None:
+        is_told = job.failed_reason and job.stacktrace
+        job.error_kind = kind_of(headline(latest_stack(job.stacktrace))[:LONGEST_TEXT]) if is_told else ""
+    return job.error_kind
 
 
 def _within(text: str) -> str:

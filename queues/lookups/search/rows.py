@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from queues.lookups.search.entries import error_kind
 from queues.lookups.search.expressions import Subject, holds
 from queues.lookups.search.query import Query
 from queues.lookups.search.seen import Key, Page, Seen
@@ -20,8 +21,8 @@ from queues.options.values import LOCAL_CONNECTION
 CHUNK = 200
 #: One page looks at no more rows and for no longer.
 MOST_ROWS, MOST_S = 20_000, 1.0
-#: What a list never shows.
-UNREAD = ("stacktrace", "return_value")
+#: What no search and no list needs.
+UNREAD = ("return_value",)
 
 
 async def page(query: Query, seen: Seen, after: str | None, size: int) -> Page:
@@ -79,6 +80,7 @@ def _chunk(seen: Seen, before: int | None) -> Sequence[Job]:
 
 
 def shown(job: Job) -> Job:
-    """Complete, so that no template asks the database."""
+    """Complete, so that no template asks the database; of its stacks only the error's type is kept."""
+    error_kind(job)
     job.stacktrace = job.return_value = ""
     return job
