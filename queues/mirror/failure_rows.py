@@ -1,4 +1,6 @@
-"""The tables of failures as their follower writes them: causes found or made, counts raised. Inside its transaction."""
+"""The tables of failures as their follower writes them: causes found or made, counts raised, what is old forgotten.
+Inside its transaction.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,18 @@ from django.db import connection as database
 from django.db import models
 
 from queues.fingerprints import Fingerprint
-from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot
-from queues.models.failure import STEPS, Status
+from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot, Job
+from queues.models.failure import HOUR_S, MINUTE_S, STEPS, TEN_MINUTES_S, Status
 
 #: Causes that one job name may have before its further failures are one group, whatever they say: messages made of
 #: prose would make a group of each. And causes of one connection before names are not told apart any more.
 MOST_OF_A_NAME, MOST = 200, 20_000
+#: Step → how long its counts are kept: as far back as a window reads it, and a little more.
+KEPT_S = {MINUTE_S: 2 * 3_600, TEN_MINUTES_S: 2 * 86_400, HOUR_S: 31 * 86_400}
+#: A group that failed last before this is forgotten.
+FORGOTTEN_S = 180 * 86_400
+#: Rows, and groups, that one commit forgets.
+PRUNED, FORGOTTEN = 2_000, 100
 
 
 @dataclass(slots=True)
@@ -132,3 +140,29 @@ def latest(moments: Iterable[tuple[int, int]]) -> dict[int, int]:
     for group, at_ms in moments:
         found[group] = max(at_ms, found.get(group, 0))
     return found
+
+
+def forget_some(now_s: float) -> bool:
+    """Counts that no window reads any more, and groups that nobody has met for long. Whether there is more."""
+    is_more = False
+    for step_s, kept_s in KEPT_S.items():
+        old = FailureCount.objects.filter(step_s=step_s, at__lt=int(now_s - kept_s))
+        keys = list(old.values_list("pk", flat=True)[:PRUNED])
+        FailureCount.objects.filter(pk__in=keys).delete()
+        is_more |= len(keys) == PRUNED
+    gone = FailureGroup.objects.filter(last_ms__gt=0, last_ms__lt=int((now_s - FORGOTTEN_S) * 1000)).order_by("last_ms")
+    return _forget_groups(list(gone[:FORGOTTEN])) or is_more
+
+
+def _forget_groups(groups: Sequence[FailureGroup]) -> bool:
+    left = PRUNED
+    for group in groups:
+        # Redis may hold failed jobs without end, and the rows of all of them.
+        rows = list(Job.objects.filter(failure_group=group.pk).values_list("pk", flat=True)[:left])
+        Job.objects.filter(pk__in=rows).update(failure_group=None, failure_cause=None)
+        left -= len(rows)
+        if not left:
+            return True
+        FailureCount.objects.filter(cause__group=group).delete()
+        group.delete()
+    return len(groups) == FORGOTTEN

@@ -16,11 +16,10 @@ from django.db.models.functions import Coalesce
 
 from queues.fingerprints import Fingerprint, fingerprint
 from queues.lookups.failures.jobs import ended_after
-from queues.mirror.failure_rows import Tally, causes_of, count, latest, touch
+from queues.mirror.failure_rows import Tally, causes_of, count, forget_some, latest, touch
 from queues.mirror.feed import Feed
 from queues.mirror.leader import Leader
-from queues.models import Cursor, FailureCause, FailureCount, FailureGroup, Job
-from queues.models.failure import HOUR_S, MINUTE_S, TEN_MINUTES_S
+from queues.models import Cursor, FailureCause, FailureGroup, Job
 from queues.states import State
 
 #: Changes per commit: most are of jobs that did not fail, and are passed over unread.
@@ -31,11 +30,7 @@ LOOK_EVERY_S = 0.2
 LONGEST_REMEMBERED = 8_000
 #: Failures per commit.
 MOST_FAILED = 500
-#: Step → how long its counts are kept: as far back as a window reads it, and a little more.
-KEPT_S = {MINUTE_S: 2 * 3_600, TEN_MINUTES_S: 2 * 86_400, HOUR_S: 31 * 86_400}
-#: A group that failed last before this is forgotten.
-FORGOTTEN_S = 180 * 86_400
-PRUNE_EVERY_S, PRUNED = 600.0, 2_000
+PRUNE_EVERY_S = 600.0
 #: When a job failed; what its state says is not always said by a time.
 WHEN = Coalesce("finished_on_ms", "timestamp_ms")
 READ = (
@@ -118,13 +113,15 @@ class Failures(Feed):
 
     # --- after a split or merge
 
-    def _move(self) -> int:
+    def _move(self) -> bool:
+        """Whether there was a group whose rows are to be moved."""
         group = FailureGroup.objects.exclude(moving="").order_by("pk").first()
         if group is None:
-            return 0
+            return False
         with transaction.atomic():
             self.leader.check()
-            return move_some(group)
+            move_some(group)
+        return True
 
     def _forget(self) -> bool:
         with transaction.atomic():
@@ -202,10 +199,9 @@ def _finer(each: Failed, causes: dict[str, FailureCause]) -> Fingerprint:
     return each.told.finer([int(place) for place in causes[each.told.digest].kept.split(",")])
 
 
-def move_some(group: FailureGroup) -> int:
+def move_some(group: FailureGroup) -> None:
     """Some rows of a group whose causes were split or merged, and their counts where the cause is another now. Inside a
-    transaction; nobody else counts or moves rows meanwhile, but people split and merge. Returns how many; 0 when none
-    was left.
+    transaction; nobody else counts or moves rows meanwhile, but people split and merge.
     """
     some = _next_rows(group)
     told = _with_causes([Failed(job, told_of(job)) for job in some])
@@ -221,7 +217,6 @@ def move_some(group: FailureGroup) -> int:
     place = f"{at_ms(some[-1])}:{some[-1].pk}" if len(some) >= MOST_FAILED and some[-1].finished_on_ms else ""
     # Split or merged again since it was read, it is gone through from the beginning.
     FailureGroup.objects.filter(pk=group.pk, moving=group.moving).update(moving=place)
-    return len(some)
 
 
 def _next_rows(group: FailureGroup) -> list[Job]:
@@ -230,20 +225,3 @@ def _next_rows(group: FailureGroup) -> list[Job]:
     rows = Job.objects.filter(failure_group=group.pk, state=State.FAILED.value).only(*READ)
     some = list(ended_after(rows, int(since_ms), int(key))[:MOST_FAILED])
     return some if len(some) == MOST_FAILED else [*rows.filter(finished_on_ms__isnull=True)[:MOST_FAILED], *some]
-
-
-def forget_some(now_s: float) -> bool:
-    """Counts that no window reads any more, and groups that nobody has met for long. Whether there is more."""
-    is_more = False
-    for step_s, kept_s in KEPT_S.items():
-        old = FailureCount.objects.filter(step_s=step_s, at__lt=int(now_s - kept_s))
-        keys = list(old.values_list("pk", flat=True)[:PRUNED])
-        FailureCount.objects.filter(pk__in=keys).delete()
-        is_more |= len(keys) == PRUNED
-    gone = FailureGroup.objects.filter(last_ms__gt=0, last_ms__lt=int((now_s - FORGOTTEN_S) * 1000))
-    keys = list(gone.values_list("pk", flat=True)[:100])
-    if keys:
-        FailureCount.objects.filter(cause__group__in=keys).delete()
-        Job.objects.filter(failure_group__in=keys).update(failure_group=None, failure_cause=None)
-        FailureGroup.objects.filter(pk__in=keys).delete()
-    return is_more or len(keys) == 100

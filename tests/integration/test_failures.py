@@ -14,7 +14,8 @@ from queues.actions.actor import Actor
 from queues.actions.failures import merge, split_by_value
 from queues.lookups.failures import keys_of
 from queues.mirror import failure_rows
-from queues.mirror.failures import forget_some, move_some
+from queues.mirror.failure_rows import forget_some
+from queues.mirror.failures import move_some
 from queues.models import FailureCause, FailureCount, FailureEvent, FailureGroup, FailureSpot, Job
 from tests.failing import failed_job, grouped, in_database, python_stack, regrouped, written_again
 
@@ -197,3 +198,16 @@ async def test_what_was_told_apart_by_one_value_is_counted_right_when_another_is
     totals = sorted([spot.total async for spot in FailureSpot.objects.all()])
     assert totals == [0, 0, 0, 4, 4, 4]
     assert not await FailureCount.objects.filter(failed__lt=0).aexists()
+
+
+async def test_a_group_of_very_many_jobs_is_forgotten_in_portions(monkeypatch):
+    monkeypatch.setattr(failure_rows, "PRUNED", 2)
+    await grouped(*(failed_job(n, "boom 1") for n in range(5)))
+    later = time.time() + 200 * 86_400
+    assert await in_database(forget_some)(later)
+    assert await FailureGroup.objects.acount() == 1
+    assert await Job.objects.filter(failure_group=None).acount() == 2
+    while await in_database(forget_some)(later):
+        pass
+    assert not await FailureGroup.objects.aexists()
+    assert await Job.objects.filter(failure_group=None).acount() == 5
