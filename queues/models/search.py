@@ -6,14 +6,22 @@ indexes, which no model tells of, are in migration 0009.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+if TYPE_CHECKING:
+    TextField = models.TextField[str, str]
+else:
+    # A project that runs with Django's own settings has fields that take no types.
+    TextField = models.TextField
 
 #: SQLite's indexes over the tables below, by name: terms, and three characters each of the texts.
 TERMS_INDEX, TEXTS_INDEX = "toril_search_terms", "toril_search_grams"
 
 
-class TermsField(models.TextField[str, str]):
+class TermsField(TextField):
     """Terms with spaces between; on PostgreSQL a tsvector. Written and asked by SQL alone, never read."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str | None:

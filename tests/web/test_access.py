@@ -133,8 +133,11 @@ async def test_a_made_up_session_is_nobodys(anonymous, key):
 # --- to act
 
 
+LOOKING = ["job.payload", "job.view", "queue.view", "search.forget", "search.save"]
+
+
 async def test_permissions_become_grants(stranger, viewer, operator, admin):
-    assert (await grants(viewer))["actions"] == ["job.payload", "job.view", "queue.view"]
+    assert (await grants(viewer))["actions"] == LOOKING
     assert (await grants(operator))["actions"] == sorted(
         action for action, ability in ACTIONS.items() if ability in ROLES["operator"]
     )
@@ -144,6 +147,8 @@ async def test_permissions_become_grants(stranger, viewer, operator, admin):
         "queue.clean",
         "queue.drain",
         "queue.view",
+        "search.forget",
+        "search.save",
     ]
 
 
@@ -173,7 +178,7 @@ async def test_acting_without_the_permission_is_refused_by_name(operator, admin)
 async def test_a_permission_taken_away_is_gone_at_the_next_click(operator):
     user = await User.objects.aget(username="operator")
     await user.groups.aset([await Group.objects.aget(name="viewer")])
-    assert (await grants(operator))["actions"] == ["job.payload", "job.view", "queue.view"]
+    assert (await grants(operator))["actions"] == LOOKING
     await user.groups.aclear()
     assert (await operator.get("/grants")).status_code == 403
 
