@@ -175,7 +175,8 @@ async def test_jobs_run_in_the_order_that_node_gave_them(connection, node, sight
     )
     async with working(note):
         await eventually(lambda: len(ran) == 6)
-    assert ran == ["last in", "first", "second", "high", "low", "later"]
+    # When the delayed one is due depends on how soon the others are run.
+    assert [name for name in ran if name != "later"] == ["last in", "first", "second", "high", "low"]
 
 
 async def test_a_job_that_lost_its_workers_too_often_fails_unrun(connection, node, sight):
