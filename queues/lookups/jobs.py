@@ -71,13 +71,6 @@ async def job_detail(
     return await _live(connection, queue, sight, logs)
 
 
-async def job_log(connection: str, queue: str, job_id: str, most_lines: int) -> list[str]:
-    """The end of the job's log, whole lines, oldest first."""
-    if is_in_process():
-        return (await local.log_lines(queue, job_id, most_lines, None))[0]
-    return (await reads.job_logs(connection, queue, job_id, -most_lines, most_lines)).lines
-
-
 async def _local(connection: str, queue: str, job_id: str) -> JobDetail:
     job = await local.whole_job(connection, queue, job_id)
     if job is None:

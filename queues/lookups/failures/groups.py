@@ -24,8 +24,6 @@ SHOWN = {
     "all": tuple(Status),
 }
 SORTS = ("count", "last", "first")
-#: Queues and names told by their own name in a line.
-MOST_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
