@@ -45,7 +45,7 @@ _AFTER_STATUS = re.compile(
 )
 _REPEATED = re.compile(r"(<[a-z]+>)(?:(?:, ?| )\1)+")
 #: A name is a name: only what no one would call a job by is taken out of it.
-_NAMELESS = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|(?=[a-f0-9]*\d)[a-f0-9]{12,}|\d{4,}")
+_NAMELESS = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|(?=[a-f0-9]{0,64}\d)[a-f0-9]{12,}|\d{4,}")
 _RELEASE = re.compile(r"(?:\d{6,}|(?=[0-9a-f]*\d)[0-9a-f]{7,})(?=[./\\_-]|\Z)")
 
 
@@ -90,7 +90,11 @@ def fingerprint(name: str, reason: str, stacktrace: str) -> Fingerprint:
     kind = told.rpartition(".")[2]
     message, values = normalised(_without_kind(line, told, kind))
     return Fingerprint(
-        _NAMELESS.sub("<id>", name)[:LONGEST_NAME], kind[:LONGEST_KIND], message, frame_of(stack), values
+        _NAMELESS.sub("<id>", name[: 2 * LONGEST_NAME])[:LONGEST_NAME],
+        kind[:LONGEST_KIND],
+        message,
+        frame_of(stack),
+        values,
     )
 
 

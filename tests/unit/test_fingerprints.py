@@ -99,6 +99,10 @@ def test_a_name_with_an_id_in_it_is_one_name():
     assert fingerprint("step-1", "x", "").digest != fingerprint("step-2", "x", "").digest
 
 
+def test_of_a_long_name_little_is_read():
+    assert fingerprint("a" * 2_000 + "1", "boom", "").name == "a" * 200
+
+
 def test_no_secret_is_in_what_is_kept():
     told = fingerprint(
         "n", "login failed: password=hunter2-very", json.dumps([node_stack("E", "password=hunter2-very")])

@@ -153,6 +153,13 @@ def test_fields_are_read_from_json_that_is_cut_or_broken_or_deep():
     list(leaves('"\\' * 50_000))
 
 
+@pytest.mark.parametrize("field", ["job_id", "name", "processed_by", "scheduler_id", "data", "failed_reason"])
+def test_megabytes_become_few_terms(field):
+    held = " ".join(f"word{n}" for n in range(100_000))
+    job = Job(**{"connection": "c", "queue": "q", "job_id": "1", "state": "failed", "timestamp_ms": 1} | {field: held})
+    assert len(entry(job).tokens) < 1_000
+
+
 def test_the_moment_is_when_something_last_happened():
     assert moment_ms(JOB) == NOW_MS - 1_000
     assert moment_ms(Job(state="active", timestamp_ms=5, processed_on_ms=9, finished_on_ms=7)) == 9

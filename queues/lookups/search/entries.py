@@ -21,6 +21,7 @@ from queues.states import State
 
 #: Words of the data come from its beginning, fields from a little more.
 WORDS_WITHIN, FIELDS_WITHIN = 1024, 8 * 1024
+#: Of errors, names and ids, of which none is longer but by malice.
 ERROR_WITHIN = 2 * 1024
 MOST_FIELDS, MOST_WORDS, MOST_WORDS_OF_FIELD = 64, 200, 8
 LONGEST_PATH = 100
@@ -105,7 +106,7 @@ def error_kind(job: Job) -> str:
 
 
 def _within(text: str) -> str:
-    return fold(text)[:LONGEST_TEXT]
+    return fold(text[:LONGEST_TEXT])[:LONGEST_TEXT]
 
 
 def _columns(job: Job) -> Iterator[str]:
@@ -114,7 +115,7 @@ def _columns(job: Job) -> Iterator[str]:
     yield from _of_name(job.name) if len(job.name) < LONGEST_KEPT else _of_name.__wrapped__(job.name)
     yield f"st={job.state}"
     yield f"i={value(job.job_id)}"
-    for word in words(job.job_id):
+    for word in words(job.job_id[:ERROR_WITHIN])[:MOST_WORDS]:
         yield f"p={word}"
     for n in range(1, min(job.attempts_made, MOST_ATTEMPTS) + 1):
         yield f"a={n}"
@@ -136,7 +137,7 @@ def _of_queue(connection: str, queue: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _of_name(name: str) -> tuple[str, ...]:
-    found = split_words(name)
+    found = split_words(name[:ERROR_WITHIN])[:MOST_WORDS]
     return f"nn={value(name)}", *[f"n={word}" for word in found], *[f"p={word}" for word in found]
 
 
