@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,18 +18,17 @@ from queues.errors import Forbidden, InvalidInput, RedisRefused
 from queues.models import Operation, OperationItem
 from queues.operations import books, consent, removing, steps, stored
 from queues.operations.books import Hand, Settled, Verdict
-from queues.operations.finding import Chunk, find
+from queues.operations.freezing import Freezing
 from queues.operations.kinds import ACTIONS
 from queues.operations.removing import Call, Taken
-from queues.operations.target import Kind, Reach, Target
 from queues.operations.watch import LOOK_EVERY_S, Watch
 from queues.protocol.metered import metering
 from queues.states import State
 
 #: Jobs in hand at once: so many may have to be looked at again after a crash.
 HAND = 1_000
-#: A turn of freezing lasts about this long, and a paced chunk this much of its pace.
-FREEZE_S, PACED_S = 0.1, 0.25
+#: A paced chunk lasts about this long.
+PACED_S = 0.25
 #: What is removed is copied, and kept, so many at a time.
 COPIED = 250
 #: Over so long the speed is told.
@@ -50,10 +49,7 @@ class Runner:
         self.number, self._call, self._check = number, call, check
         self._is_new, self._is_frozen = True, False
         self._rate: float | None = None
-        self._chunks: AsyncGenerator[Chunk, None] | None = None
-        self._frozen = 0
-        self._queues: set[str] = set()
-        self._parts: dict[str, list[int]] = {}
+        self._freezing = Freezing(number, call, check)
         self._pace, self._listed_pace = Pace(), Pace(begin=FIRST_OF_A_LIST, least=1)
         self._settled: Settled | None = None
         self._watch: Watch | None = None
@@ -74,9 +70,7 @@ class Runner:
         return None
 
     async def close(self) -> None:
-        if self._chunks is not None:
-            await self._chunks.aclose()
-            self._chunks = None
+        await self._freezing.close()
 
     async def _stop(self, why: str, **changes: Any) -> None:
         await self.close()
@@ -95,7 +89,7 @@ class Runner:
         if not self._is_frozen:
             row = await self._call(books.operation, self.number)
             if not row.is_collected:
-                return await self._freeze(row)
+                return await self._freezing.turn(row)
             self._is_frozen, self._rate, self._watch = True, row.rate_per_s, Watch.of(row)
         if self._watch is not None and (why := await self._judged()):
             await self._stop(why, **self._watch.changes)
@@ -120,53 +114,6 @@ class Runner:
         close = books.lay_down if not is_running else books.turn_over
         await self._call(close, self.number, self._check, settled, *([0] if is_running else []))
         return bool(is_running)
-
-    # --- freezing
-
-    async def _freeze(self, row: Operation) -> float | None:
-        if row.phase != Phase.RUNNING:
-            await self.close()
-            return None
-        target, reach = Target.from_json(row.target), Reach.from_json(row.reach)
-        if self._chunks is None:
-            if not await self._call(books.forget, self.number, self._check):
-                return 0.0
-            self._frozen, self._chunks = 0, self._found(target, row.action, reach)
-        began = time.monotonic()
-        while time.monotonic() - began < FREEZE_S:
-            if (chunk := await anext(self._chunks, None)) is None:
-                await self._close_freezing()
-                return 0.0
-            if chunk.found and not await self._written(chunk):
-                return None
-        return 0.001
-
-    async def _written(self, chunk: Chunk) -> bool:
-        first, found = self._frozen + 1, [one for one in chunk.found if books.fits(one)]
-        if not await self._call(books.freeze, self.number, self._check, found, first):
-            return False
-        self._frozen += len(found)
-        self._queues |= {one.queue for one in found}
-        if chunk.comes_last:
-            self._parts.setdefault(chunk.part, [first, first])[1] = self._frozen
-        return True
-
-    async def _close_freezing(self) -> None:
-        for first, last in self._parts.values():
-            await self._call(books.turn_round, self.number, self._check, first, last)
-        await self._call(books.collected, self.number, self._check, sorted(self._queues))
-        await self.close()
-
-    async def _found(self, target: Target, action: str, reach: Reach) -> AsyncGenerator[Chunk, None]:
-        if target.kind is not Kind.STORED:
-            async for chunk in find(target, action, reach):
-                yield chunk
-            return
-        kept = await self._call(stored.listed, target.of)
-        for at in range(0, len(kept), HAND):
-            yield Chunk([one for one in kept[at : at + HAND] if reach.has(one.queue)])
-
-    # --- working
 
     async def _chunk(self) -> float | None:
         now = time.monotonic()
