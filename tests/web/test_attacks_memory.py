@@ -207,6 +207,19 @@ async def test_no_spreadsheet_runs_what_its_own_separator_makes_a_cell(admin, co
     assert not [cell for cell in cells if cell.strip(" \u00a0").startswith(tuple("=+-@"))]
 
 
+async def test_a_search_that_only_a_look_at_every_row_answers_is_given_up_in_time(connection, monkeypatch):
+    for n in range(6):
+        await sync_to_async(kept)(str(n))
+    await sync_to_async(take_in)()
+    monkeypatch.setattr("queues.lookups.search.indexed.CHUNK", 2)
+    target = Target.of_search(connection, "name:*zzz*,*yyy*")
+    shown = await preview(target, "retry")
+    assert (shown.count, shown.is_least) == (0, False)
+    monkeypatch.setattr("queues.operations.previewing.MOST_S", -1.0)
+    shown = await preview(target, "retry")
+    assert (shown.count, shown.is_least) == (0, True)
+
+
 # --- one person who asks for much
 
 

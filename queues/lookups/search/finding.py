@@ -30,8 +30,9 @@ async def page(query: Query, seen: Seen, after: str | None = None, size: int = 5
 
 
 async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
-    """Every job that matches at one moment (the call's), some hundreds at a time, in no order and none twice. Memory:
-    8 bytes for each. Where no mirror ever ran: what a bounded look at Redis finds.
+    """Every job that matches at one moment (the call's), in no order and none twice. Some hundreds are looked at each
+    time, and none of them may fit: whoever is in a hurry looks at the clock. Memory: 8 bytes for each. Where no mirror
+    ever ran: what a bounded look at Redis finds.
     """
     if is_in_process():
         found = rows.matching(query, seen)

@@ -125,8 +125,7 @@ async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
         return
     pks = await sync_to_async(index.every)(asked)
     for start in range(0, len(pks), CHUNK):
-        if keys := await sync_to_async(_keys)(query, seen, list(pks[start : start + CHUNK])):
-            yield keys
+        yield await sync_to_async(_keys)(query, seen, list(pks[start : start + CHUNK]))
 
 
 def _keys(query: Query, seen: Seen, pks: list[int]) -> list[Key]:

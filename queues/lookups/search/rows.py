@@ -56,8 +56,7 @@ def _searched(looked: int, *, is_all: bool) -> str:
 async def matching(query: Query, seen: Seen) -> AsyncIterator[list[Key]]:
     place: int | None = None
     while rows := await _chunk(seen, place):
-        if found := [Key(*job.key) for job in rows if is_meant(query, seen, job)]:
-            yield found
+        yield [Key(*job.key) for job in rows if is_meant(query, seen, job)]
         place = rows[-1].pk
 
 
