@@ -81,6 +81,23 @@ def follow(name: str) -> Callable[[Page], None]:
     return act
 
 
+def first(selector: str) -> Callable[[Page], None]:
+    """Follow the first of these links."""
+
+    def act(page: Page) -> None:
+        page.locator(selector).first.click()
+        page.wait_for_timeout(1_200)
+
+    return act
+
+
+def begin(page: Page) -> None:
+    """Let the operation that is asked about run, and look at its end."""
+    page.locator("input[name=reason]").fill("the provider answers again")
+    page.locator("main form .acts button").first.click()
+    page.wait_for_timeout(5_000)
+
+
 PICTURES = [
     Picture("overview", ""),
     Picture("overview-dark", "", theme="dark"),
@@ -91,6 +108,11 @@ PICTURES = [
     Picture("job", Redis.failed_job),
     Picture("edit", Redis.failed_job, before=follow("Edit")),
     Picture("add", "queue/ai-jobs?status=failed", before=follow("Add")),
+    Picture("search", "search?q=state:failed+since:1h+error:timeout"),
+    Picture("failures", "failures"),
+    Picture("failure", "failures", before=first("table.failing a.clip")),
+    Picture("operation-new", "operations/new?do=retry&queue=ai-jobs&state=failed"),
+    Picture("operation", "operations/new?do=retry&queue=curl-generation&state=failed", before=begin),
     Picture("schedulers", "job-schedulers"),
     Picture("flows", "flows"),
     Picture("workers", "workers"),
