@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard.pages import checks
+from dashboard.pages.checking import BAD, WARNING, Seen
 from dashboard.pages.frame import frame, known_connection, visible
 from dashboard.request import Request
 from queues.errors import RedisRefused, RedisUnavailable
@@ -33,6 +34,6 @@ async def check_page(request: Request) -> HttpResponse:
     told = await facts(connection, found.queues)
     if found.error and not told.trouble:
         told = replace(told, trouble=found.error)
-    done = checks.run(checks.Seen(told, found), with_settings=request.grants.sees_all)
-    shown |= {"checks": done, "wrong": sum(check.verdict in (checks.BAD, checks.WARNING) for check in done)}
+    done = checks.run(Seen(told, found), with_settings=request.grants.sees_all)
+    shown |= {"checks": done, "wrong": sum(check.verdict in (BAD, WARNING) for check in done)}
     return render(request, "check/page.html", frame(known, **shown))
