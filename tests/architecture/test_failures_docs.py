@@ -8,8 +8,7 @@ from pathlib import Path
 from queues.abilities import ACTIONS
 from queues.lookups.failures import WINDOWS
 from queues.lookups.failures.groups import SHOWN, SORTS
-from queues.mirror.failure_rows import MOST_OF_A_NAME
-from queues.mirror.failure_rows import FORGOTTEN_S, KEPT_S
+from queues.mirror.failure_rows import FORGOTTEN_S, KEPT_S, MOST_OF_A_NAME
 
 PAGE = " ".join((Path(__file__).resolve().parents[2] / "docs" / "failures.md").read_text().split())
 
