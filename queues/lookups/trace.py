@@ -16,7 +16,7 @@ from queues.models import Attempt, AuditEntry, Job, Operation, OperationItem, Ou
 from queues.models.local import is_in_process
 from queues.models.operation import key_of
 from queues.options.values import LOCAL_CONNECTION
-from queues.protocol.attempts import Run
+from queues.protocol.attempts import CLOCKS_MS, Run
 from queues.protocol.codec import parse_json
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ LOOKING = ("job.reveal",)
 SHARED = ("queue.retry_selected", "queue.promote_selected", "queue.remove_selected")
 #: How far the clocks of producers, Redis and this machine may stand from each other.
 CLOCKS = timedelta(seconds=10)
-CLOCKS_MS = 500
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from queues.lookups.attempts import ended_attempts
 from queues.mirror import told_runs
-from queues.mirror.told_runs import CLOCKS_MS
 from queues.models import Attempt, Job
-from queues.protocol.attempts import read_runs
+from queues.protocol.attempts import CLOCKS_MS, read_runs
 from queues.stacks import headline
 from queues.states import State
 

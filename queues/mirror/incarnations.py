@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from queues.mirror.fold import Life
-from queues.mirror.told_runs import CLOCKS_MS, ToldRun, joined, read
+from queues.mirror.told_runs import ToldRun, joined, read
 from queues.models import Job
 from queues.models.job import RECORD_FIELDS
+from queues.protocol.attempts import CLOCKS_MS
 from queues.protocol.codec import JobRecord
 from queues.protocol.reads import JobSight
 from queues.states import State

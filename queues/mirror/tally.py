@@ -12,8 +12,8 @@ from queues.histogram import bucket
 from queues.mirror.fold import moment_ms
 from queues.mirror.followed import Followed
 from queues.mirror.incarnations import Told
-from queues.mirror.told_runs import CLOCKS_MS
 from queues.protocol import codec
+from queues.protocol.attempts import CLOCKS_MS
 from queues.protocol.codec import JobRecord
 from queues.protocol.events import Event
 from queues.protocol.samples import MOST_NAMES, REST, Ended, shown_name

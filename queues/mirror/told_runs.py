@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from queues.protocol.attempts import CLOCKS_MS
 from queues.protocol.codec import LARGEST, parse_json, to_json
 
 #: Of more the oldest are forgotten.
 MOST = 30
-#: How far the clocks of workers may stand from Redis's.
-CLOCKS_MS = 500
 
 
 class ToldRun(NamedTuple):

@@ -13,6 +13,8 @@ FIELD = "toril:runs"
 #: Of more attempts the oldest are forgotten.
 MOST = 30
 LONGEST_NAME = 200
+#: How far the clocks of workers may stand from Redis's: what is so near is one moment.
+CLOCKS_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
