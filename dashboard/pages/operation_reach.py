@@ -48,7 +48,8 @@ def _of_named(grants: Grants, target: Target, needed: tuple[str, ...]) -> Extent
     if not may:
         _require(grants, target.connection, target.queues[:1], needed)
     payloads, masks = _payloads(grants, target.connection, may)
-    kept = tuple((queue, job_id) for queue, job_id in target.ids if queue in may)
+    left = set(may)
+    kept = tuple((queue, job_id) for queue, job_id in target.ids if queue in left)
     return Extent(replace(target.over(may), ids=kept), Reach(tuple(may), payloads, masks), tuple(left_out))
 
 

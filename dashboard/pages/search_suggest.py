@@ -18,6 +18,7 @@ from dashboard.seeing import seen_by
 from queues.errors import TorilError
 from queues.lookups import search
 from queues.lookups.anywhere import queues_holding
+from queues.lookups.crowd import few
 from queues.lookups.snapshot import Snapshot, snapshot
 
 MOST_VIEWS, MOST_QUEUES, MOST_JOBS, MOST_TERMS = 5, 5, 3, 10
@@ -38,7 +39,8 @@ async def suggestions(request: Request, connection: str, typed: str) -> list[Mea
     """Places first, where a single word is typed; then terms for the last word. Nothing here fails for an outage."""
     places = await _places(request, connection, typed.strip()) if " " not in typed.strip() else []
     with suppress(TorilError, DatabaseError):
-        found = await search.suggest(typed, await seen_by(request.grants))
+        async with few(request.grants.actor.user_id, "suggest"):
+            found = await search.suggest(typed, await seen_by(request.grants))
         return [*places, *(_term(one) for one in found[:MOST_TERMS])]
     return places
 

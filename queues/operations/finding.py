@@ -128,8 +128,10 @@ async def _of_filter(target: Target, action: str, reach: Reach) -> AsyncIterator
 
 async def _of_ids(target: Target, action: str, reach: Reach) -> AsyncIterator[Chunk]:
     """Who is elsewhere by now is frozen too: it was chosen, and the operation says what became of it."""
-    for queue in target.queues:
-        ids = [job_id for of, job_id in target.ids if of == queue]
+    by_queue: dict[str, list[str]] = {}
+    for queue, job_id in target.ids:
+        by_queue.setdefault(queue, []).append(job_id)
+    for queue, ids in by_queue.items():
         for at in range(0, len(ids) if reach.has(queue) else 0, CHUNK):
             some = ids[at : at + CHUNK]
             states = target.states or tuple(ACTIONS[action].legal)
@@ -141,10 +143,12 @@ async def _of_ids(target: Target, action: str, reach: Reach) -> AsyncIterator[Ch
 
 async def _of_rows(target: Target, action: str, reach: Reach) -> AsyncIterator[Chunk]:
     states = target.states or tuple(ACTIONS[action].legal)
+    # Of thousands of queues each is asked for once per job.
+    among = None if reach.queues is None else frozenset(reach.queues)
     async for keys in keys_of(target, reach):
         by_queue: dict[str, dict[str, int]] = {}
         for connection, queue, job_id, timestamp_ms in keys:
-            if connection == target.connection and reach.has(queue):
+            if connection == target.connection and (among is None or queue in among):
                 by_queue.setdefault(queue, {})[job_id] = timestamp_ms
         if not by_queue:
             # Whoever counts looks at the clock.
