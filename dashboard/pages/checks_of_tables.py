@@ -84,6 +84,8 @@ def kept(seen: Seen) -> Check:
         "removed": f"{size.removed:,}",
         "size": bytes_read(size.bytes),
     }
+    age_ms = max(0, int((timezone.now() - size.measured_at).total_seconds() * 1000))
+    said += " " + _("It was measured %(span)s ago.") % {"span": span(age_ms)}
     if most is not None and size.bytes > most * 1024 * 1024 * FULL_TABLES:
         advice = _("Clean finished jobs in Redis, keep shorter payloads, or raise KEEP_MB (docs/mirror.md).")
         return Check(title, WARNING, said, advice)

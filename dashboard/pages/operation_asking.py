@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from dashboard import links
 from dashboard.grants import Grants
 from dashboard.pages import operation_words as words
 from dashboard.pages.operation_reach import extent
@@ -110,8 +111,19 @@ async def asked(
     async with few(grants.actor.user_id, "preview"):
         shown = await preview(found.target, do, found.reach, _counted_with(do, told, others))
     reads = all(grants.on(queue).may("job.payload") for queue in found.target.queues)
-    ask = Ask(replace(shown, target=found.target), do, told, found.left_out, others, back, reads)
+    ask = Ask(replace(shown, target=found.target), do, told, found.left_out, others, back or _whence(target), reads)
     return {"panel": "operation/ask.html", "ask": ask}
+
+
+def _whence(target: Target) -> str:
+    """The page whose jobs these are."""
+    if target.kind is Kind.GROUP:
+        return links.failure_url(target.connection, target.of)
+    if target.kind is Kind.SEARCH:
+        return links.search_url(target.connection, q=target.query)
+    if target.kind is Kind.STATE and len(target.queues) == 1 and len(target.states) == 1:
+        return links.queue_url(target.connection, target.queues[0], status=target.states[0])
+    return links.operations_url(target.connection)
 
 
 def parameters_of(do: str, form: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,12 @@ class Line:
         return found
 
     @property
+    def group_url(self) -> str:
+        """Of the group of failures whose jobs are meant."""
+        target = Target.from_json(self.row.target)
+        return links.failure_url(target.connection, target.of) if target.kind is Kind.GROUP else ""
+
+    @property
     def percent(self) -> int:
         through = self.row.done + self.row.moved + self.row.stayed
         if self.row.is_over and not self.row.left:

@@ -79,7 +79,7 @@ def meant(target: Target, may_read: bool = True) -> str:
             return _("that a search found which your account may not read")
         return _("that the search “%(query)s” finds") % {"query": target.query[:400]}
     if target.kind is Kind.GROUP:
-        return _("of one group of failures")
+        return _("of the group of failures #%(number)s") % {"number": target.of}
     if target.kind is Kind.STORED:
         return _("that operation %(number)s removed") % {"number": target.of}
     return _("chosen one by one") if target.kind is Kind.IDS else ""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from dashboard import moments
 from queues.lookups.search import Page
 
-#: Beyond this the index is said to be behind.
-LATE_S = 5.0
 #: To be tried with a click.
 EXAMPLES: tuple[tuple[str, str | Promise], ...] = (
     ("state:failed since:2h", gettext_lazy("jobs that failed within two hours; also before:2026-11-23")),
@@ -51,7 +47,7 @@ KINDS: dict[str, str | Promise] = {
 
 
 def sentence(page: Page, exact: int, *, is_first: bool) -> str:
-    told = [_count(page, exact) if is_first else "", page.searched, _late(page)]
+    told = [_count(page, exact) if is_first else "", page.searched]
     return " ".join(part for part in told if part)
 
 
@@ -63,9 +59,3 @@ def _count(page: Page, exact: int) -> str:
     if page.is_least:
         return ngettext("At least %(count)s job fits.", "At least %(count)s jobs fit.", count) % shown
     return ngettext("%(count)s job fits.", "%(count)s jobs fit.", count) % shown
-
-
-def _late(page: Page) -> str:
-    if page.lag_s is None or page.lag_s < LATE_S:
-        return ""
-    return _("What is searched is %(span)s behind.") % {"span": moments.span(int(page.lag_s * 1000))}

@@ -53,13 +53,15 @@ class Prune:
     async def turn(self) -> float:
         began = time.monotonic()
         if began - self._measured_at >= MEASURE_EVERY_S:
-            await self.database.call(self._measure)
+            if not await self.database.call(self._measure):
+                return EVERY_S  # at a first start the rows are just about to come
             self._measured_at = time.monotonic()
             return 0.0
         pruned = await self.database.call(self._some)
         return (time.monotonic() - began) * REST if pruned else EVERY_S
 
-    def _measure(self) -> None:
+    def _measure(self) -> int:
+        """How many rows there are."""
         size = measure()
         most = get_options().mirror.keep_mb
         each = size.bytes / size.rows if size.rows else 1.0
@@ -76,6 +78,7 @@ class Prune:
         with transaction.atomic():
             self.leader.check()
             MirrorSize.objects.update_or_create(name=size.name, defaults=said)
+        return size.rows
 
     def _some(self) -> int:
         if not (doomed := self._doomed()):

@@ -155,11 +155,11 @@
     if (at.matches("[data-opens]")) opener = at;
     if (at.matches("[data-theme-toggle]")) toggleTheme();
     if (at.matches("[data-copy]")) copy(at);
-    if (at.matches("[data-dismiss]")) {
+    const panel = at.matches("[data-dismiss]") && document.getElementById(at.dataset.dismiss);
+    if (panel) { // on a page of its own there is none, and the link leads back
       event.preventDefault();
-      const panel = document.getElementById(at.dataset.dismiss);
-      for (const form of panel?.children || []) dismissed.add(form);
-      panel?.replaceChildren();
+      for (const form of panel.children) dismissed.add(form);
+      panel.replaceChildren();
       opener?.isConnected && opener.focus();
     }
   });

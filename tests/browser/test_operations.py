@@ -108,7 +108,10 @@ def test_a_slow_one_is_paused_cancelled_and_repeated_from_its_page(page: Page, p
     expect(operation.get_by_role("button", name="Pause")).to_be_visible()
     operation.get_by_role("button", name="Cancel").click()
     expect(operation).to_contain_text("Cancelled")
+    expect(operation.locator(".items")).to_contain_text("not come to")
     assert failed("slow") > 0
+    operation.get_by_role("link", name="Repeat…").click()
+    page.get_by_role("link", name="Cancel").click()
     operation.get_by_role("link", name="Repeat…").click()
     expect(page.locator(".operation-form")).to_be_visible()
     assert page.get_by_label("At most so many a second").input_value() == "0.5"

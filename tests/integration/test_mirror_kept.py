@@ -18,7 +18,7 @@ from queues.mirror.indexing import index
 from queues.mirror.leader import Leader
 from queues.mirror.policy import LEFT_OUT
 from queues.mirror.prune import Prune
-from queues.models import Attempt, Job
+from queues.models import Attempt, Job, MirrorSize
 from queues.options import reset_options
 from tests.mirroring import add, differences, finish, redis, session, start, turn_until_quiet
 
@@ -147,6 +147,21 @@ async def pruned() -> None:
         await duty.database.call(leader.try_take)
         while await duty.turn() != prune.EVERY_S:
             pass
+    finally:
+        await duty.database.call(leader.give_back)
+        await duty.database.close()
+
+
+async def test_what_a_mirror_keeps_is_measured_anew_as_soon_as_its_first_rows_may_have_come(connection):
+    leader = Leader()
+    duty = Prune(leader)
+    try:
+        await duty.database.call(leader.try_take)
+        assert await duty.turn() == prune.EVERY_S
+        assert (await MirrorSize.objects.aget(name="jobs")).rows == 0
+        await sync_to_async(removed)(3, 0)
+        await duty.turn()
+        assert (await MirrorSize.objects.aget(name="jobs")).rows == 3
     finally:
         await duty.database.call(leader.give_back)
         await duty.database.close()

@@ -205,7 +205,26 @@ async def test_a_group_of_failures_is_retried_as_far_as_its_jobs_still_failed(
     await sync_to_async(plant_group)(7, "chat")
     html = await asked(operator, "do=retry&group=7")
     assert "No such job is there now." in text_of(html)
+    assert f'href="{BASE}/failures/7"' in html
     assert (await operator.get(f"{NEW}?do=promote&group=7")).status_code == 400
+    row = await begun(Target.of_group(connection, 7), "retry", "again")
+    html = (await operator.get(f"{LIST}/{row.pk}")).content.decode()
+    assert f'<a href="{BASE}/failures/7">of the group of failures #7</a>' in html
+
+
+@pytest.mark.parametrize(
+    ("query", "back"),
+    [
+        ("do=retry&queue=chat&state=failed", f"{BASE}/queue/chat?status=failed"),
+        ("do=retry&q=state%3Afailed", f"{BASE}/search?q=state%3Afailed"),
+    ],
+)
+async def test_who_does_not_begin_it_is_led_back_to_its_jobs(
+    operator, connection, client_of_redis, prefix, query, back
+):
+    plant_failed(client_of_redis, prefix, "chat", 3)
+    html = await asked(operator, query)
+    assert back in re.findall(r'<a class="btn plain" href="([^"]*)" data-dismiss="panel">', unescape(html))
 
 
 # --- who may

@@ -287,6 +287,7 @@ async def test_how_the_mirror_stands_is_said_in_full_to_those_who_see_the_queue(
     assert "12.5 s of events." in said
     kept = "1,234,567 jobs, 1,000,000 of which Redis no longer has, in about 1,024 MB."
     assert kept in found["What the mirror keeps"][1]
+    assert "It was measured " in found["What the mirror keeps"][1]
     await Job.objects.acreate(queue="chat", job_id="1", state="failed", change=1, synced_at=now - timedelta(minutes=5))
     verdict, said = (await verdicts(admin))["What follows the mirror’s rows is up to date"]
     assert verdict == "warning"
