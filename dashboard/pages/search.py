@@ -153,9 +153,16 @@ def _shown(request: Request, asked: Asked, connection: str, found: Found) -> dic
         "exports": [(name, asked.frozen_url(connection, format=name)) for name in FORMATS],
         "acting": acting(request, connection, asked.frozen(), [*found.exact, *page.jobs]),
         "narrowings": _narrowings(asked, connection) if asked.query else (),
+        "starred": _starred(asked, connection),
         "examples": [(text, links.search_url(connection, q=text), says) for text, says in EXAMPLES],
         "tellers": {},
     }
+
+
+def _starred(asked: Asked, connection: str) -> tuple[str, str]:
+    """The same with its last word as a beginning, and its address: what one types while a word is not at its end."""
+    text = f"{asked.text.rstrip()}*"
+    return (text, links.search_url(connection, q=text)) if text[-2:-1].isalpha() else ("", "")
 
 
 def _narrowings(asked: Asked, connection: str) -> list[list[Mapping[str, Any]]]:

@@ -117,6 +117,10 @@ async def test_what_cannot_be_read_gets_a_sentence_and_nothing_is_found_for_it(v
 
 async def test_nothing_found_says_so_and_nothing_asked_shows_the_language(viewer, found):
     assert "No job fits" in await page(viewer, "nothing-has-this-word")
+    html = await page(viewer, "error:timeo")
+    assert ids(html) == []
+    (starred,) = re.findall(r'href="([^"]*)">error:timeo\*</a>', html)
+    assert ids((await viewer.get(unescape(starred))).content.decode()) == ["4711"]
     html = await page(viewer, "")
     assert "What may be asked" in html
     for example in re.findall(r'<dt><a class="mono" href="([^"]*)"', html):
