@@ -106,6 +106,8 @@ def test_a_slow_one_is_paused_cancelled_and_repeated_from_its_page(page: Page, p
     expect(page.locator("#notices")).to_contain_text("was paused")
     operation.get_by_role("button", name="Resume").click()
     expect(operation.get_by_role("button", name="Pause")).to_be_visible()
+    # Cancelled before they are noted down, it would have none to tell of.
+    expect(operation.locator(".items tbody tr").first).to_be_visible(timeout=30_000)
     operation.get_by_role("button", name="Cancel").click()
     expect(operation).to_contain_text("Cancelled")
     expect(operation.locator(".items")).to_contain_text("not come to")
