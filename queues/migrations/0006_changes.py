@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(condition=models.Q(('change__gt', 0)), fields=['change'], name='toril_job_change'),
+            index=models.Index(fields=['change'], name='toril_job_change'),
         ),
         migrations.AddIndex(
             model_name='job',

@@ -41,7 +41,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="auditentry",
             index=models.Index(
-                condition=models.Q(("job_id", ""), _negated=True),
                 fields=["connection", "queue", "job_id"],
                 name="toril_audit_job",
             ),

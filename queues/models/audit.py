@@ -44,9 +44,7 @@ class AuditEntry(models.Model):
             # Who paused this queue last? Asked for each paused queue that is shown.
             models.Index(fields=("connection", "queue", "action", "-at"), name="toril_audit_target"),
             # What was done to this job? Asked with each job that is shown.
-            models.Index(
-                fields=("connection", "queue", "job_id"), condition=~models.Q(job_id=""), name="toril_audit_job"
-            ),
+            models.Index(fields=("connection", "queue", "job_id"), name="toril_audit_job"),
         )
 
     def __str__(self) -> str:

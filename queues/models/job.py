@@ -100,7 +100,8 @@ class Job(models.Model):
                 condition=models.Q(removed_at__isnull=True),
                 name="toril_job_live_id",
             ),
-            models.Index(fields=("change",), condition=models.Q(change__gt=0), name="toril_job_change"),
+            # Of all rows: SQLite takes no partial index for a bound that is a parameter.
+            models.Index(fields=("change",), name="toril_job_change"),
             # What is pruned first.
             models.Index(
                 fields=("removed_at",), condition=models.Q(removed_at__isnull=False), name="toril_job_removed"
