@@ -1,0 +1,28 @@
+"""Who follows the rows finds what changed by an index, however large the table: on either database."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from queues.models import Job
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+
+
+def plan(rows: QuerySet[Job]) -> str:
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                # An empty table is read as a whole otherwise.
+                cursor.execute("SET LOCAL enable_seqscan = off")
+        return rows.explain()
+
+
+@pytest.mark.parametrize("at", [0, 5_000_000])
+def test_what_changed_is_found_without_reading_the_table(at: int) -> None:
+    changed = Job.objects.filter(change__gt=at)
+    assert "toril_job_change" in plan(changed.order_by("change")[:500])
+    assert "toril_job_change" in plan(changed.filter(change__lte=at + 9).order_by("change"))
+    assert "toril_job_failure_group" in plan(Job.objects.filter(failure_group=7).order_by("-finished_on_ms"))
