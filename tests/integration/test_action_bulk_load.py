@@ -206,7 +206,8 @@ async def test_redis_killed_midway_leaves_an_honest_answer_and_row(mortal, prefi
         plant_failed(client, prefix, "chat", 5_000)
         asked = await plan("default", "chat", action, State.FAILED)
         request = asyncio.create_task(run(ana, asked, budget_s=30))
-        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 5_000)
+        # Past the first chunk, whose answer may still be on the way: without any nothing was done, and that is raised.
+        await eventually(lambda: client.zcard(f"{prefix}:chat:failed") < 4_000)
         mortal.process.kill()
         mortal.stop()
     progress = await request

@@ -101,7 +101,11 @@ async def test_the_queues_own_rate_limit_is_used_up(connection):
         reason = await eventually(limited, what="the limit is used up")
         assert (reason.of, reason.period_ms) == (2, 60_000)
         assert 0 < reason.ms <= 60_000
-        assert await causes(connection, added[-1].id) == [Cause.LIMITED, Cause.BEHIND]
+
+        async def told():
+            return await causes(connection, added[-1].id) == [Cause.LIMITED, Cause.BEHIND]
+
+        await eventually(told, what="the two that may run are over")
 
 
 async def test_the_workers_own_rate_limit_is_known_from_their_heartbeat(connection):

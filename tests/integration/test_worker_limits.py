@@ -104,7 +104,8 @@ async def test_a_processor_may_limit_the_queue_for_all_workers(connection, sight
         working(limit_once, worker_name="one", concurrency=3, **limits),
         working(limit_once, worker_name="two", concurrency=3, **limits),
     ):
-        await eventually(lambda: runs)
+        # Not while the processor has raised and Redis has not heard of it.
+        await eventually(lambda: runs and sight.client.exists(sight.keys("limiter")))
         await add_many(6, **options)
         await sight.until_count("completed", 7)
     first, *later = sight.started_ms()

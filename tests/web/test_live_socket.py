@@ -155,8 +155,8 @@ async def test_who_sees_some_queues_is_told_of_those_alone_and_cut_when_they_bec
         ):
             for name in (queue, hidden, f"{hidden}-new", new):
                 await plant_waiting("default", name)
-            await eventually(lambda: hidden in (all_of_it.text("queue-names") or ""), 15)
-            await eventually(lambda: new in (some.text("queue-names") or ""), 15)
+            await eventually(lambda: hidden in (all_of_it.text("queue-names") or ""), 60)
+            await eventually(lambda: new in (some.text("queue-names") or ""), 60)
             await eventually(lambda: "2" in (some.text("queue-row", queue) or ""))
             assert "2" in all_of_it.text("queue-row", hidden)
             assert hidden not in str(some.shown)
