@@ -59,5 +59,7 @@ class Feed:
 
     def _is_due(self) -> bool:
         """Asked without a transaction: an idle follower never keeps a writer waiting."""
-        at = Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
-        return Job.objects.filter(change__gt=at).exists()
+        return Job.objects.filter(change__gt=self._at()).exists()
+
+    def _at(self) -> int:
+        return Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0

@@ -90,9 +90,6 @@ class Indexing(Feed):
     def _is_due(self) -> bool:
         return self._at() < self._settled
 
-    def _at(self) -> int:
-        return Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
-
     def _keep(self, made: Sequence[tuple[Job, Entry]]) -> None:
         index([(job.pk, one) for job, one in made])
         self.words.learn(made)

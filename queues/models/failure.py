@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from django.db import models
 
@@ -60,6 +62,9 @@ class FailureCause(models.Model):
     frame = models.CharField(max_length=200, blank=True)
     #: Places of its message whose values are told apart since somebody split it, `0,2`.
     kept = models.CharField(max_length=40, blank=True)
+
+    #: Never stored: its spots in queues that somebody sees, most first (lookups.failures).
+    seen_spots: Sequence[FailureSpot] = ()
 
     class Meta:
         app_label = "toril"

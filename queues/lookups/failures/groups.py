@@ -173,22 +173,18 @@ def _fitting(here: Sight, groups: Collection[int], text: str) -> set[int]:
 
 
 def seen_causes(here: Sight, groups: Iterable[int]) -> list[FailureCause]:
-    """The causes of these groups that came in a queue that is seen; each with those spots as `here`, most first."""
+    """The causes of these groups that came in a queue that is seen; each with those spots, most first."""
     found: dict[int, FailureCause] = {}
     spots = here.spots().filter(cause__group__in=list(groups)).select_related("cause").order_by("-total", "pk")
     for spot in spots:
         cause = found.setdefault(spot.cause_id, spot.cause)
-        cause.here = [*getattr(cause, "here", []), spot]  # type: ignore[attr-defined]
+        cause.seen_spots = [*cause.seen_spots, spot]
     return list(found.values())
-
-
-def spots_of(cause: FailureCause) -> list[FailureSpot]:
-    return getattr(cause, "here", [])
 
 
 def is_readable(here: Sight, cause: FailureCause) -> bool:
     """Whether its text is an error's that this person may read somewhere."""
-    return any(here.reads(spot.queue) for spot in spots_of(cause))
+    return any(here.reads(spot.queue) for spot in cause.seen_spots)
 
 
 def lines(
@@ -215,7 +211,7 @@ def _line(
     counted: dict[int, int],
     columns: dict[int, list[int]],
 ) -> Line:
-    queues = dict.fromkeys(spot.queue for cause in causes for spot in spots_of(cause))
+    queues = dict.fromkeys(spot.queue for cause in causes for spot in cause.seen_spots)
     return Line(
         group,
         total=row["total"],
