@@ -1,7 +1,7 @@
 """Where each address leads."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from dashboard import theme
 from dashboard.pages import (
@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/redis", redis.redis_page),
     path("admin/queues/check", check.check_page),
     path("admin/queues/audit", audit.audit_page),
+    path("", include("dashboard.api.urls")),
     # After the dashboard, which lies below it.
     path("admin", ways.to_admin),
     path("admin/", admin.site.urls),

@@ -20,10 +20,13 @@ ABILITIES: Mapping[str, str] = {
     "schedulers": "Can change and run schedulers",
     "workers": "Can quiet, resume and stop workers",
     "triage": "Can resolve, ignore, assign, split and merge groups of failures",
+    "keys": "Can make, rotate and revoke API keys of others and of services",
+    "webhooks": "Can see, change and test webhooks, and redeliver what they sent",
+    "alerts": "Can change, silence and test alerts",
     "view_audit": "Can read who did what",
 }
 #: The abilities that change nothing in Redis: read-only mode leaves them.
-LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "triage", "view_audit"})
+LOOKING = frozenset({"view", "view_payload", "reveal_secrets", "triage", "keys", "webhooks", "alerts", "view_audit"})
 #: Action → the ability it needs. An action that is not here is nobody's.
 ACTIONS: Mapping[str, str] = {
     "queue.view": "view",
@@ -73,6 +76,20 @@ ACTIONS: Mapping[str, str] = {
     "failure.note": "triage",
     "failure.merge": "triage",
     "failure.split": "triage",
+    "key.make": "keys",
+    "key.rotate": "keys",
+    "key.revoke": "keys",
+    "webhook.make": "webhooks",
+    "webhook.edit": "webhooks",
+    "webhook.remove": "webhooks",
+    "webhook.test": "webhooks",
+    "webhook.redeliver": "webhooks",
+    "webhook.rotate": "webhooks",
+    "alert.make": "alerts",
+    "alert.edit": "alerts",
+    "alert.remove": "alerts",
+    "alert.silence": "alerts",
+    "alert.test": "alerts",
     "audit.view": "view_audit",
 }
 #: Ready-made groups. An operator does what can be put right again; who removes, reveals or stops is an admin.

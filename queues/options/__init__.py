@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from queues.errors import ConfigurationError
 from queues.options import reading
+from queues.options.alerts import AlertOptions, alerts
+from queues.options.api import ApiOptions, api
+from queues.options.credentials import Credentials, credentials
 from queues.options.dashboard import Dashboard
 from queues.options.environment import queue_overrides, queue_variables, redis_configured, redis_url
+from queues.options.live import LiveOptions, live
+from queues.options.metrics import MetricsOptions, metrics
 from queues.options.mirror import Kept, MirrorOptions, Payloads, Policy, mirror
 from queues.options.reading import boolean
 from queues.options.reading_dashboard import dashboard
@@ -23,22 +28,29 @@ from queues.options.values import (
     Limiter,
     QueueOptions,
 )
+from queues.options.webhooks import WebhookOptions, webhooks
 
 __all__ = [
     "DECLARED",
     "DEFAULT_PREFIX",
     "DEFAULT_URL",
+    "AlertOptions",
+    "ApiOptions",
     "Backoff",
     "ConnectionOptions",
+    "Credentials",
     "Dashboard",
     "Keep",
     "Kept",
     "Limiter",
+    "LiveOptions",
+    "MetricsOptions",
     "MirrorOptions",
     "Options",
     "Payloads",
     "Policy",
     "QueueOptions",
+    "WebhookOptions",
     "boolean",
     "get_options",
     "load",
@@ -50,8 +62,14 @@ __all__ = [
     "reset_options",
 ]
 _KNOWN = {
-    "CONNECTIONS", "DASHBOARD", "MASK_KEYS", "MIRROR", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT",
-    "UNMASKED_KEYS", "USE_JOB_QUEUE", "VARIABLES",
+    "ALERTS", "API", "CONNECTIONS", "CREDENTIALS", "DASHBOARD", "LIVE", "MASK_KEYS", "METRICS", "MIRROR",
+    "PUBLIC_COUNTS", "QUEUES", "READ_ONLY", "RELEASE", "TRACE_CONTEXT", "UNMASKED_KEYS", "USE_JOB_QUEUE", "VARIABLES",
+    "WEBHOOKS",
+}  # fmt: skip
+#: Each is described key by key in a module of its own.
+_ROOMS: Mapping[str, Callable[[Any], Any]] = {
+    "alerts": alerts, "api": api, "credentials": credentials, "dashboard": dashboard, "live": live,
+    "metrics": metrics, "mirror": mirror, "webhooks": webhooks,
 }  # fmt: skip
 
 #: What `@processor(…)` said of each queue, checked: below the settings and the environment, above the defaults.
@@ -80,6 +98,14 @@ class Options:
     dashboard: Dashboard = field(default_factory=Dashboard)
     #: What the mirror keeps, and for how long (docs/mirror.md).
     mirror: MirrorOptions = field(default_factory=MirrorOptions)
+    #: Counts of queues may be read by anyone; never jobs.
+    public_counts: bool = False
+    credentials: Credentials = field(default_factory=Credentials)
+    api: ApiOptions = field(default_factory=ApiOptions)
+    live: LiveOptions = field(default_factory=LiveOptions)
+    webhooks: WebhookOptions = field(default_factory=WebhookOptions)
+    alerts: AlertOptions = field(default_factory=AlertOptions)
+    metrics: MetricsOptions = field(default_factory=MetricsOptions)
 
     def connection(self, name: str = "default") -> ConnectionOptions:
         try:
@@ -129,13 +155,14 @@ def load(toril: Mapping[str, Any]) -> Options:
     use_job_queue = boolean("TORIL['USE_JOB_QUEUE']", toril.get("USE_JOB_QUEUE", True))
     trace_context = reading.text("TORIL['TRACE_CONTEXT']", toril.get("TRACE_CONTEXT", ""))
     release = reading.text("TORIL['RELEASE']", toril.get("RELEASE", ""))
-    shown = dashboard(toril.get("DASHBOARD", {}))
+    public_counts = boolean("TORIL['PUBLIC_COUNTS']", toril.get("PUBLIC_COUNTS", False))
+    rooms = {room: read(toril.get(room.upper(), {})) for room, read in _ROOMS.items()}
     read_only = boolean("TORIL['READ_ONLY']", toril.get("READ_ONLY", False))
     return Options(
         connections, queues, use_job_queue, variables, told, trace_context, read_only,
         mask_keys=reading.names("TORIL['MASK_KEYS']", toril.get("MASK_KEYS", ())),
         unmasked_keys=reading.names("TORIL['UNMASKED_KEYS']", toril.get("UNMASKED_KEYS", ())),
-        release=release, dashboard=shown, mirror=mirror(toril.get("MIRROR", {})),
+        release=release, public_counts=public_counts, **rooms,
     )  # fmt: skip
 
 
@@ -160,7 +187,7 @@ def _parts(toril: Any) -> Iterator[Any]:
         if key == "CONNECTIONS" and isinstance(value, Mapping):
             yield {key: {name: {} for name in value}}
             yield from ({key: {"default": {}, name: described}} for name, described in value.items())
-        elif key in ("DASHBOARD", "MIRROR") and isinstance(value, Mapping):
+        elif isinstance(key, str) and key.lower() in _ROOMS and isinstance(value, Mapping):
             yield from ({key: {option: given}} for option, given in value.items())
         elif key == "QUEUES" and isinstance(value, Mapping):
             for name, described in value.items():

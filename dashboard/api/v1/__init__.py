@@ -1,0 +1,1 @@
+"""Toril's own API below `/api/v1`, with its OpenAPI document."""

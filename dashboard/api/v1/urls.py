@@ -1,0 +1,7 @@
+"""Routes of Toril's own API."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []
