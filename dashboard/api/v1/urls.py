@@ -1,7 +1,49 @@
-"""Routes of Toril's own API."""
+"""Routes of Toril's own API: Ninja's, behind one door that bounds bodies and words refusals as problems."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.http import HttpResponse, HttpResponseBase
+from django.urls import URLPattern, URLResolver, path
+from django.utils.translation import gettext as _
+
+from dashboard.api.v1 import problems
+from dashboard.api.v1.app import api
+from dashboard.api.v1.bounds import require_bounded
+from dashboard.request import Request
+
+View = Callable[..., Any]
+
+
+def door(view: View) -> View:
+    """The view as it is served: never exempt from CSRF (Ninja's are), for a session may be what lets somebody in."""
+
+    @wraps(view)
+    async def through(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "HEAD":
+            # The server leaves out the body.
+            request.method = "GET"
+        require_bounded(request)
+        response = await view(request, *args, **kwargs)
+        return not_allowed(response) if response.status_code == 405 else response
+
+    through.csrf_exempt = False  # type: ignore[attr-defined]
+    return through
+
+
+def not_allowed(response: HttpResponseBase) -> HttpResponse:
+    allowed = ", ".join(sorted(response["Allow"].replace(" ", "").split(",")))
+    said = _("This address takes %(methods)s.") % {"methods": allowed}
+    return problems.answer(405, said, "method_not_allowed", {"Allow": allowed})
+
+
+def patterns() -> Iterator[URLPattern | URLResolver]:
+    for pattern in api.urls[0]:
+        if isinstance(pattern, URLPattern) and pattern.name != "api-root":
+            yield path(str(pattern.pattern), door(pattern.callback), name=f"v1-{pattern.name}")
+
+
+urlpatterns: list[URLPattern | URLResolver] = list(patterns())
