@@ -119,6 +119,10 @@ class SampleKeys:
         """Sorted set: names of the queue's jobs, the minute in which one was last recorded; expiring."""
         return self("names:") + raw(queue)
 
+    def totals(self, queue: str) -> bytes:
+        """Hash: field, how much since it was first counted; expiring long after the last of it."""
+        return self("totals:") + raw(queue)
+
     def figures(self, minute: int, queue: str, name: str) -> bytes:
         """Hash: figure, how many; expiring. No queue's name holds a colon, a job's may."""
         return self(f"figures:{minute}:") + raw(queue) + b":" + raw(name)

@@ -15,6 +15,7 @@ from queues.histogram import MOST_BUCKETS, Histogram, merge
 from queues.protocol import codec
 from queues.protocol.commands import Command, call_script, command, pack
 from queues.protocol.keys import SampleKeys
+from queues.protocol.totals import TOTALS_KEPT_S, folded
 
 #: Figures of a hash, small numbers for they are many: a run's time is its bucket, a wait's is its bucket plus WAIT.
 WAIT = 400
@@ -82,15 +83,27 @@ def record_command(
 ) -> Command[int]:
     """Add what was recorded; 0 where this delivery was heard before. Numbers of a process rise with each delivery."""
     packed = [part for name, figures in told.items() for part in (codec.raw(name), _flat(figures))]
+    totals: Figures = {}
+    for figures in told.values():
+        merge(totals, figures)
     return call_script(
         "recordMinute",
-        (on.delivery(process_id), on.minute(minute), on.names(queue)),
+        (on.delivery(process_id), on.minute(minute), on.names(queue), on.totals(queue)),
         (
             *(number, minute, KEPT_S, codec.raw(queue), on.figures(minute, queue, ""), MOST_NAMES, REST),
             *(pack(packed), NAMES_KEPT_S),
+            *(pack([part for pair in _total(totals).items() for part in pair]), TOTALS_KEPT_S),
             *(part for pair in LETTERS.items() for part in pair),
         ),
     )
+
+
+def _total(figures: Figures) -> dict[str, int]:
+    """As the queue's totals hold it."""
+    run = {figure: count for figure, count in figures.items() if figure < MOST_BUCKETS}
+    wait = {figure - WAIT: count for figure, count in figures.items() if 0 <= figure - WAIT < MOST_BUCKETS}
+    ended = {letter: figures[figure] for figure, letter in LETTERS.items() if figures.get(figure)}
+    return ended | folded("d", run) | folded("w", wait)
 
 
 def _flat(figures: Figures) -> list[int]:
