@@ -24,6 +24,7 @@ def test_the_keys_in_redis_are_those_that_are_written() -> None:
         on.figures(1, "<queue>", "<name>").replace(b"1", b"<minute>"),
         on.names("<queue>"),
         on.delivery("<process>"),
+        on.totals("<queue>"),
     }
     assert told == {key.decode().removeprefix("p") for key in made}
 
