@@ -10,7 +10,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext as _
 
-from dashboard.api.v1 import problems
+from dashboard.api.v1 import describing, problems
 from dashboard.api.v1.app import api
 from dashboard.api.v1.bounds import require_bounded
 from dashboard.request import Request
@@ -46,4 +46,7 @@ def patterns() -> Iterator[URLPattern | URLResolver]:
             yield path(str(pattern.pattern), door(pattern.callback), name=f"v1-{pattern.name}")
 
 
-urlpatterns: list[URLPattern | URLResolver] = list(patterns())
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("openapi.json", door(describing.openapi_json), name="v1-document"),
+    *patterns(),
+]

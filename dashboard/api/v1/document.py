@@ -1,0 +1,132 @@
+"""The OpenAPI 3.1 document: Ninja's, with what holds of every operation said once here, so that no route can forget it.
+
+Every answer is declared: what an operation answers, the problems it may lead to, tags, credentials, the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from dashboard import links
+from dashboard.api.v1.app import api
+from dashboard.api.v1.problems import MEDIA_TYPE, Problem
+
+PATH = "/api/v1"
+#: Status → when. Of every operation, and of those that change something.
+PROBLEMS: Mapping[int, str] = {
+    400: "What was sent cannot be used; `errors` names each place.",
+    401: "No credential, or one that does not hold.",
+    403: "The credential may not do this, or nobody may now (read-only).",
+    404: "There is no such thing, or the credential does not see it.",
+    429: "Too many requests; `Retry-After` says when the next is taken.",
+    502: "Redis refused.",
+    503: "Redis or the database does not answer.",
+}
+OF_WRITES: Mapping[int, str] = {409: "It is not in a state that allows this; nothing was changed."}
+OF_BODIES: Mapping[int, str] = {
+    413: "The body is larger than a request may be.",
+    415: "The body is not `application/json`.",
+}
+#: Beside those, where an operation says so: `openapi_extra=may(412)`.
+OTHERS: Mapping[int, str] = {
+    412: "It is no longer as `If-Match` says; nothing was changed.",
+    422: "This Idempotency-Key came with another request before.",
+    504: "Whoever was asked did not answer in time.",
+}
+_SCHEMES: Mapping[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key of this site, or a JWT that it trusts (docs/credentials.md).",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same API key by itself."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "toril_session",
+        "description": "A person who is signed in; what changes something needs `X-CSRFToken` too.",
+    },
+}
+_CONNECTION: Mapping[str, Any] = {
+    "in": "query",
+    "name": "connection",
+    "required": False,
+    "description": "Which Redis, by its name in the settings.",
+    "schema": {"type": "string", "default": links.DEFAULT_CONNECTION, "maxLength": 64},
+}
+_IF_NONE_MATCH: Mapping[str, Any] = {
+    "in": "header",
+    "name": "If-None-Match",
+    "required": False,
+    "description": "The `ETag` of the answer at hand: 304 where it still holds.",
+    "schema": {"type": "string", "maxLength": 1_000},
+}
+
+
+def may(*statuses: int) -> dict[str, Any]:
+    """For an operation's `openapi_extra`: problems it may lead to that not every operation may."""
+    return {"responses": {status: _problem(OTHERS[status]) for status in statuses}}
+
+
+@lru_cache(maxsize=4)
+def document(root: str) -> str:
+    """As JSON; `root` is what the site's paths begin with."""
+    told = api.get_openapi_schema(path_prefix="/")
+    for path, operations in told["paths"].items():
+        for method, operation in operations.items():
+            _complete(path, method, operation)
+    made = {
+        **told,
+        "servers": [{"url": f"{root}{PATH}"}],
+        "security": [{name: []} for name in _SCHEMES],
+        "tags": [{"name": name} for name in _tags(told["paths"])],
+    }
+    made["components"] = {
+        "schemas": {**told["components"]["schemas"], **_of_problems()},
+        "securitySchemes": dict(_SCHEMES),
+    }
+    # Pydantic's name of a page of queues reads as no word.
+    return re.sub(r"\bPage_(\w+?)_(?=\")", r"\1Page", json.dumps(made, ensure_ascii=False, separators=(",", ":")))
+
+
+def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+    lines = operation.get("description", "").split("\n", 1)
+    operation["summary"], operation["description"] = lines[0].strip(), (lines[1] if len(lines) > 1 else "").strip()
+    operation["parameters"] = [*operation["parameters"], _CONNECTION]
+    answers = {str(status): answer for status, answer in operation["responses"].items()}
+    if method == "get":
+        operation["parameters"].append(_IF_NONE_MATCH)
+        answers["200"]["headers"] = {"ETag": {"description": "What it says, in short.", "schema": {"type": "string"}}}
+        answers["304"] = {"description": "As it was: `If-None-Match` names what it says."}
+    for status, when in _problems_of(method, operation):
+        answers.setdefault(str(status), _problem(when))
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _problems_of(method: str, operation: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    yield from PROBLEMS.items()
+    if method != "get":
+        yield from OF_WRITES.items()
+    if "requestBody" in operation:
+        yield from OF_BODIES.items()
+
+
+def _problem(when: str) -> dict[str, Any]:
+    return {
+        "description": when,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _of_problems() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _tags(paths: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    found = (tag for operations in paths.values() for operation in operations.values() for tag in operation["tags"])
+    return list(dict.fromkeys(found))
