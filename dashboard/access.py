@@ -1,36 +1,31 @@
-"""Who may see and who may act: session, user, staff and grants in one thread hop, for pages and for the socket.
+"""Who may see and who may act: session, user, staff and grants in one thread hop; programs by what they show.
 
-Nothing is open unless it is named in `OPEN`. Only this module reads sessions; every rule is asked here, on the server.
+Nothing is open unless it is named in `OPEN`, or in `credentials.paths`. Every rule is asked here, on the server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 import structlog
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.contrib.auth import get_user
-from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.exceptions import DisallowedHost, SuspiciousOperation
-from django.db import OperationalError
-from django.db import connection as database
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from dashboard import errors, links, theme
-from dashboard.context import connection_of, queue_of
-from dashboard.grants import Grants, grants_of
+from dashboard.context import queue_of
+from dashboard.credentials.admission import admitted, seat
+from dashboard.credentials.identifying import of_visitor
+from dashboard.credentials.identity import NOBODY
+from dashboard.credentials.paths import is_program
+from dashboard.credentials.sessions import Visitor, visitor
 from dashboard.request import Next, Request
-from queues.actions.actor import Actor
 from queues.errors import QueueNotFound
 
 log = structlog.get_logger("toril.access")
@@ -39,51 +34,6 @@ log = structlog.get_logger("toril.access")
 PROBES = frozenset({"/livez", "/readyz"})
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 OPEN = PROBES | {SIGN_IN, "/favicon.ico", theme.PATH}
-
-
-@dataclass(frozen=True, slots=True)
-class Visitor:
-    """A session with its user and grants, as they are in the database now."""
-
-    session: SessionBase
-    user: User | AnonymousUser
-    grants: Grants = field(default_factory=lambda: Grants(Actor(None, "")))
-
-    @property
-    def is_signed_in(self) -> bool:
-        return self.user.is_authenticated
-
-
-def _session(key: str | None) -> SessionBase:
-    store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
-    return store(key)
-
-
-def _look_up(session_key: str) -> Visitor:
-    try:
-        return _asked(session_key)
-    except OperationalError:
-        pool = getattr(database, "pool", None)
-        if pool is None:
-            raise
-        # PostgreSQL may have been restarted: what was connected to it is thrown away, and it is asked once more.
-        database.close()
-        pool.check()
-        return _asked(session_key)
-
-
-def _asked(session_key: str) -> Visitor:
-    asking = HttpRequest()
-    asking.session = _session(session_key)
-    user = get_user(asking)
-    return Visitor(asking.session, user, grants_of(user))
-
-
-async def visitor(session_key: str | None) -> Visitor:
-    """Who holds this session now, asked anew each time; without a key nothing is asked."""
-    if not session_key:
-        return Visitor(_session(None), AnonymousUser())
-    return await sync_to_async(_look_up)(session_key)
 
 
 class Access:
@@ -98,9 +48,12 @@ class Access:
 
     async def __call__(self, request: Request) -> HttpResponseBase:
         if request.path_info in PROBES:
+            request.identity = NOBODY
             return await self.get_response(request)
         if refused := strange_host(request):
             return refused
+        if is_program(request.path_info):
+            return await admitted(request, self.get_response)
         found = await visitor(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         _seat(request, found)
         response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
@@ -132,18 +85,7 @@ def strange_host(request: Request) -> HttpResponse | None:
 
 
 def _seat(request: Request, found: Visitor) -> None:
-    async def auser() -> Any:
-        return request.user
-
-    request.session, request.user, request.auser = found.session, found.user, auser
-    request.grants = found.grants.at(_connection(request))
-
-
-def _connection(request: Request) -> str:
-    """What the address says; whether it can be read and there is such a one is its view's question."""
-    with suppress(SuspiciousOperation):
-        return connection_of(request)
-    return links.DEFAULT_CONNECTION
+    seat(request, found, of_visitor(found) if found.is_signed_in else NOBODY)
 
 
 def turned_away(request: Request, found: Visitor) -> HttpResponse | None:

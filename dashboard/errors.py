@@ -19,6 +19,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from dashboard.api import refusals
+from dashboard.credentials.paths import is_program
 from dashboard.request import Next, Request
 from queues.errors import TorilError
 
@@ -53,11 +55,18 @@ class Errors:
 
     async def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, TorilError) and error.status != 500:
-            return answer(request, error.status, str(error), error.code)
+            return of(request, error)
         # Django knows these and calls the handlers below; with DEBUG it shows its own page for the rest.
         if isinstance(error, Http404 | PermissionDenied | SuspiciousOperation) or settings.DEBUG:
             return None
         return unexpected(request, error)
+
+
+def of(request: HttpRequest, error: TorilError) -> HttpResponse:
+    """The answer to an error of ours."""
+    if is_program(request.path_info):
+        return refusals.of(request, error, str(TITLES.get(error.status, "")))
+    return answer(request, error.status, str(error), error.code)
 
 
 def answer(
@@ -65,6 +74,8 @@ def answer(
 ) -> HttpResponse:
     """One sentence with its status, in the form the client asked for."""
     title = str(TITLES.get(status) or _("Something went wrong"))
+    if is_program(request.path_info):
+        return refusals.answer(request, refusals.Refusal(status, title, message, code), headers)
     shown = {"status": status, "title": title, "message": message, "code": code}
     if wants_json(request):
         body = json.dumps({"error": {"code": code, "message": message}})

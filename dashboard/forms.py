@@ -10,6 +10,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from django.http import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 
+from dashboard.credentials.paths import is_program
 from dashboard.request import Next, Request
 
 
@@ -33,4 +34,13 @@ class Forms:
     async def process_view(
         self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
-        return self.csrf.process_view(request, view, args, kwargs)
+        if not request.identity.uses_cookies:
+            return None
+        # Of programs no view is exempt: a framework that exempts its own would open them to whoever lures a browser.
+        checked = _checked if is_program(request.path_info) else view
+        return self.csrf.process_view(request, checked, args, kwargs)
+
+
+def _checked() -> HttpResponseBase:
+    """Stands for a view that is not exempt; never called."""
+    raise AssertionError

@@ -17,6 +17,7 @@ from queues.abilities import ABILITIES, ACTIONS, permission
 from queues.actions.actor import Actor
 from queues.errors import Forbidden, QueueNotFound, TorilError
 from queues.options.values import LOCAL_CONNECTION
+from queues.patterns import fits
 from queues.restrictions import refusal_of
 
 if TYPE_CHECKING:
@@ -44,28 +45,6 @@ class Pattern:
         return fits(self.connection, connection)
 
 
-def fits(pattern: str, name: str) -> bool:
-    """Whether the name is what the pattern says; never more than pattern × name steps, whatever both hold."""
-    start = pattern[:-1]
-    if pattern.endswith("*") and "*" not in start and "?" not in start:
-        # What nearly every pattern is: hundreds of queues are asked about for each page.
-        return name.startswith(start)
-    at, star, tried = 0, -1, 0
-    told = 0
-    while at < len(name):
-        # The star first: a `*` in the name is not what a `*` in the pattern stands for.
-        if told < len(pattern) and pattern[told] == "*":
-            star, tried, told = told, at, told + 1
-        elif told < len(pattern) and pattern[told] in ("?", name[at]):
-            at, told = at + 1, told + 1
-        elif star >= 0:
-            tried += 1
-            at, told = tried, star + 1
-        else:
-            return False
-    return not pattern[told:].strip("*")
-
-
 @dataclass(frozen=True, slots=True)
 class Sight:
     """Which queues of one connection are seen: those that fit one of these. Equal for all who see the same."""
@@ -89,6 +68,8 @@ class Grants:
     connection: str = DEFAULT_CONNECTION
     queue: str | None = None
     is_staff: bool = False
+    #: Queues are seen with their counts, and nothing in them.
+    only_counts: bool = False
     _known: dict[tuple[str, str], Grants] = field(default_factory=dict, compare=False, repr=False)
     _sights: dict[str, Sight] = field(default_factory=dict, compare=False, repr=False)
 
@@ -145,7 +126,7 @@ class Grants:
 
     def may(self, action: str) -> bool:
         """`may("job.retry")`; an action that no ability names is nobody's."""
-        return ACTIONS.get(action) in self.abilities and refusal_of(action, self.queue) is None
+        return self._holds(action) and refusal_of(action, self.queue) is None
 
     def require(self, action: str) -> None:
         """Raises Forbidden or ReadOnly, with the sentence, where `may` says no."""
@@ -154,12 +135,15 @@ class Grants:
 
     def refusal(self, action: str) -> TorilError | None:
         """Why not, or None."""
-        if ACTIONS.get(action) in self.abilities:
+        if self._holds(action):
             return refusal_of(action, self.queue)
         needed = PERMISSIONS.get(action, action)
         return Forbidden(
             _("Your account may not do this: it needs the permission “%(permission)s”.") % {"permission": needed}
         )
+
+    def _holds(self, action: str) -> bool:
+        return ACTIONS.get(action) in self.abilities and (not self.only_counts or action == "queue.view")
 
     def __getattr__(self, name: str) -> bool:
         try:

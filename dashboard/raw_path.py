@@ -1,4 +1,4 @@
-"""Routes below the dashboard are resolved on the path as it was sent, so that `%2F` stays inside its segment.
+"""Routes with names in them are resolved on the path as it was sent, so that `%2F` stays inside its segment.
 
 A server that hides the raw path (a test client, a proxy that decodes) leaves only the decoded one: it is encoded
 again, and a name with `/` cannot be told from two segments there.
@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from django.http import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
+from dashboard.credentials.paths import PROGRAMS
 from dashboard.links import BASE, name_of, segment
 from dashboard.request import Next, Request
 
@@ -33,7 +34,7 @@ class Segment:
 
 @async_only_middleware
 def raw_path(get_response: Next) -> Next:
-    """Sets `request.raw_path` (with the site's root, encoded) and, below the dashboard, `path_info` to its rest."""
+    """Sets `request.raw_path` (with the site's root, encoded); where names are in paths, `path_info` is its rest."""
 
     async def middleware(request: Request) -> HttpResponseBase:
         sent = _sent(request)
@@ -48,7 +49,7 @@ def raw_path(get_response: Next) -> Next:
 
 
 def _is_below(path: str) -> bool:
-    return path == f"/{BASE}" or path.startswith(f"/{BASE}/")
+    return path == f"/{BASE}" or path.startswith((f"/{BASE}/", *PROGRAMS))
 
 
 def _sent(request: Request) -> str:

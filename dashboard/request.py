@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from django.contrib.messages.storage.cookie import CookieStorage
     from django_htmx.middleware import HtmxDetails
 
+    from dashboard.credentials.identity import Identity
+
 
 class Request(HttpRequest):
     """For annotations alone; at run time it is Django's own class that carries these."""
@@ -22,6 +24,8 @@ class Request(HttpRequest):
     csp_nonce: str
     htmx: HtmxDetails
     grants: Grants
+    #: Who asks, by session or by what a program shows.
+    identity: Identity
     _messages: CookieStorage
 
 

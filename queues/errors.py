@@ -71,6 +71,28 @@ class InvalidInput(TorilError):
     status = 400
 
 
+class Unauthorized(TorilError):
+    """What a program shows proves nothing, or it shows nothing; the sentence tells no stranger which of its parts."""
+
+    code = "unauthorized"
+    status = 401
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code or type(self).code
+
+
+class TooManyRequests(TorilError):
+    """Who asks has used up what it may ask for now; `wait_s` is when it may ask again."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(_("Too many requests: ask again in %(seconds)s s.") % {"seconds": wait_s})
+        self.wait_s = wait_s
+
+
 class Forbidden(TorilError):
     """Who asks may not do this; the sentence names the permission that is missing."""
 

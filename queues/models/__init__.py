@@ -1,5 +1,7 @@
 """Toril's tables: the mirror of Redis and the record of what people did. No I/O but the ORM."""
 
+from queues.models.alert import Alert, AlertLook, AlertNotice, AlertRule, AlertSilence, Stall
+from queues.models.api_key import ApiKey, ApiSecret
 from queues.models.attempt import Attempt
 from queues.models.audit import AuditEntry, Outcome
 from queues.models.cursor import Cursor
@@ -14,12 +16,23 @@ from queues.models.sample import Deploy, Sample, SampleCursor, Series
 from queues.models.scheduler import KeptScheduler
 from queues.models.search import SearchDocument, SearchText, SearchWord
 from queues.models.stored import StoredJobs
+from queues.models.webhook import Delivery, DeliveryTry, Endpoint, QueueTold
 
 __all__ = [
+    "Alert",
+    "AlertLook",
+    "AlertNotice",
+    "AlertRule",
+    "AlertSilence",
+    "ApiKey",
+    "ApiSecret",
     "Attempt",
     "AuditEntry",
     "Cursor",
+    "Delivery",
+    "DeliveryTry",
     "Deploy",
+    "Endpoint",
     "FailureCause",
     "FailureCount",
     "FailureEvent",
@@ -35,11 +48,13 @@ __all__ = [
     "OperationItem",
     "Outcome",
     "Queue",
+    "QueueTold",
     "Sample",
     "SampleCursor",
     "SearchDocument",
     "SearchText",
     "SearchWord",
     "Series",
+    "Stall",
     "StoredJobs",
 ]

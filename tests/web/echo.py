@@ -47,6 +47,18 @@ async def grants(request: Request) -> JsonResponse:
     )
 
 
+async def asked_by(request: Request) -> JsonResponse:
+    """What a program path knows of who asks."""
+    identity = request.identity
+    expires = identity.expires_at and identity.expires_at.isoformat()
+    told = {"actor": request.grants.actor.name, "caller": identity.caller, "own": dict(identity.own)}
+    return JsonResponse(told | {"expires": expires, "may": sorted(a for a in ACTIONS if request.grants.may(a))})
+
+
+async def asked_queue(request: Request, queue: str) -> JsonResponse:
+    return JsonResponse({"queue": queue, "may": sorted(a for a in ACTIONS if request.grants.on(queue).may(a))})
+
+
 async def acts(request: Request) -> JsonResponse:
     request.grants.require("job.remove")
     return JsonResponse({"removed": True})
@@ -63,6 +75,15 @@ urlpatterns = [
     path(f"{BASE}/queue/<segment:queue>/<segment:job_id>", told),
     path("grants", grants),
     path("acts", acts),
+    path("api/who", csrf_exempt(asked_by)),
+    path("api/who/<segment:queue>", asked_queue),
+    path("v1/jobs/who", asked_by),
+    path("api/health", asked_by),
+    path("api/queue/status", asked_by),
+    path("api/v1/who", asked_by),
+    path("api/v1/fails/<str:how>", fails),
+    path("api/fails/<str:how>", fails),
+    path(f"{BASE}/api/fails/<str:how>", fails),
     path("exempt", csrf_exempt(told)),
     path("fails/<str:how>", fails),
     *dashboard.urls.urlpatterns,

@@ -213,7 +213,7 @@ async def test_one_thread_is_entered_and_no_more(viewer, monkeypatch):
 
     monkeypatch.setattr(SyncToAsync, "__call__", counted)
     await viewer.get("/admin/queues")
-    assert [name for name in entered if name.startswith("_look_up")] == ["_look_up"]
+    assert [name for name in entered if name.startswith("_asked")] == ["_asked"]
     # The others are Django's own: the signals before and after a request.
     assert len(entered) <= 4, entered
 
