@@ -11,10 +11,12 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dashboard import consent, groups, logs
+        from dashboard import consent, groups, hearing, logs
+        from queues.delivery.rights import provide
         from queues.operations.consent import asks
 
         logs.configure()
         if consent.refusal not in asks:
             asks.append(consent.refusal)
+        provide(hearing.rights_of)
         post_migrate.connect(groups.make_groups, sender=apps.get_app_config("toril"), dispatch_uid="toril.groups")

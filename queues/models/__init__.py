@@ -17,6 +17,7 @@ from queues.models.scheduler import KeptScheduler
 from queues.models.search import SearchDocument, SearchText, SearchWord
 from queues.models.stored import StoredJobs
 from queues.models.webhook import Delivery, DeliveryTry, Endpoint, QueueTold
+from queues.models.webhook import Delivery, DeliveryTry, Endpoint, QueueTold
 
 __all__ = [
     "Alert",
@@ -31,7 +32,10 @@ __all__ = [
     "Cursor",
     "Delivery",
     "DeliveryTry",
+    "Delivery",
+    "DeliveryTry",
     "Deploy",
+    "Endpoint",
     "Endpoint",
     "FailureCause",
     "FailureCount",
@@ -48,6 +52,7 @@ __all__ = [
     "OperationItem",
     "Outcome",
     "Queue",
+    "QueueTold",
     "QueueTold",
     "Sample",
     "SampleCursor",

@@ -9,10 +9,10 @@ from django.contrib.auth.models import Group, Permission, User
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.grants import fits
 from dashboard.models import QueueGrant
 from dashboard.visibility import _regex
 from queues.models import AuditEntry, Job, Outcome
+from queues.patterns import fits
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
 from tests.web.planted import plant_job
