@@ -118,3 +118,8 @@ def log_words(job: Any) -> dict[str, Any]:
 
 def echo(job: Any) -> Any:
     return job.data
+
+
+def notify(job) -> str:
+    job.notify("step:done", step=job.data["n"])
+    return "told"

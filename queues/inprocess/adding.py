@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db import IntegrityError
 
+from queues.inprocess.stream import stream
 from queues.models import Job, Queue
 from queues.models.local import first_rank, id_from_key, jobs, news, next_rank, work, writing
 from queues.options.values import LOCAL_CONNECTION
@@ -53,6 +54,8 @@ def _add(holder: str, queue: str, new: Sequence[NewJob]) -> list[str]:
     _forget_namesakes(queue, rows)
     Job.objects.bulk_create(rows)
     _number(rows)
+    for row in rows:
+        stream.tell(queue, "added", row.job_id, "name", row.name)
     return [row.job_id for row in found]
 
 

@@ -5,13 +5,14 @@ An outcome is written only where the row still says that this run is under way: 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import models, transaction
 
 from queues.errors import JobNotFound
+from queues.inprocess.stream import stream
 from queues.models import Job, LogLine, Queue, moves
 from queues.models.local import RUNNING_ORDER, first_rank, jobs, news, next_rank, ready_state, work
 from queues.options.values import LOCAL_CONNECTION
@@ -59,7 +60,10 @@ def _start(holder: str, name: str, job: Job) -> Run | None:
         processed_by=name,
         attempts_started=models.F("attempts_started") + 1,
     )
-    return Run(job.pk, job.queue, job.attempts_started + 1, holder, taken_of(job)) if started else None
+    if not started:
+        return None
+    stream.tell(job.queue, "active", job.job_id, "prev", "waiting")
+    return Run(job.pk, job.queue, job.attempts_started + 1, holder, taken_of(job))
 
 
 def taken_of(job: Job) -> TakenJob:
@@ -104,11 +108,13 @@ def _mine(holder: str, queue: str, state: State) -> models.QuerySet[Job]:
 
 
 def complete(run: Run, value_json: str, keep: KeepJobs) -> bool:
-    return _end(run, State.COMPLETED, keep, return_value=value_json, failed_reason="")
+    told = ("returnvalue", value_json)
+    return _end(run, State.COMPLETED, keep, told, return_value=value_json, failed_reason="")
 
 
 def fail(run: Run, reason: str, stacks_json: str, keep: KeepJobs) -> bool:
-    return _end(run, State.FAILED, keep, failed_reason=reason, stacktrace=stacks_json)
+    told = ("failedReason", reason)
+    return _end(run, State.FAILED, keep, told, failed_reason=reason, stacktrace=stacks_json)
 
 
 def retry(run: Run, reason: str, stacks_json: str, delay_ms: int) -> bool:
@@ -132,13 +138,14 @@ def _put(run: Run, delay_ms: int, *, first: bool, **changes: Any) -> bool:
     return is_ours
 
 
-def _end(run: Run, state: State, keep: KeepJobs, **changes: Any) -> bool:
+def _end(run: Run, state: State, keep: KeepJobs, told: tuple[str, str], **changes: Any) -> bool:
     now = now_ms()
     with transaction.atomic():
         ended = run.row.update(
             state=state.value, holder="", finished_on_ms=now, attempts_made=models.F("attempts_made") + 1, **changes
         )
         if ended:
+            stream.tell(run.queue, state.value, run.taken.id, *told, "prev", "active")
             moves.trim(run.pk, run.queue, state, keep, now)
         return _rung(ended)
 
@@ -150,6 +157,14 @@ def progress(run: Run, value_json: str) -> None:
     """Raises JobNotFound where the job was removed, or taken by another."""
     if not _rung(run.row.update(progress=value_json)):
         raise JobNotFound(run.queue, run.taken.id)
+    stream.tell(run.queue, "progress", run.taken.id, "data", value_json)
+
+
+def notify(run: Run, told: Sequence[str]) -> None:
+    """Raises JobNotFound."""
+    if not run.row.exists():
+        raise JobNotFound(run.queue, run.taken.id)
+    stream.tell(run.queue, told[0], run.taken.id, *told[1:])
 
 
 def update_data(run: Run, data_json: str) -> None:

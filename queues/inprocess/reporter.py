@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from queues.inprocess import ledger
@@ -25,6 +25,9 @@ class SqlReporter:
 
     async def update_data(self, data_json: str) -> None:
         await self._database.call(ledger.update_data, self._run, stored(data_json))
+
+    async def notify(self, told: Sequence[str]) -> None:
+        await self._database.call(ledger.notify, self._run, list(told))
 
     async def children(self) -> Mapping[str, Any]:
         return {}

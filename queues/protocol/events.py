@@ -13,6 +13,13 @@ from queues.protocol.wire import Wire
 
 #: How much longer than its block an answer may take before the connection counts as half-open.
 MARGIN_S = 2.0
+#: The names of BullMQ's own events; any other is somebody's own.
+BULLMQ = frozenset(
+    "added waiting active delayed progress completed failed retries-exhausted stalled waiting-children removed"
+    " duplicated deduplicated debounced drained paused resumed cleaned".split()
+)
+#: In an event of our own: which of its fields hold JSON, separated by commas; the others hold text.
+JSON_FIELDS = "toril:json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,11 @@ class RunningCommands:
             self._exists(job),
         )
 
+    def notify(self, job: TakenJob, told: Sequence[str]) -> Command[None]:
+        """An event of the job's own: its name, then fields and values in turns."""
+        keys = (self.keys.base + job.raw_id, self.keys("events"), self.keys("meta"))
+        return call_script("notify", keys, (job.raw_id, *told), self._exists(job))
+
     def log(self, job: TakenJob, line: str) -> Command[None]:
         key = self.keys.base + job.raw_id
         keep = "" if job.options.keep_logs is None else job.options.keep_logs

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -179,6 +179,9 @@ class Reports:
 
     async def update_data(self, data_json: str) -> None:
         self._child.ask("update_data", data_json)
+
+    async def notify(self, told: Sequence[str]) -> None:
+        self._child.ask("notify", list(told))
 
     async def children(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._child.ask("children")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from queues.errors import TorilError
 from queues.protocol import codec
 from queues.protocol.taken import TakenJob
 from queues.runs import journal
+from queues.runs.notice import notice
 
 MAX_LOG_LINE = 64_000
 #: What `job.data` is: the model that the processor declares, or what JSON says.
@@ -26,6 +27,10 @@ class Reporter(Protocol):
     async def progress(self, value_json: str) -> None: ...
 
     async def update_data(self, data_json: str) -> None: ...
+
+    async def notify(self, told: Sequence[str]) -> None:
+        """An event's name, then its fields and values in turns."""
+        ...
 
     async def children(self) -> Mapping[str, Any]:
         """The results of the finished children, by their key `<prefix>:<queue>:<id>`."""
@@ -42,6 +47,9 @@ class _Nobody:
         return None
 
     async def update_data(self, data_json: str) -> None:
+        return None
+
+    async def notify(self, told: Sequence[str]) -> None:
         return None
 
     async def children(self) -> Mapping[str, Any]:
@@ -155,6 +163,10 @@ class JobFacts(Generic[D]):
         self._refuse_late()
         return codec.to_json(data)
 
+    def _told(self, event: str, fields: Mapping[str, Any]) -> list[str]:
+        self._refuse_late()
+        return notice(event, fields)
+
     def _refuse_late(self) -> None:
         """Another run may be under way by now; this one must not write into it."""
         if self._given_up:
@@ -177,6 +189,13 @@ class Job(JobFacts[D]):
     async def update_data(self, data: Any) -> None:
         """Store other data in the job's place, as JSON: its next run finds it. `job.data` stays as it is."""
         await self._reporter.update_data(self._data_json(data))
+
+    async def notify(self, event: str, /, **fields: Any) -> None:
+        """Tell whoever follows the queue's events, here and in Node: `notify("message:updated", messageId=message.id)`.
+
+        Ids, no payloads: at most 8 KB. Raises InvalidInput for a name or a field that BullMQ or a message has itself.
+        """
+        await self._reporter.notify(self._told(event, fields))
 
     async def children_values(self) -> Mapping[str, Any]:
         """What the job's finished children returned, by their key `<prefix>:<queue>:<id>`."""
@@ -211,6 +230,13 @@ class PlainJob(JobFacts[D]):
     def update_data(self, data: Any) -> None:
         """Store other data in the job's place, as JSON: its next run finds it. `job.data` stays as it is."""
         self._wait_for(self._reporter.update_data(self._data_json(data)))
+
+    def notify(self, event: str, /, **fields: Any) -> None:
+        """Tell whoever follows the queue's events, here and in Node: `notify("message:updated", messageId=message.id)`.
+
+        Ids, no payloads: at most 8 KB. Raises InvalidInput for a name or a field that BullMQ or a message has itself.
+        """
+        self._wait_for(self._reporter.notify(self._told(event, fields)))
 
     def children_values(self) -> Mapping[str, Any]:
         """What the job's finished children returned, by their key `<prefix>:<queue>:<id>`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -66,6 +66,9 @@ class _Reports:
 
     async def update_data(self, data_json: str) -> None:
         self._job.data_json = data_json
+
+    async def notify(self, told: Sequence[str]) -> None:
+        self._job.notices.append(tuple(told))
 
     async def children(self) -> Mapping[str, Any]:
         done = (child for child in self._job.children if child.state is State.COMPLETED)

@@ -42,6 +42,8 @@ class CapturedJob:
     progress_json: str = ""
     traces: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    #: What it told of itself (`job.notify`): each event's name, then its fields and values in turns.
+    notices: list[tuple[str, ...]] = field(default_factory=list)
     parent: CapturedJob | None = None
     children: list[CapturedJob] = field(default_factory=list)
     #: What its processor raised in its last attempt.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from queues.protocol.commands import Command
@@ -31,6 +31,9 @@ class RedisReporter:
 
     async def update_data(self, data_json: str) -> None:
         await self._send(self._commands.update_data(self._taken, data_json))
+
+    async def notify(self, told: Sequence[str]) -> None:
+        await self._send(self._commands.notify(self._taken, told))
 
     async def children(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = await self._send(self._commands.children_values(self._taken))
