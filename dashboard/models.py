@@ -1,5 +1,6 @@
 """Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once; who may do
-what on some queues only; and the searches that people keep.
+what on some queues only; the searches that people keep; and what programs were answered, so that the same request
+does the same once.
 """
 
 from django.conf import settings
@@ -76,3 +77,24 @@ class SavedView(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ApiAnswer(models.Model):
+    """What a request with an Idempotency-Key was answered: the same key gets the same again, and nothing is done twice.
+
+    `key` and `fingerprint` are digests: of the caller with the key, and of the request. No status: it is under way.
+    """
+
+    key = models.CharField(max_length=64, unique=True)
+    fingerprint = models.CharField(max_length=64)
+    begun_at = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+    status = models.SmallIntegerField(null=True, blank=True)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        app_label = "toril_dashboard"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.begun_at:%Y-%m-%d %H:%M:%S}: {self.status or 'under way'}"

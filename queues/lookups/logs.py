@@ -61,6 +61,12 @@ async def log_before(connection: str, queue: str, job_id: str, number: int) -> L
     return _window(lines, start + 1, total)
 
 
+async def log_from(connection: str, queue: str, job_id: str, number: int, count: int) -> LogWindow:
+    """This line and what follows it, at most so many."""
+    lines, total = await _read(connection, queue, job_id, number - 1, count)
+    return _window(lines, number, total)
+
+
 async def log_matching(connection: str, queue: str, job_id: str, wanted: str, shown: Callable[[str], str]) -> LogWindow:
     """The last lines that hold this text, whatever its case, as `shown` shows them: what is masked is not found."""
     wanted = wanted.casefold()

@@ -20,30 +20,27 @@ How a noun joins (see `queues.py` for one that does):
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
-from ninja.renderers import JSONRenderer
-from ninja.responses import NinjaJSONEncoder
 
-from dashboard.api.v1 import problems, queues
+from dashboard.api.v1 import jobs, problems, queues, search
+from dashboard.api.v1 import jobs_acting as _acting  # noqa: F401
+from dashboard.api.v1 import jobs_adding as _adding  # noqa: F401
 from dashboard.api.v1.bounds import Bounded
 from dashboard.api.v1.etags import stamped
+from dashboard.api.v1.rendering import Compact
 from queues.errors import TorilError
 from queues.version import VERSION
 
-#: Prefix → router; a path below the prefix belongs to the first that has it.
-ROUTERS = (("/queues", queues.router),)
-
-
-class Compact(JSONRenderer):
-    """JSON that every program reads: a number that is none would be a fault of ours."""
-
-    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> str:
-        return json.dumps(data, cls=NinjaJSONEncoder, separators=(",", ":"), allow_nan=False)
+#: Prefix → router. What shares a path shares a router: `jobs_adding` and `jobs_acting` add theirs to that of `jobs`.
+ROUTERS = (
+    ("/queues", queues.router),
+    ("/queues", jobs.router),
+    ("/search", search.router),
+)
 
 
 class V1(NinjaAPI):

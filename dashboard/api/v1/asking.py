@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from ninja import Header
+from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.pages.frame import known_connection as connection_of
 from dashboard.request import Request
+from queues.actions.audit import Done as Deed
+from queues.states import State
 
-__all__ = ["Ask", "Sent", "connection_of"]
+__all__ = ["Ask", "Done", "IdempotencyKey", "Sent", "connection_of", "told"]
 
 Ask: TypeAlias = Request
+#: For the document: `idempotency.once` reads it.
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=257,
+        pattern=r"^[ -~]+$",
+        description="One word of yours per request: sent again, it gets the same answer and adds nothing.",
+    ),
+]
 
 
 class Sent(BaseModel):
     """Of a body: what it does not know it refuses, so that a misspelt option is not silently none."""
 
-    model_config = ConfigDict(extra="forbid", str_max_length=1_000_000)
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Done(BaseModel):
+    """What an action did, in a sentence; `affected` 0: it was so already."""
+
+    message: str
+    affected: int
+    state: State | None = Field(
+        default=None, description="Where the job is now, if it is anywhere."
+    )
+
+
+def told(done: Deed) -> Done:
+    return Done(message=done.message, affected=done.affected, state=done.state)

@@ -1,4 +1,4 @@
-"""The document of this API, for programs and for people: `openapi.json`, and a page on which each request can be tried."""
+"""The document of this API: `openapi.json` for programs, and for people a page on which each request can be tried."""
 
 from __future__ import annotations
 

@@ -13,30 +13,10 @@ from typing import Any
 
 from dashboard import links
 from dashboard.api.v1.app import api
-from dashboard.api.v1.problems import MEDIA_TYPE, Problem
+from dashboard.api.v1.declared import OF_BODIES, OF_WRITES, PROBLEMS, problem
+from dashboard.api.v1.problems import Problem
 
 PATH = "/api/v1"
-#: Status → when. Of every operation, and of those that change something.
-PROBLEMS: Mapping[int, str] = {
-    400: "What was sent cannot be used; `errors` names each place.",
-    401: "No credential, or one that does not hold.",
-    403: "The credential may not do this, or nobody may now (read-only).",
-    404: "There is no such thing, or the credential does not see it.",
-    429: "Too many requests; `Retry-After` says when the next is taken.",
-    502: "Redis refused.",
-    503: "Redis or the database does not answer.",
-}
-OF_WRITES: Mapping[int, str] = {409: "It is not in a state that allows this; nothing was changed."}
-OF_BODIES: Mapping[int, str] = {
-    413: "The body is larger than a request may be.",
-    415: "The body is not `application/json`.",
-}
-#: Beside those, where an operation says so: `openapi_extra=may(412)`.
-OTHERS: Mapping[int, str] = {
-    412: "It is no longer as `If-Match` says; nothing was changed.",
-    422: "This Idempotency-Key came with another request before.",
-    504: "Whoever was asked did not answer in time.",
-}
 _SCHEMES: Mapping[str, Any] = {
     "bearer": {
         "type": "http",
@@ -65,11 +45,6 @@ _IF_NONE_MATCH: Mapping[str, Any] = {
     "description": "The `ETag` of the answer at hand: 304 where it still holds.",
     "schema": {"type": "string", "maxLength": 1_000},
 }
-
-
-def may(*statuses: int) -> dict[str, Any]:
-    """For an operation's `openapi_extra`: problems it may lead to that not every operation may."""
-    return {"responses": {status: _problem(OTHERS[status]) for status in statuses}}
 
 
 @lru_cache(maxsize=4)
@@ -103,7 +78,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         answers["200"]["headers"] = {"ETag": {"description": "What it says, in short.", "schema": {"type": "string"}}}
         answers["304"] = {"description": "As it was: `If-None-Match` names what it says."}
     for status, when in _problems_of(method, operation):
-        answers.setdefault(str(status), _problem(when))
+        answers.setdefault(str(status), problem(when))
     operation["responses"] = dict(sorted(answers.items()))
 
 
@@ -113,13 +88,6 @@ def _problems_of(method: str, operation: Mapping[str, Any]) -> Iterator[tuple[in
         yield from OF_WRITES.items()
     if "requestBody" in operation:
         yield from OF_BODIES.items()
-
-
-def _problem(when: str) -> dict[str, Any]:
-    return {
-        "description": when,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
 
 
 def _of_problems() -> dict[str, Any]:

@@ -49,8 +49,12 @@ def opened(cursor: str | None, of: str) -> list[Any] | None:
     except (ValueError, RecursionError, binascii.Error):
         told = None
     if not (isinstance(told, list) and told and told[0] == of and all(_is_plain(part) for part in told)):
-        raise InvalidInput(_("The cursor is not one that this list gave out; begin again without it."))
+        raise strange()
     return told[1:]
+
+
+def strange() -> InvalidInput:
+    return InvalidInput(_("The cursor is not one that this list gave out; begin again without it."))
 
 
 def _is_plain(part: Any) -> bool:
@@ -65,7 +69,7 @@ def part_of(
     start = 0
     if place is not None:
         if not (place and isinstance(place[0], str)):
-            raise InvalidInput(_("The cursor is not one that this list gave out; begin again without it."))
+            raise strange()
         start = bisect_right([key(item) for item in items], place[0])
     found = list(items[start : start + limit])
     return found, sealed(of, key(found[-1])) if found and start + limit < len(items) else None

@@ -7,11 +7,10 @@ from typing import Annotated
 from ninja import Path, Query, Router
 from pydantic import BaseModel, Field
 
-from dashboard.api.v1.asking import Ask, connection_of
+from dashboard.api.v1.asking import Ask, Done, connection_of, told
 from dashboard.api.v1.paging import USUAL, Cursor, Limit, Page, part_of
 from dashboard.pages.frame import visible
 from queues.actions import queues as acting
-from queues.actions.audit import Done as Deed
 from queues.errors import QueueNotFound, TorilError
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import Queue as Row
@@ -47,23 +46,12 @@ class Queue(BaseModel):
     workers: int | None = Field(description="Processes that listen to it; null where Redis does not tell.")
 
 
-class Done(BaseModel):
-    """What an action did, in a sentence; `affected` 0: it was so already."""
-
-    message: str
-    affected: int
-
-
 def shown(row: Row, connection: str) -> Queue:
     counts = Counts(**{state.field: row.count(state) for state in State if state.field in Counts.model_fields})
     return Queue(
         connection=connection, counts=counts,
         **{name: getattr(row, name) for name in Queue.model_fields if name not in ("connection", "counts")},
     )  # fmt: skip
-
-
-def told(done: Deed) -> Done:
-    return Done(message=done.message, affected=done.affected)
 
 
 async def looked(request: Ask, connection: str) -> Snapshot:

@@ -41,9 +41,11 @@ def not_allowed(response: HttpResponseBase) -> HttpResponse:
 
 
 def patterns() -> Iterator[URLPattern | URLResolver]:
-    for pattern in api.urls[0]:
-        if isinstance(pattern, URLPattern) and pattern.name != "api-root":
-            yield path(str(pattern.pattern), door(pattern.callback), name=f"v1-{pattern.name}")
+    """Each path once: Ninja gives it once per method, each time with the same view."""
+    found = {str(pattern.pattern): pattern for pattern in reversed(api.urls[0]) if isinstance(pattern, URLPattern)}
+    for route, pattern in reversed(found.items()):
+        if pattern.name != "api-root":
+            yield path(route, door(pattern.callback), name=f"v1-{pattern.name}")
 
 
 urlpatterns: list[URLPattern | URLResolver] = [
