@@ -1,1 +1,1 @@
-"""Rules over figures: what is wrong for how long, who is told, and when it is over. Asked once per installation."""
+"""Alerts: what is measured, when it fires and clears, who is told. The mirror that leads turns it (mirror.alerts)."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from queues.mirror.alerts import AlertNotices, Alerts
 from queues.mirror.attempts import Attempts
 from queues.mirror.failures import Failures
 from queues.mirror.history import PruneSamples
@@ -43,6 +44,8 @@ def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
         Indexing(leader),
         Failures(leader),
         Operations(leader),
+        Alerts(leader, connections),
+        AlertNotices(leader),
     ]
 
 

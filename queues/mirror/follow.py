@@ -14,6 +14,7 @@ from queues.mirror.fold import Fold, fold, slices
 from queues.mirror.followed import Followed
 from queues.mirror.policy import intake
 from queues.mirror.sides import Sides
+from queues.mirror.stalls import stalls_of
 from queues.mirror.store import MOST_ROWS, Change
 from queues.mirror.tally import Tally
 from queues.protocol.events import Event, changed, read_events, server_now
@@ -100,6 +101,7 @@ class Ear:
             for part in slices(events, MOST_ROWS):
                 folded = self._fold(name, part)
                 change = await self._change(followed[name], folded)
+                change.stalls = stalls_of(part)
                 self.tally.note(name, part, change.told)
                 if sum(len(c.told) for _, c in pending) + len(change.told) > MOST_ROWS:
                     await self._write(followed, pending)

@@ -14,7 +14,7 @@ from operator import itemgetter
 from django.db import DataError, IntegrityError, models, transaction
 from django.utils import timezone
 
-from queues.mirror import swift, upsert
+from queues.mirror import stalls, swift, upsert
 from queues.mirror.incarnations import Told, rows
 from queues.mirror.leader import Leader
 from queues.mirror.policy import intake
@@ -46,6 +46,8 @@ class Change:
     told: list[Told] = field(default_factory=list)
     cursor: str | None = None
     caught_up_at: datetime | None = None
+    #: How often its jobs stalled, by the minute.
+    stalls: Mapping[int, int] = field(default_factory=dict)
 
 
 class Store:
@@ -67,6 +69,7 @@ class Store:
             self._write(sorted(changed, key=_key))
             for change in changes:
                 self._mark(change)
+                stalls.count(self.connection, change.queue, change.stalls)
         return len(changed)
 
     def _rows(self, change: Change, now: datetime) -> Iterator[Row]:

@@ -17,7 +17,6 @@ from queues.models.scheduler import KeptScheduler
 from queues.models.search import SearchDocument, SearchText, SearchWord
 from queues.models.stored import StoredJobs
 from queues.models.webhook import Delivery, DeliveryTry, Endpoint, QueueTold
-from queues.models.webhook import Delivery, DeliveryTry, Endpoint, QueueTold
 
 __all__ = [
     "Alert",
@@ -32,10 +31,7 @@ __all__ = [
     "Cursor",
     "Delivery",
     "DeliveryTry",
-    "Delivery",
-    "DeliveryTry",
     "Deploy",
-    "Endpoint",
     "Endpoint",
     "FailureCause",
     "FailureCount",
@@ -52,7 +48,6 @@ __all__ = [
     "OperationItem",
     "Outcome",
     "Queue",
-    "QueueTold",
     "QueueTold",
     "Sample",
     "SampleCursor",
