@@ -44,7 +44,7 @@ def answer(request: HttpRequest, refusal: Refusal, headers: Mapping[str, str] | 
 
 
 def _headers(error: TorilError) -> dict[str, str]:
-    if isinstance(error, Unauthorized):
+    if isinstance(error, Unauthorized) and error.status == 401:
         return {"WWW-Authenticate": CHALLENGE if error.code == "credentials_missing" else INVALID}
     if isinstance(error, TooManyRequests):
         return {"Retry-After": str(error.wait_s)}

@@ -14,11 +14,12 @@ from dashboard.context import connection_of
 from dashboard.credentials import paths
 from dashboard.credentials.identifying import identify
 from dashboard.credentials.identity import NOBODY, Credential, Identity, Kind
+from dashboard.credentials.rates import rates
 from dashboard.credentials.sessions import Visitor, no_visitor
 from dashboard.grants import Grants
 from dashboard.request import Next, Request
 from queues.actions.actor import Actor
-from queues.errors import Forbidden, TorilError, Unauthorized
+from queues.errors import Forbidden, TooManyRequests, TorilError, Unauthorized
 from queues.options import get_options
 
 #: Whoever reads what `PUBLIC_COUNTS` opens: counts of every queue, and no job.
@@ -30,10 +31,26 @@ async def admitted(request: Request, get_response: Next) -> HttpResponseBase:
     # Only sessions of browsers are carried, and none is kept alive, ended or renewed from here.
     seat(request, no_visitor(), NOBODY)
     try:
-        seat(request, no_visitor(), await _who(request))
+        identity = await _who(request)
     except TorilError as error:
         return errors.of(request, error)
-    return await get_response(request)
+    seat(request, no_visitor(), identity)
+    if not identity.caller:
+        return await get_response(request)
+    return await _counted(request, identity, get_response)
+
+
+async def _counted(request: Request, identity: Identity, get_response: Next) -> HttpResponseBase:
+    told = rates.count(identity.caller, identity.rate or get_options().credentials.rate)
+    if told.is_over:
+        response: HttpResponseBase = errors.of(request, TooManyRequests(told.wait_s))
+    elif (refusal := _refusal(request.path_info, identity)) is not None:
+        response = errors.of(request, refusal)
+    else:
+        response = await get_response(request)
+    for name, value in told.headers.items():
+        response[name] = value
+    return response
 
 
 def seat(request: Request, found: Visitor, identity: Identity) -> None:
@@ -55,16 +72,21 @@ def _connection(request: Request) -> str:
 
 
 async def _who(request: Request) -> Identity:
-    path = request.path_info
     try:
-        identity = await identify(request.headers, request.COOKIES)
+        return await identify(request.headers, request.COOKIES)
     except Unauthorized as error:
         return _stranger(request, error)
+
+
+def _refusal(path: str, identity: Identity) -> Forbidden | None:
+    """Why somebody who is known is not let in here."""
+    if path in paths.SELF_GUARDED:
+        return None
     if identity.own and not paths.holds_own(path):
-        raise Forbidden(_("Who is bound to data of their own may not ask here: it shows everybody's."))
-    if not identity.grants.may_see and path not in paths.SELF_GUARDED:
-        raise Forbidden(_("This credential may not look at any queue."))
-    return identity
+        return Forbidden(_("Who is bound to data of their own may not ask here: it shows everybody's."))
+    if not identity.grants.may_see:
+        return Forbidden(_("This credential may not look at any queue."))
+    return None
 
 
 def _stranger(request: Request, error: Unauthorized) -> Identity:

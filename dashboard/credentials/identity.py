@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from dashboard.grants import Grants
 from queues.actions.actor import Actor
+from queues.options.credentials import Rate
 
 
 class Kind(StrEnum):
@@ -41,6 +42,8 @@ class Identity:
     #: Fields of a job's data, and the values to which its holder is bound. Empty: not bound.
     own: Mapping[str, str] = field(default_factory=dict)
     expires_at: datetime | None = None
+    #: Its own, where it has one.
+    rate: Rate | None = None
 
     @property
     def uses_cookies(self) -> bool:

@@ -18,6 +18,7 @@ from dashboard.credentials.narrowing import narrowed, scoped
 from dashboard.grants import grants_of
 from queues.actions.actor import Actor
 from queues.models.api_key import PREFIX, ApiKey, ApiSecret
+from queues.options.credentials import Rate
 
 #: So long an answer of the database holds; with the `RECHECK_S` of streams a revoked key ends within 5 s.
 KNOWN_S = 2.0
@@ -93,7 +94,8 @@ def _identity(key: ApiKey, credential: Credential, ends: datetime | None) -> Ide
         grants = scoped(actor, abilities, scopes)
     else:
         grants = narrowed(grants_of(key.owner), actor, abilities, scopes)
-    return Identity(grants, f"key:{key.pk}", credential, expires_at=ends)
+    rate = Rate(key.rate, 60) if key.rate else None
+    return Identity(grants, f"key:{key.pk}", credential, expires_at=ends, rate=rate)
 
 
 def _lives(ends: datetime | None) -> bool:

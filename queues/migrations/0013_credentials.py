@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=80, verbose_name='name')),
                 ('abilities', models.JSONField(default=list, verbose_name='abilities')),
                 ('queues', models.JSONField(default=list, verbose_name='queues')),
+                ('rate', models.PositiveIntegerField(blank=True, null=True, verbose_name='requests a minute')),
                 ('made_at', models.DateTimeField(auto_now_add=True)),
                 ('made_by', models.CharField(max_length=150, verbose_name='made by')),
                 ('expires_at', models.DateTimeField(blank=True, null=True, verbose_name='expires')),

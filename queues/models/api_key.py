@@ -32,6 +32,8 @@ class ApiKey(models.Model):
     abilities = models.JSONField(_("abilities"), default=list)
     #: Patterns of queues, on any connection or on one: `mails-*`, `replica:mails-*`.
     queues = models.JSONField(_("queues"), default=list)
+    #: Requests a minute, in each web process; None: as everybody's.
+    rate = models.PositiveIntegerField(_("requests a minute"), null=True, blank=True)
     made_at = models.DateTimeField(auto_now_add=True)
     made_by = models.CharField(_("made by"), max_length=150)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
