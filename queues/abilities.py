@@ -82,6 +82,8 @@ ACTIONS: Mapping[str, str] = {
     "webhook.make": "webhooks",
     "webhook.edit": "webhooks",
     "webhook.remove": "webhooks",
+    "webhook.enable": "webhooks",
+    "webhook.disable": "webhooks",
     "webhook.test": "webhooks",
     "webhook.redeliver": "webhooks",
     "webhook.rotate": "webhooks",

@@ -74,16 +74,16 @@ def tell_all(
 
 def make(told: Happening, endpoint: Endpoint) -> Delivery:
     """One for this endpoint, whatever it wishes to hear: a test."""
-    row = _row(told, endpoint, body_of(told, with_payload=False))
+    row = _row(told, endpoint, with_payload=False)
     row.save()
     return row
 
 
 def _delivery(told: Happening, one: Chosen) -> Delivery:
-    return _row(told, one.row, body_of(told, with_payload=one.reads(told)))
+    return _row(told, one.row, with_payload=one.reads(told))
 
 
-def _row(told: Happening, endpoint: Endpoint, body: str) -> Delivery:
+def _row(told: Happening, endpoint: Endpoint, *, with_payload: bool) -> Delivery:
     return Delivery(
         endpoint=endpoint,
         message_id=f"msg_{secrets.token_hex(16)}",
@@ -93,7 +93,8 @@ def _row(told: Happening, endpoint: Endpoint, body: str) -> Delivery:
         queue=_plain(told.queue)[:512],
         job_id=_plain(told.job_id)[:1024],
         job_name=_plain(told.job_name)[:200],
-        body=body,
+        body=body_of(told, with_payload=with_payload),
+        has_payload=with_payload and bool(told.documents or told.texts),
         due_at=timezone.now(),
     )
 

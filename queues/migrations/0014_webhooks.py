@@ -7,6 +7,13 @@ def key():
     return ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"))
 
 
+def note(apps, schema_editor):
+    """What was paused before anybody could tell is no news."""
+    Queue, QueueTold = apps.get_model("toril", "Queue"), apps.get_model("toril", "QueueTold")
+    paused = Queue.objects.filter(is_paused=True, removed_at__isnull=True).values_list("connection", "name")
+    QueueTold.objects.bulk_create([QueueTold(connection=c, queue=q) for c, q in paused], batch_size=500)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("toril", "0013_credentials"),
@@ -82,6 +89,7 @@ class Migration(migrations.Migration):
                 ("job_id", models.CharField(blank=True, max_length=1024)),
                 ("job_name", models.CharField(blank=True, max_length=200)),
                 ("body", models.TextField()),
+                ("has_payload", models.BooleanField(default=False)),
                 (
                     "state",
                     models.CharField(
@@ -137,11 +145,11 @@ class Migration(migrations.Migration):
                 key(),
                 ("connection", models.CharField(max_length=64)),
                 ("queue", models.CharField(max_length=512)),
-                ("is_paused", models.BooleanField(default=False)),
             ],
             options={
                 "default_permissions": (),
                 "constraints": [models.UniqueConstraint(fields=("connection", "queue"), name="toril_queue_told")],
             },
         ),
+        migrations.RunPython(note, migrations.RunPython.noop),
     ]

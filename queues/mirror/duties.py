@@ -9,7 +9,10 @@ from typing import Protocol
 
 from queues.mirror.alerts import AlertNotices, Alerts
 from queues.mirror.attempts import Attempts
+from queues.mirror.deliveries import Deliveries
+from queues.mirror.endings import Endings
 from queues.mirror.failures import Failures
+from queues.mirror.happenings import Happenings
 from queues.mirror.history import PruneSamples
 from queues.mirror.indexing import Indexing
 from queues.mirror.leader import Leader, LeaseLost
@@ -44,6 +47,9 @@ def duties(leader: Leader, connections: Sequence[str]) -> list[Duty]:
         Indexing(leader),
         Failures(leader),
         Operations(leader),
+        Endings(leader),
+        Happenings(leader),
+        Deliveries(leader),
         Alerts(leader, connections),
         AlertNotices(leader),
     ]

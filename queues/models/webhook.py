@@ -87,6 +87,8 @@ class Delivery(models.Model):
     job_name = models.CharField(max_length=200, blank=True)
     #: The request's body, to the byte.
     body = models.TextField()
+    #: It holds what the job carries or said.
+    has_payload = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     due_at = models.DateTimeField(null=True, blank=True)
     #: Attempts in all; and since it was made, or told to be sent again.
@@ -136,11 +138,10 @@ class DeliveryTry(models.Model):
 
 
 class QueueTold(models.Model):
-    """Whether a queue was paused when that was told last: a pause is told once, whoever paused it."""
+    """A queue of which it was told that it is paused: once, whoever paused it, until it was told that it runs again."""
 
     connection = models.CharField(max_length=64)
     queue = models.CharField(max_length=512)
-    is_paused = models.BooleanField(default=False)
 
     class Meta:
         app_label = "toril"
@@ -148,4 +149,4 @@ class QueueTold(models.Model):
         constraints = (models.UniqueConstraint(fields=("connection", "queue"), name="toril_queue_told"),)
 
     def __str__(self) -> str:
-        return f"{self.queue}: {'paused' if self.is_paused else 'running'}"
+        return self.queue

@@ -1,0 +1,135 @@
+"""Jobs that have ended are told to webhooks: each ending once, with the place in the mirror's changes that it led to.
+
+A row is told again each time it is written, so an ending is known by its job and its moment; and what ended before the
+endpoint was there, or longer ago than deliveries are kept, is told no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from queues.delivery.outbox import listeners, tell_all
+from queues.delivery.selecting import Chosen, Happening
+from queues.mirror.feed import Feed
+from queues.mirror.leader import Leader
+from queues.models import Cursor, Job
+from queues.options import get_options
+from queues.states import State
+
+KINDS = {State.COMPLETED.value: "job.completed", State.FAILED.value: "job.failed"}
+#: Changes per commit, and of these endings.
+BATCH, MOST_ENDED = 2_000, 500
+#: How often to look; and where nobody listens.
+LOOK_EVERY_S, UNHEARD_S = 0.2, 2.0
+READ = (
+    "pk connection queue job_id timestamp_ms state name processed_on_ms finished_on_ms attempts_made synced_at".split()
+)
+PAYLOAD = ("data", "return_value", "failed_reason")
+
+
+class Endings(Feed):
+    name = "endings"
+    batch = BATCH
+
+    def __init__(self, leader: Leader) -> None:
+        super().__init__(leader)
+        self._is_heard = True
+
+    async def turn(self) -> float:
+        return 0.0 if await super().turn() == 0.0 else LOOK_EVERY_S if self._is_heard else UNHEARD_S
+
+    def _some(self) -> int:
+        if not self._is_due():
+            return 0
+        with transaction.atomic():
+            self.leader.check()
+            cursor, _ = Cursor.objects.get_or_create(name=self.name)
+            # In this order: an endpoint that comes between the two hears of everything from its coming on.
+            latest = Job.objects.aggregate(latest=Max("change"))["latest"] or 0
+            to = listeners(None, KINDS.values())
+            self._is_heard = bool(to)
+            place, passed = self._next_place(cursor.at) if to else (latest, 0)
+            if to:
+                self.tell(_ended(Job.objects.filter(change__gt=cursor.at, change__lte=place)), to)
+            cursor.at = place
+            cursor.save(update_fields=["at"])
+        return passed
+
+    def _next_place(self, at: int) -> tuple[int, int]:
+        """How far to go now, and over how many rows: never over more endings than fit in one commit."""
+        changes = Job.objects.filter(change__gt=at).order_by("change").values_list("change", flat=True)
+        some = list(changes[: self.batch])
+        if not some:
+            return at, 0
+        ended = list(
+            _ended(Job.objects.filter(change__gt=at, change__lte=some[-1]))
+            .order_by("change")
+            .values_list("change", flat=True)[: MOST_ENDED + 1]
+        )
+        place = ended[MOST_ENDED - 1] if len(ended) > MOST_ENDED else some[-1]
+        return place, sum(change <= place for change in some)
+
+    def tell(self, rows: QuerySet[Job], to: Sequence[Chosen]) -> None:
+        """Payloads are read of those alone for whom somebody asks."""
+        jobs = {_key(job): job for job in rows.order_by("change").only(*READ)}
+        tell_all([_happening(key, job) for key, job in jobs.items()], to, lambda some: _filled(some, jobs))
+
+
+def _ended(rows: QuerySet[Job]) -> QuerySet[Job]:
+    oldest = timezone.now() - timedelta(days=get_options().webhooks.keep_days)
+    return rows.filter(state__in=list(KINDS), finished_on_ms__gte=int(oldest.timestamp() * 1000))
+
+
+def _key(job: Job) -> str:
+    return "\0".join(
+        (job.connection, job.queue, job.job_id, str(job.timestamp_ms), job.state, str(job.finished_on_ms or 0))
+    )
+
+
+def _happening(key: str, job: Job) -> Happening:
+    ended = _moment(job.finished_on_ms) or timezone.now()
+    data: dict[str, Any] = {
+        "connection": job.connection,
+        "queue": job.queue,
+        "jobId": job.job_id,
+        "name": job.name[:200],
+        "state": job.state,
+        "attemptsMade": job.attempts_made,
+        "addedAt": _told(job.timestamp_ms),
+        "startedAt": _told(job.processed_on_ms),
+        "finishedAt": _told(job.finished_on_ms),
+    }
+    return Happening(KINDS[job.state], job.connection, job.queue, data, ended, key, job.job_id, job.name)
+
+
+def _filled(some: Sequence[Happening], jobs: dict[str, Job]) -> list[Happening]:
+    keys = [jobs[told.key].pk for told in some]
+    rows = {row["pk"]: row for row in Job.objects.filter(pk__in=keys).values("pk", *PAYLOAD)}
+    return [_with_payload(told, rows[jobs[told.key].pk]) for told in some]
+
+
+def _with_payload(told: Happening, row: dict[str, str]) -> Happening:
+    data = {"data": row["data"]}
+    if told.kind == "job.completed":
+        return replace(told, documents={**data, "result": row["return_value"]})
+    return replace(told, documents=data, texts={"failedReason": row["failed_reason"]})
+
+
+def _moment(ms: int | None) -> datetime | None:
+    """None where it is none that a date can be: a producer may write anything."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _told(ms: int | None) -> str | None:
+    found = _moment(ms)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else None
