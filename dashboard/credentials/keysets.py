@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.utils.translation import gettext as _
 
 from queues.errors import Unauthorized
-from queues.options.tokens import LEAST_SECRET_BYTES, Issuer
+from queues.options.tokens import Issuer, least_bytes
 
 log = structlog.get_logger("toril.credentials")
 
-#: A file is looked at again, and an address asked again, after so long; sooner for a key that is not known, or where there is
-#: none yet.
+#: A file is looked at again, and an address asked again, after so long; sooner for a key that is not known, and for the
+#: very first.
 FRESH_S, SOONER_S, FIRST_S = 300.0, 30.0, 3.0
 #: An issuer that does not answer is believed by what it said last for so long.
 STALE_S = 86_400.0
@@ -67,8 +67,9 @@ class KeySource:
         self._asking = asyncio.Lock()
 
     async def key(self, kid: str | None) -> Any:
-        """None where there is none of that name. Raises KeysUnavailable where there are none at all, or too old ones."""
-        if self._is_due(kid):
+        """None where there is none of that name. Raises KeysUnavailable where there are none, or too old ones."""
+        # Who needs a key that is just being asked for waits for the answer; who has it goes on.
+        if self._is_due(kid) or (self._asking.locked() and self._keys.of(kid) is None):
             async with self._asking:
                 if self._is_due(kid):
                     self._tried_at = time.monotonic()
@@ -132,10 +133,8 @@ def parsed(text: str, issuer: Issuer) -> Keys:
     algorithm = jwt.get_algorithm_by_name(issuer.algorithms[0])
     if issuer.family == "oct":
         secret = text.strip().encode()
-        if len(secret) < LEAST_SECRET_BYTES:
-            raise ValueError(f"the secret has fewer than {LEAST_SECRET_BYTES} bytes")
-        return Keys(single=algorithm.prepare_key(secret))
-    return Keys(single=_strong(algorithm.prepare_key(text)))
+        return Keys(single=_strong(algorithm.prepare_key(secret), issuer))
+    return Keys(single=_strong(algorithm.prepare_key(text), issuer))
 
 
 def _set(told: Any, issuer: Issuer) -> Keys:
@@ -161,22 +160,18 @@ def _read(told: dict[str, Any], issuer: Issuer) -> Any:
     """None for a key that cannot be read: the others of its set are none the worse for it."""
     try:
         key = jwt.get_algorithm_by_name(told.get("alg", issuer.algorithms[0])).from_jwk(told)
-        return _strong(key)
+        return _strong(key, issuer)
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        log.warning(
-            "a key of a key set is left out",
-            issuer=issuer.name,
-            kid=str(told.get("kid"))[:100],
-            error=type(error).__name__,
-        )
+        named, why = str(told.get("kid"))[:100], type(error).__name__
+        log.warning("a key of a key set is left out", issuer=issuer.name, kid=named, why=why)
         return None
 
 
-def _strong(key: Any) -> Any:
+def _strong(key: Any, issuer: Issuer) -> Any:
     # A set may hold a signer's private keys by mistake; only their public halves are kept.
     key = key.public_key() if hasattr(key, "public_key") else key
-    if isinstance(key, bytes) and len(key) < LEAST_SECRET_BYTES:
-        raise ValueError(f"the secret has fewer than {LEAST_SECRET_BYTES} bytes")
+    if isinstance(key, bytes) and len(key) < (least := least_bytes(issuer.algorithms)):
+        raise ValueError(f"the secret has fewer than {least} bytes")
     if isinstance(key, RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
         raise ValueError(f"the RSA key has fewer than {LEAST_RSA_BITS:,} bits")
     return key

@@ -20,8 +20,6 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "EC": ("ES256", "ES384", "ES512"),
     "OKP": ("EdDSA",),
 }
-#: A shorter secret is guessed from one token.
-LEAST_SECRET_BYTES = 32
 _SOURCES = ("KEY", "KEY_FILE", "JWKS_URL")
 _KNOWN = {
     "ALGORITHMS", "ABILITIES_CLAIM", "AUDIENCE", "GIVES", "ISSUER", "LEEWAY_S", "MOST_LIFETIME_S", "OWN",
@@ -80,7 +78,7 @@ def issuer(where: str, value: Any) -> Issuer:
         _audience(f"{where}['AUDIENCE']", value.get("AUDIENCE", ())),
         algorithms,
         family,
-        **_source(where, value, family),
+        **_source(where, value, algorithms),
         leeway_s=integer(f"{where}['LEEWAY_S']", value.get("LEEWAY_S", 10), 0, 30),
         most_lifetime_s=integer(f"{where}['MOST_LIFETIME_S']", value.get("MOST_LIFETIME_S", 3_600), 60, 86_400 * 30),
         gives=_given(f"{where}['GIVES']", value.get("GIVES", {})),
@@ -113,31 +111,41 @@ def _algorithms(where: str, value: Any) -> tuple[tuple[str, ...], str]:
     return told, families[0]
 
 
-def _source(where: str, value: Mapping[str, Any], family: str) -> dict[str, str]:
+def least_bytes(algorithms: tuple[str, ...]) -> int:
+    """A shorter secret is guessed from one token (RFC 7518 §3.2)."""
+    return max(int(algorithm[2:]) // 8 for algorithm in algorithms)
+
+
+def _source(where: str, value: Mapping[str, Any], algorithms: tuple[str, ...]) -> dict[str, str]:
     told = [name for name in _SOURCES if value.get(name)]
     if len(told) != 1:
         raise ConfigurationError(f"{where} needs one of KEY, KEY_FILE and JWKS_URL.")
     name, source = told[0], value[told[0]]
     if not isinstance(source, str):
         raise ConfigurationError(f"{where}[{name!r}] must be text.")
-    _CHECKS[name](f"{where}[{name!r}]", source, family)
+    _CHECKS[name](f"{where}[{name!r}]", source, algorithms)
     return {name.lower(): source}
 
 
-def _check_key(where: str, key: str, family: str) -> None:
-    if family == "oct" and (len(key.encode()) < LEAST_SECRET_BYTES or "-----BEGIN" in key):
-        raise ConfigurationError(f"{where} must be a secret of at least {LEAST_SECRET_BYTES} bytes, and no PEM.")
-    if family != "oct" and "-----BEGIN PUBLIC KEY-----" not in key:
+def _is_shared(algorithms: tuple[str, ...]) -> bool:
+    return algorithms[0] in FAMILIES["oct"]
+
+
+def _check_key(where: str, key: str, algorithms: tuple[str, ...]) -> None:
+    if _is_shared(algorithms):
+        if len(key.encode()) < (least := least_bytes(algorithms)) or "-----BEGIN" in key:
+            raise ConfigurationError(f"{where} must be a secret of at least {least} bytes, and no PEM.")
+    elif "-----BEGIN PUBLIC KEY-----" not in key:
         raise ConfigurationError(f"{where} must be a public key in PEM; a private one belongs to the signer alone.")
 
 
-def _check_file(where: str, path: str, family: str) -> None:
+def _check_file(where: str, path: str, algorithms: tuple[str, ...]) -> None:
     if not Path(path).is_file():
         raise ConfigurationError(f"{where} names no file: {path}")
 
 
-def _check_url(where: str, url: str, family: str) -> None:
-    if family == "oct":
+def _check_url(where: str, url: str, algorithms: tuple[str, ...]) -> None:
+    if _is_shared(algorithms):
         raise ConfigurationError(f"{where} cannot hold secrets: whoever signs with HS… shares KEY or KEY_FILE.")
     try:
         parts = urlsplit(url)
