@@ -71,7 +71,7 @@ INSTALLED_APPS = [
     "django_htmx",
     *(["django_tasks"] if VERSION < (6, 0) else []),
     "queues.apps.QueuesConfig",
-    *(["queues.systems"] if DEMO else []),
+    *(["queues.systems", "dashboard.systems"] if DEMO else []),
 ]
 # Each is asynchronous to the core: Django's own chain enters a thread sixteen times per request, this one once.
 MIDDLEWARE = [

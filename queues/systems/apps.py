@@ -1,9 +1,9 @@
-"""The Django app of the demonstration; its `jobs.py` is discovered like any other app's."""
+"""The Django app of the sample processors; its `jobs.py` is discovered like any other app's. It has no tables."""
 
 from django.apps import AppConfig
 
 
 class SystemsConfig(AppConfig):
     name = "queues.systems"
-    label = "toril_systems"
+    label = "toril_samples"
     verbose_name = "Toril's sample systems"

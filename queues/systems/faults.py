@@ -1,4 +1,7 @@
-"""Failures as real services cause them, dealt out by job id: the same job always meets the same fate."""
+"""Failures as real services cause them, dealt out by job id: the same job always meets the same fate.
+
+They meet made-up jobs alone: what a person or a program asked a sample for is done.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from zlib import crc32
 
 from queues.errors import UnrecoverableError
 
-#: Of 1,000 jobs: so many fail every configured attempt, and so many more fail the first attempt only.
+#: The field by which a job's data says that nobody asked for it.
+MADE_UP = "isMadeUp"
+#: Of 1,000 made-up jobs: so many fail every configured attempt, and so many more fail the first attempt only.
 FAILING = 40
 STUMBLING = 100
 
@@ -35,6 +40,8 @@ def share(*parts: object) -> float:
 
 def is_struck(job: Any) -> bool:
     """Whether this attempt fails. After its last attempt a job works, so that an operator's retry is rewarded."""
+    if not (isinstance(job.data, dict) and job.data.get(MADE_UP)):
+        return False
     fate = share(job.queue, job.id) * 1_000
     return bool(fate < FAILING and job.attempt <= job.attempts) or bool(
         FAILING <= fate < FAILING + STUMBLING and job.attempt == 1

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from queues.systems import texts
+from queues.systems.faults import MADE_UP
 
 #: Premium users' scans go first: lower runs earlier, and jobs without a priority would run before both.
 PREMIUM, STANDARD = 1, 5
@@ -17,13 +18,19 @@ PREMIUM, STANDARD = 1, 5
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One job to add. `options` are keyword arguments of the producer's `add`; with `children` it waits for them."""
+    """One job to add. `options` are keyword arguments of the producer's `add`; with `children` it waits for them.
+
+    Its data says that it is made up: what nobody asked for may fail as real services make real jobs fail.
+    """
 
     queue: str
     name: str
     data: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict)
     children: tuple[Offer, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.data[MADE_UP] = True
 
 
 Happening = Callable[[Random], list[Offer]]

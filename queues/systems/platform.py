@@ -1,18 +1,24 @@
-"""Samples of the AI platform: five kinds of text work and webhook deliveries. They call nothing outside."""
+"""The AI platform's five kinds of text work: asked of the model at LLM_BASE_URL; without one, samples that say so."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
 
-from queues.systems.faults import HTTPError, ValidationError, share, strike, too_many_requests
+from queues.errors import RateLimitError
+from queues.systems import llm, questions
+from queues.systems.faults import ValidationError, strike, too_many_requests
+from queues.systems.llm_options import LLMOptions, llm_options
+from queues.systems.records import Usage, records
 from queues.systems.sample import sample
 from queues.systems.steps import line, step
 
-#: A sample's price: hundredths of a cent per token.
-PRICE = 0.02
+#: A sample's price: cents per token.
+PRICE = Decimal("0.02")
+#: What a sample's usage names as its model.
+SAMPLE_MODEL = "sample"
 TOPICS = {
     "billing": ("invoice", "refund", "charged", "price", "payment"),
     "shipping": ("parcel", "delivery", "arrived", "courier", "address"),
@@ -36,11 +42,14 @@ def words(text: str) -> list[str]:
 
 
 async def answer(job: Any, work: Callable[[str], dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """What the five kinds share: check the text, take the model's time, count tokens and cost."""
+    """What the five kinds share: check the text, ask the model, write down what that took."""
     text = job.data["text"]
-    if not text.strip():
+    if not isinstance(text, str) or not text.strip():
         raise ValidationError("text is empty")
     await step(job, "queued for model", 10, 0.05, f"{len(text)} characters")
+    if (options := llm_options()) is not None:
+        return await _asked(job, text, options)
+    await job.log(line("INFO", "LLM_BASE_URL is not set: a sample answers, which knows a few words"))
     await step(job, "model", 50, seconds, f"running {job.name}")
     strike(
         job,
@@ -51,8 +60,36 @@ async def answer(job: Any, work: Callable[[str], dict[str, Any]], seconds: float
     )
     output = work(text)
     tokens = len(words(text)) * 4 // 3 + 40
-    await job.log(line("INFO", f"{tokens} tokens"))
-    return {"output": output, "tokenUsed": tokens, "costCents": round(tokens * PRICE, 2)}
+    return await _told(job, output, Usage(SAMPLE_MODEL, tokens, 0, round(tokens * PRICE, 2)))
+
+
+async def _asked(job: Any, text: str, options: LLMOptions) -> dict[str, Any]:
+    language = job.data.get("language", questions.DEFAULT_LANGUAGE)
+    if not questions.is_language(language):
+        raise ValidationError("language is no language code such as fr or pt-BR")
+    await job.progress({"stage": "model", "percent": 50})
+    await job.log(line("INFO", f"asking {options.model} at {options.host}"))
+    try:
+        answered = await llm.ask(options, questions.messages(job.name, text, language), as_json=True)
+    except RateLimitError as limit:
+        await job.log(
+            line("WARN", f"{options.host} asks to wait {limit.duration_ms / 1_000:g} s; no attempt is counted")
+        )
+        raise
+    try:
+        output = questions.output(job.name, text, answered.text)
+    except llm.ModelError:
+        # It was paid for all the same.
+        await records().used(job, answered.usage)
+        raise
+    return await _told(job, output, answered.usage)
+
+
+async def _told(job: Any, output: dict[str, Any], usage: Usage) -> dict[str, Any]:
+    await records().used(job, usage)
+    await job.log(line("INFO", f"{'unknown' if usage.tokens is None else usage.tokens} tokens of {usage.model}"))
+    cost = None if usage.cost_cents is None else float(usage.cost_cents)
+    return {"output": output, "tokenUsed": usage.tokens, "costCents": cost, "model": usage.model}
 
 
 @sample("ai-jobs", name="summarize")
@@ -112,18 +149,3 @@ def facts(text: str) -> dict[str, Any]:
         "dates": re.findall(r"\d{4}-\d{2}-\d{2}", text),
         "amounts": re.findall(r"[€$£]\d+(?:\.\d{2})?", text),
     }
-
-
-@sample("webhooks")
-async def deliver(job: Any) -> dict[str, Any]:
-    """A sample: behaves as if it posted the payload to its URL."""
-    host = urlsplit(job.data["url"]).hostname
-    await step(job, "sign", 10, 0.05, f"signing {job.data['event']}")
-    strike(
-        job,
-        HTTPError(500, "Internal Server Error", str(host)),
-        TimeoutError(f"{host} did not answer within 10 s"),
-        HTTPError(410, "Gone", str(host)),
-    )
-    await step(job, "deliver", 50, 0.15, f"POST {job.data['url']}")
-    return {"deliveryId": job.data["deliveryId"], "status": 200, "tookMs": 40 + int(400 * share(job.id, "took"))}

@@ -58,7 +58,7 @@ def test_no_module_has_a_name_that_says_nothing():
 
 @pytest.mark.django_db
 def test_the_tables_match_their_migrations():
-    call_command("makemigrations", "toril", "toril_dashboard", check=True, dry_run=True, verbosity=0)
+    call_command("makemigrations", "toril", "toril_dashboard", "toril_systems", check=True, dry_run=True, verbosity=0)
 
 
 def test_workers_tell_the_version_of_the_package():

@@ -1,11 +1,11 @@
 """The samples' failures: believable, dealt by job id, and the same each time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from queues.errors import UnrecoverableError
-from queues.systems.faults import FAILING, STUMBLING, ValidationError, is_struck, strike, too_many_requests
+from queues.systems.faults import FAILING, MADE_UP, STUMBLING, ValidationError, is_struck, strike, too_many_requests
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Attempt:
     queue: str = "chat"
     attempt: int = 1
     attempts: int = 3
+    data: dict[str, bool] = field(default_factory=lambda: {MADE_UP: True}, hash=False)
 
 
 JOBS = [Attempt(str(number)) for number in range(5_000)]
@@ -78,3 +79,8 @@ def test_invalid_data_is_not_retried() -> None:
 
 def test_a_throttled_call_says_status_and_host() -> None:
     assert str(too_many_requests("api.example")) == "HTTP 429 Too Many Requests from api.example"
+
+
+def test_what_somebody_asked_for_is_not_struck() -> None:
+    assert any(is_struck(job) for job in JOBS)
+    assert not any(is_struck(replace(job, data={"text": "mine"})) for job in JOBS)

@@ -1,0 +1,213 @@
+"""A form and a short list for each system: what a program asks for by its entry, asked for by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.views.decorators.http import require_http_methods
+
+from dashboard import links
+from dashboard.pages.frame import around_of, frame, go
+from dashboard.request import Request
+from dashboard.systems.entries import chat, pages, papers, scans, texts
+from dashboard.systems.models import Status, Work
+from queues.errors import InvalidInput
+from queues.systems.questions import KINDS
+
+Words = str | Promise
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`kind`: an input's type, `area`, or `choice` of `options`."""
+
+    name: str
+    label: Words
+    kind: str = "text"
+    example: str = ""
+    options: Sequence[str] = ()
+    is_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that was asked for: its jobs, each with its queue, id, status and error."""
+
+    text: str
+    at: datetime
+    works: Sequence[Work]
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    title: Words
+    says: Words
+    fields: Sequence[Field]
+    ask: Callable[[Request, Mapping[str, Any]], Awaitable[object]]
+    lines: Callable[[Request], Awaitable[list[Line]]]
+    entry: str
+    #: Queues of which the form adds jobs.
+    queues: Sequence[str] = field(default=())
+
+
+async def _ask_page(request: Request, fields: Mapping[str, Any]) -> object:
+    return await pages.ask(request, [fields])
+
+
+async def _pages(request: Request) -> list[Line]:
+    return [
+        Line(page.title or page.url, page.created_at, works) for page, works in await pages.own(request, MOST_ROWS, 0)
+    ]
+
+
+async def _papers(request: Request) -> list[Line]:
+    return [Line(str(paper), paper.created_at, works) for paper, works in await papers.own(request, MOST_ROWS, 0)]
+
+
+async def _ask_message(request: Request, fields: Mapping[str, Any]) -> object:
+    queue = fields.get("queue", "chat")
+    if queue not in ("chat", "deep-research"):
+        raise InvalidInput(_("Ask chat or deep-research."))
+    return await chat.ask(request, queue, fields)
+
+
+async def _messages(request: Request) -> list[Line]:
+    rows = await chat.own(request, MOST_ROWS, 0)
+    return [Line(row.text, row.created_at, [row], chat.shown(row)["answer"] or "") for row in rows]
+
+
+async def _scans(request: Request) -> list[Line]:
+    rows = await scans.own(request, MOST_ROWS, 0)
+    return [Line(f"{row.url} ({row.plan})", row.created_at, [row], _score(row)) for row in rows]
+
+
+def _score(row: Work) -> str:
+    score = row.result.get("score") if isinstance(row.result, dict) else None
+    return "" if score is None else _("Score %(score)s of 100") % {"score": score}
+
+
+async def _ask_text(request: Request, fields: Mapping[str, Any]) -> object:
+    kind = fields.get("kind", "")
+    if kind not in KINDS:
+        raise InvalidInput(_("There is no such type."))
+    return await texts.ask(request, kind, fields)
+
+
+async def _texts(request: Request) -> list[Line]:
+    rows = await texts.own(request, MOST_ROWS, 0)
+    return [Line(f"{row.kind}: {row.text}", row.created_at, [row], _output(row)) for row in rows]
+
+
+def _output(row: Any) -> str:
+    output = texts.shown(row)["output"]
+    return ", ".join(f"{name}: {value}" for name, value in output.items()) if isinstance(output, dict) else ""
+
+
+SYSTEMS: Mapping[str, System] = {
+    "pages": System(
+        lazy("Documentation generator"),
+        lazy("A page becomes an example call, and then vectors: two jobs, the second when the first is done."),
+        (
+            Field("url", lazy("Address"), "url", "https://api.northwind.example/v2/orders", is_needed=True),
+            Field("title", lazy("Title"), example="Orders"),
+            Field("method", lazy("Method"), "choice", options=("GET", "POST", "PUT", "PATCH", "DELETE")),
+            Field("text", lazy("Text of the page"), "area"),
+        ),
+        _ask_page,
+        _pages,
+        "POST /api/pages",
+        (pages.CURL, pages.EMBEDDINGS),
+    ),
+    "papers": System(
+        lazy("Paper library"),
+        lazy("A paper is read by four queues: its authors, their institutions, its tags, and a summary."),
+        (
+            Field("url", lazy("arXiv address"), "url", "https://arxiv.org/abs/2401.01234", is_needed=True),
+            Field("title", lazy("Title")),
+            Field("authors", lazy("Authors"), example="Ana Lind, Bo Mori"),
+        ),
+        papers.ask,
+        _papers,
+        "POST /api/papers",
+        tuple(papers.JOBS),
+    ),
+    "chat": System(
+        lazy("Research agents"),
+        lazy("A message is answered within seconds, research in as long as it takes."),
+        (
+            Field("message", lazy("Message"), "area", is_needed=True),
+            Field("queue", lazy("Answer by"), "choice", options=("chat", "deep-research")),
+        ),
+        _ask_message,
+        _messages,
+        "POST /api/chat, POST /api/deep-research/start",
+        ("chat", "deep-research"),
+    ),
+    "scans": System(
+        lazy("Scan service"),
+        lazy("A site is checked; premium users’ sites first."),
+        (
+            Field("url", lazy("Site"), "url", "https://shop.example.com", is_needed=True),
+            Field("plan", lazy("Plan"), "choice", options=tuple(reversed(scans.PLANS))),
+            Field("id", lazy("Id of your own"), example="scan-abc123"),
+        ),
+        scans.ask,
+        _scans,
+        "POST /api/scans",
+        (scans.QUEUE,),
+    ),
+    "texts": System(
+        lazy("AI platform"),
+        lazy("A text is summarized, classified, weighed, translated or searched for facts."),
+        (
+            Field("kind", lazy("Type"), "choice", options=tuple(KINDS)),
+            Field("text", lazy("Text"), "area", is_needed=True),
+        ),
+        _ask_text,
+        _texts,
+        "POST /v1/jobs/<type>",
+        (texts.QUEUE,),
+    ),
+}
+
+
+@require_http_methods(["GET", "HEAD"])
+async def first(request: Request) -> HttpResponse:
+    return HttpResponseRedirect(_url(next(iter(SYSTEMS))))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def form_page(request: Request, name: str) -> HttpResponse:
+    system = SYSTEMS.get(name)
+    if system is None:
+        raise Http404
+    if request.method == "POST":
+        given = {field.name: value for field in system.fields if (value := request.POST.get(field.name, "").strip())}
+        await system.ask(request, given)
+        return go(request, _url(name), _("Added."))
+    grants = request.grants
+    shown = {
+        "section": "systems",
+        "name": name,
+        "system": system,
+        "systems": [(key, _url(key), one.title) for key, one in SYSTEMS.items()],
+        "lines": await system.lines(request),
+        "missing": [queue for queue in system.queues if not grants.on(queue).may("job.add")],
+        "failed": Status.FAILED,
+    }
+    around = await around_of(request, links.DEFAULT_CONNECTION)
+    return render(request, "systems/page.html", frame(around, **shown))
+
+
+def _url(name: str) -> str:
+    return f"{links.site_root()}/{links.BASE}/systems/{name}"

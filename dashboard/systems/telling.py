@@ -1,0 +1,30 @@
+"""Adds a job to `webhooks` for each row that has ended and whose owner asked to be told."""
+
+from __future__ import annotations
+
+from dashboard.systems.models import Status, Work
+from queues import queue
+
+#: As many as one round adds.
+MOST = 100
+#: Without the payload: who is told fetches it, with a credential of their own.
+EVENTS = {Status.COMPLETED: "job.succeeded", Status.FAILED: "job.failed"}
+
+
+def tell_who_asked() -> int:
+    """How many were added. Where this is interrupted the next round adds the rest; one id, so no job comes twice.
+
+    Raises RedisUnavailable.
+    """
+    owed = Work.objects.filter(owes_webhook=True, status__in=list(EVENTS)).order_by("pk")[:MOST]
+    rows = list(owed.values_list("pk", "queue", "job_id", "status", "webhook_url"))
+    for pk, name, job_id, status, url in rows:
+        data = {
+            "deliveryId": f"work-{pk}",
+            "url": url,
+            "event": EVENTS[Status(status)],
+            "payload": {"id": job_id, "queue": name, "status": status},
+        }
+        queue("webhooks").sync.add("deliver", data, job_id=f"work-{pk}", on_commit=False)
+        Work.objects.filter(pk=pk).update(owes_webhook=False)
+    return len(rows)
