@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from dashboard.api.board import refusals as board
 from dashboard.links import BASE
 from queues.errors import TooManyRequests, TorilError, Unauthorized
 
@@ -28,13 +29,17 @@ class Refusal:
     error: TorilError | None = None
 
 
+#: Where programs are told something else than people.
+TITLES = {401: "Not known", 429: "Too many requests"}
+
+
 #: Where an API speaks its own language: the beginning of its paths → the body and its content type.
 Speaker = Callable[[HttpRequest, Refusal], tuple[Any, str]]
 
 
 def of(request: HttpRequest, error: TorilError, title: str) -> HttpResponse:
     """Raised by a view or by whoever lets programs in."""
-    refusal = Refusal(error.status, title, str(error), error.code, error=error)
+    refusal = Refusal(error.status, TITLES.get(error.status, title), str(error), error.code, error=error)
     return answer(request, refusal, _headers(error))
 
 
@@ -59,16 +64,10 @@ def plain(request: HttpRequest, refusal: Refusal) -> tuple[Any, str]:
     return {"error": {"code": refusal.code, "message": refusal.message}}, "application/json"
 
 
-def board(request: HttpRequest, refusal: Refusal) -> tuple[Any, str]:
-    """As Bull Board's own (`ERRORS.…`), with our sentence beside it."""
-    key = f"ERRORS.{refusal.code.upper()}"
-    return {"error": {"key": key}, "message": refusal.message, "code": refusal.code}, "application/json"
-
-
 def problem(request: HttpRequest, refusal: Refusal) -> tuple[Any, str]:
     """RFC 9457; `type` says nothing beyond the status, `code` is for programs."""
     told = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": refusal.message}
     return {**told, "code": refusal.code, **refusal.details}, "application/problem+json"
 
 
-SPEAKERS: dict[str, Speaker] = {f"/{BASE}/api/": board, "/api/v1/": problem}
+SPEAKERS: dict[str, Speaker] = {f"/{BASE}/api/": board.speak, "/api/v1/": problem}
