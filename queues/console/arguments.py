@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queues.console import bulk, deploys, job, listing, operations, search, steering, tail, verify, workers
+from queues.console import bulk, deploys, job, keys, listing, operations, search, steering, tail, verify, workers
 from queues.console.exits import Exit
 from queues.console.session import Session
 from queues.protocol import codec
@@ -201,6 +201,7 @@ VERBS: dict[str, Word] = {
     "search": Word(search.find, _search),
     "verify": Word(verify.verify_rows, _verify),
     "operations": Word(operations.steer, _operations, is_write=True),
+    "keys": Word(keys.steer, keys.arguments, is_write=True),
     "mark_deploy": Word(deploys.mark, _deploy, is_write=True),
 }
 
