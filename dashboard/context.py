@@ -33,6 +33,7 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         "words": words(),
         "is_in_process": not has_redis,
         "is_demo": getattr(settings, "DEMO", False) and has_redis,
+        "systems_url": links.systems_url() if getattr(settings, "DEMO", False) else "",
         "is_embedded": getattr(settings, "IS_EMBEDDED", False),
     }
 

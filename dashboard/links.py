@@ -51,6 +51,11 @@ def metrics_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/metrics-history", connection, query)
 
 
+def systems_url(name: str = "") -> str:
+    """The form of one of the five systems."""
+    return _address(f"/systems/{name}" if name else "/systems", DEFAULT_CONNECTION, {})
+
+
 def failures_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/failures", connection, query)
 

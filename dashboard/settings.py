@@ -33,8 +33,11 @@ IS_EMBEDDED = USE_JOB_QUEUE and not options.redis_configured(ENVIRON) and REDIS_
 DEMO = environment.flag(ENVIRON, "TORIL_DEMO", IS_EMBEDDED)
 #: Your queues: {"chat": {"concurrency": 5, "attempts": 3, "backoff": {"type": "exponential", "delay": 1000}}}.
 QUEUES: dict[str, Any] = {}
+#: How programs hear of jobs (docs/live.md).
+LIVE: dict[str, Any] = {}
 if DEMO and find_spec("queues.systems.settings"):
     QUEUES |= import_module("queues.systems.settings").QUEUES
+    LIVE |= import_module("queues.systems.settings").LIVE
 
 TORIL = {
     "CONNECTIONS": {
@@ -46,6 +49,7 @@ TORIL = {
     # <QUEUE>_QUEUE_CONCURRENCY, <QUEUE>_RATE_LIMIT_PER_MINUTE and the like; also of queues that are not named here.
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
     "VARIABLES": options.queue_variables(ENVIRON),
+    "LIVE": LIVE,
     "USE_JOB_QUEUE": USE_JOB_QUEUE,
     # Which code runs here: a version or a commit; the workers page points out who runs another.
     "RELEASE": ENVIRON.get("TORIL_VERSION", "").strip(),

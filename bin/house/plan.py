@@ -29,6 +29,7 @@ class Plan:
     redis_url: str
     """The Redis of the person's own; empty: the embedded one."""
     has_demo: bool
+    """Sample traffic; the samples themselves (`TORIL_DEMO` of what is started) work without a queue too."""
     root: Path
     environ: Mapping[str, str]
 
@@ -39,16 +40,16 @@ class Plan:
         host = environ.get("HOST", "").strip() or "127.0.0.1"
         own_redis = options.redis_url(environ) if options.redis_configured(environ) else ""
         has_queue = environment.flag(environ, "USE_JOB_QUEUE", True)
-        has_demo = environment.flag(environ, "TORIL_DEMO", not own_redis) and has_queue
+        has_samples = environment.flag(environ, "TORIL_DEMO", not own_redis)
         return cls(
             host=host.strip("[]"),
             port=_port(environ.get("PORT", "").strip() or "8000"),
             var=environment.var_folder(environ, root),
             has_queue=has_queue,
             redis_url=own_redis,
-            has_demo=has_demo,
+            has_demo=has_samples and has_queue,
             root=root,
-            environ=environ | {"TORIL_DEMO": str(int(has_demo)), "PYTHONUNBUFFERED": "1"},
+            environ=environ | {"TORIL_DEMO": str(int(has_samples)), "PYTHONUNBUFFERED": "1"},
         )
 
     @property

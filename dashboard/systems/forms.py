@@ -183,7 +183,7 @@ SYSTEMS: Mapping[str, System] = {
 
 @require_http_methods(["GET", "HEAD"])
 async def first(request: Request) -> HttpResponse:
-    return HttpResponseRedirect(_url(next(iter(SYSTEMS))))
+    return HttpResponseRedirect(links.systems_url(next(iter(SYSTEMS))))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -194,20 +194,16 @@ async def form_page(request: Request, name: str) -> HttpResponse:
     if request.method == "POST":
         given = {field.name: value for field in system.fields if (value := request.POST.get(field.name, "").strip())}
         await system.ask(request, given)
-        return go(request, _url(name), _("Added."))
+        return go(request, links.systems_url(name), _("Added."))
     grants = request.grants
     shown = {
         "section": "systems",
         "name": name,
         "system": system,
-        "systems": [(key, _url(key), one.title) for key, one in SYSTEMS.items()],
+        "systems": [(key, links.systems_url(key), one.title) for key, one in SYSTEMS.items()],
         "lines": await system.lines(request),
         "missing": [queue for queue in system.queues if not grants.on(queue).may("job.add")],
         "failed": Status.FAILED,
     }
     around = await around_of(request, links.DEFAULT_CONNECTION)
     return render(request, "systems/page.html", frame(around, **shown))
-
-
-def _url(name: str) -> str:
-    return f"{links.site_root()}/{links.BASE}/systems/{name}"

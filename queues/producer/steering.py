@@ -52,11 +52,21 @@ class Steering:
         """Remove what waits, and with `delayed` also what waits for its time; runs of schedulers stay."""
         await carrier().drain(self.connection, self.name, delayed)
 
-    async def clean(self, state: State | str = State.COMPLETED, *, older_than_ms: int = 0, limit: int = 0) -> list[str]:
+    async def clean(
+        self,
+        state: State | str | int = State.COMPLETED,
+        limit: int = 0,
+        of: State | str = State.COMPLETED,
+        *,
+        older_than_ms: int = 0,
+    ) -> list[str]:
         """Remove jobs of a state that ended, or were added, longer ago, at most `limit` (0: all); their ids.
 
-        Runs of schedulers stay, and active jobs whose worker holds their lock.
+        Also as BullMQ has it: `clean(older_than_ms, limit, state)`. Runs of schedulers stay, and active jobs whose
+        worker holds their lock.
         """
+        if isinstance(state, int):
+            older_than_ms, state = state, of
         found = state_of(state)
         if found not in BULK_ACTIONS["clean"]:
             raise InvalidInput(f"Jobs that are {found.value} cannot be cleaned.")

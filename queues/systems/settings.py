@@ -95,3 +95,16 @@ PLATFORM: dict[str, dict[str, Any]] = {
 }
 
 QUEUES: dict[str, dict[str, Any]] = {**DOCUMENTATION, **PAPERS, **RESEARCH, **SCANS, **PLATFORM}
+
+#: `TORIL["LIVE"]`: what the documentation generator's pages listen for, by the names and words that they know; and by
+#: which fields of their data the systems' jobs can be followed.
+LIVE: dict[str, Any] = {
+    "FIELDS": ["conversationId", "messageId", "userId", "pageId", "paperId", "scanId"],
+    "EVENTS": {
+        "curl-generation": {"NAME": "curl_progress"},
+        "embeddings-generation": {
+            "NAME": "embedding_progress",
+            "STATUSES": {"started": "start", "completed": "complete", "failed": "error"},
+        },
+    },
+}

@@ -110,7 +110,8 @@ async def test_cleaning_takes_old_jobs_of_one_state(connection, small_chunks):
     assert set(await chat.clean("completed")) < {job.id for job in jobs}
     counts = await chat.counts()
     assert (counts[State.COMPLETED], counts[State.FAILED]) == (0, 1)
-    assert await chat.clean(State.FAILED) == [jobs[-1].id]
+    assert await chat.clean(0, 100, "failed") == [jobs[-1].id]
+    assert await chat.clean(State.FAILED) == []
     assert await jobs[-1].state() is State.UNKNOWN
 
 
