@@ -58,6 +58,7 @@ ACTIONS: Mapping[str, str] = {
     "queue.clean": "clean",
     "queue.drain": "clean",
     "queue.obliterate": "obliterate",
+    "metrics.purge": "obliterate",
     "queue.limits": "limits",
     "scheduler.run": "schedulers",
     "scheduler.add": "schedulers",

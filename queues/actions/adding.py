@@ -65,12 +65,15 @@ async def add_text(
     options: dict[str, Any],
     *,
     source: tuple[str, str] | None = None,
+    may_be_nameless: bool = False,
 ) -> Added:
     """The same with the data as JSON text, stored character by character; `source` is the (queue, id) it is a copy of.
 
     Whether the text is JSON is the caller's to have checked. Raises InvalidInput, RedisUnavailable.
     """
-    job = check_job(queue_name, name, NO_DATA, options)._replace(data=data)
+    is_nameless = may_be_nameless and not name
+    job = check_job(queue_name, "nameless" if is_nameless else name, NO_DATA, options)._replace(data=data)
+    job = job._replace(name="") if is_nameless else job
     if (limit := job.options.get("size_limit")) and len(raw(data)) > limit:
         raise InvalidInput(
             _("The job's data has %(count)s bytes; size_limit allows %(limit)s.")

@@ -35,10 +35,12 @@ class Queue(models.Model):
     synced_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
 
-    #: Live facts that are never stored: the workers that listen, the limiter's remaining time, what is broken.
+    #: Live facts that are never stored: the workers that listen, the limiter's remaining time, what is broken, how many
+    #: schedulers BullMQ has.
     workers: int | None = None
     rate_limited_ms: int = 0
     broken: str = ""
+    schedulers: int = 0
     #: Its jobs run in the processes that add them; `workers` is then 1 where there is a processor for them, else 0.
     is_local: bool = False
     #: Who paused it here, and its last hour, where that is known (lookups.pausers, lookups.metrics).
@@ -72,6 +74,7 @@ class Queue(models.Model):
             **{state.field: facts.counts.get(state.value, 0) for state in LISTED},
         )
         queue.workers, queue.rate_limited_ms, queue.broken = workers, facts.rate_limited_ms, facts.broken
+        queue.schedulers = facts.schedulers
         return queue
 
     def count(self, state: State) -> int:

@@ -248,3 +248,4 @@ class QueueFacts:
     oldest_waiting_ms: int | None = None
     version: str = ""
     broken: str = ""
+    schedulers: int = 0

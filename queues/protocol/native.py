@@ -9,6 +9,7 @@ from typing import Any
 from queues.errors import TorilError
 from queues.protocol import codec
 from queues.protocol.commands import Command, command
+from queues.protocol.connections import keys, wire
 from queues.protocol.keys import Keys
 from queues.protocol.samples import Count
 from queues.protocol.wire import Wire
@@ -76,3 +77,30 @@ def _count(completed: _List | None, failed: _List | None, minute: int) -> Count 
 
 def _whole(value: bytes | None) -> int:
     return codec.integer("", value)[0] if value else 0
+
+
+@dataclass(frozen=True, slots=True)
+class NativeList:
+    """As it is stored: `points` newest first, of the minutes before that of `last_ms`. All nought where there is none."""
+
+    count: int
+    last_ms: int
+    before: int
+    points: list[int]
+
+
+#: BullMQ keeps two weeks of minutes at most, where its workers are told to.
+MOST_POINTS = 20_160
+
+
+async def native_lists(connection: str, queue: str) -> tuple[NativeList, NativeList]:
+    """Completed and failed, in one round trip."""
+    asked = _commands(keys(connection, queue), MOST_POINTS - 1)
+    replies = await wire(connection).run(asked, return_errors=True)
+    return _native(*replies[:2]), _native(*replies[2:])
+
+
+def _native(meta: Any, data: Any) -> NativeList:
+    told = meta if isinstance(meta, list) else [None] * 3
+    last_ms, count, before = (_whole(value) for value in told)
+    return NativeList(count, last_ms, before, [_whole(value) for value in data] if isinstance(data, list) else [])

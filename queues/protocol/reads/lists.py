@@ -95,9 +95,11 @@ def _summary(job_id: str, names: tuple[bytes, ...], values: Any, large: dict[byt
     return replace(record, problems=(*record.problems, *said)) if said else record
 
 
-async def state_ids(connection: str, queue: str, state: State, start: int, count: int) -> list[str]:
-    """Ids in running order from position `start`."""
-    return [job_id for job_id, _ in (await _ids(connection, queue, state, start, count, False))[1]]
+async def state_ids(
+    connection: str, queue: str, state: State, start: int, count: int, is_reversed: bool = False
+) -> list[str]:
+    """Ids in running order, or its reverse, from position `start`."""
+    return [job_id for job_id, _ in (await _ids(connection, queue, state, start, count, is_reversed))[1]]
 
 
 async def _ids(

@@ -111,6 +111,7 @@ def _fact_commands(k: Keys, can_sort: bool) -> list[Command[Any]]:
     return [
         *(command("LLEN" if is_list else "ZCARD", k(suffix)) for suffix, is_list in STATE_KEYS.values()),
         command("LLEN", k("paused")),
+        command("ZCARD", k("repeat")),
         command("HMGET", k("meta"), "paused", "concurrency", "max", "duration", "version"),
         command("GET", k("limiter")),
         command("PTTL", k("limiter")),
@@ -136,7 +137,7 @@ def _facts(name: str, replies: list[Any]) -> tuple[QueueFacts, Any]:
     counted, rest = replies[: len(STATE_KEYS)], replies[len(STATE_KEYS) :]
     refused = [reply for reply in rest[-2:] if isinstance(reply, TorilError) and not is_wrong_type(reply)]
     broken = next((str(reply) for reply in replies if isinstance(reply, Exception) and reply not in refused), "")
-    legacy, meta, limiter, ttl, oldest, legacy_oldest = (None if isinstance(r, Exception) else r for r in rest)
+    legacy, schedulers, meta, limiter, ttl, *oldest = (None if isinstance(r, Exception) else r for r in rest)
     counts = {
         state.value: 0 if isinstance(count, Exception) else count
         for state, count in zip(STATE_KEYS, counted, strict=True)
@@ -155,8 +156,9 @@ def _facts(name: str, replies: list[Any]) -> tuple[QueueFacts, Any]:
         rate_limited_ms=held,
         version=text(version or b""),
         broken=broken,
+        schedulers=schedulers or 0,
     )
-    return facts, refused[0] if refused else oldest or legacy_oldest or None
+    return facts, refused[0] if refused else oldest[0] or oldest[1] or None
 
 
 def _number(value: bytes | None, default: int | None = None) -> Any:

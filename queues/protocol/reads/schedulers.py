@@ -50,6 +50,8 @@ class SchedulerSight:
     finished_on_ms: int | None = None
     has_moved: bool = False
     too_large: tuple[str, ...] = ()
+    #: When its next job was added.
+    added_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def _sight(at: Place, sizes: Sequence[Any], fields: tuple[bytes, ...], told: Seq
         finished_on_ms=None if finished is None else codec.integer("", finished)[0],
         has_moved=score != at.score,
         too_large=tuple(name.decode() for name in RULE if name not in fields),
+        added_ms=None if added is None else codec.integer("", added)[0],
     )
 
 

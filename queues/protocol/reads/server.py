@@ -29,12 +29,16 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A worker's connection in CLIENT LIST: on which queue, the worker's own name ("" for none), from where."""
+    """A worker's connection in CLIENT LIST: on which queue, the worker's own name ("" for none), from where, by which
+    number Redis knows it, since how many seconds.
+    """
 
     queue: str
     name: str
     address: str
     identity: bytes
+    id: str = ""
+    age_s: int = 0
 
 
 async def worker_clients(connection: str) -> dict[str, int] | None:
@@ -77,12 +81,13 @@ def _readings(row: bytes, start: bytes) -> Iterator[Listener]:
     queue, _, rest = name.removeprefix(start).partition(b":")
     if not queue or rest == b"qe":
         return
-    worker = text(rest.removeprefix(b"w:"))
+    worker, age = text(rest.removeprefix(b"w:")), _value(row, b" age=")
+    more = (text(identity), int(age) if age.isdigit() else 0)
     with suppress(ValueError):
         decoded = base64.b64decode(queue, validate=True)
         if base64.b64encode(decoded) == queue:
-            yield Listener(text(decoded), worker, text(address), identity)
-    yield Listener(text(queue), worker, text(address), name + address.rpartition(b":")[0])
+            yield Listener(text(decoded), worker, text(address), identity, *more)
+    yield Listener(text(queue), worker, text(address), name + address.rpartition(b":")[0], *more)
 
 
 def _value(row: bytes, key: bytes) -> bytes:
