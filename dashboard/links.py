@@ -92,6 +92,23 @@ def new_operation_url(connection: str = DEFAULT_CONNECTION, **query: object) -> 
     return _address("/operations/new", connection, query)
 
 
+def webhooks_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/webhooks", connection, query)
+
+
+def new_webhook_url(connection: str = DEFAULT_CONNECTION) -> str:
+    return _address("/webhooks/new", connection, {})
+
+
+def webhook_url(connection: str, number: int, **query: object) -> str:
+    return _address(f"/webhooks/{number}", connection, query)
+
+
+def delivery_url(connection: str, webhook: int, number: int, **query: object) -> str:
+    """One thing that was sent there, or is to be."""
+    return _address(f"/webhooks/{webhook}/deliveries/{number}", connection, query)
+
+
 def search_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     """`q`: what is typed into the box."""
     return _address("/search", connection, query)

@@ -24,6 +24,8 @@ from dashboard.pages import (
     session,
     settings,
     ways,
+    webhook,
+    webhooks,
     workers,
 )
 from dashboard.raw_path import Segment
@@ -55,6 +57,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/operations", operations.operations_page),
     path("admin/queues/operations/new", operations.new_page),
     path("admin/queues/operations/<int:number>", operations.operation_page),
+    path("admin/queues/webhooks", webhooks.webhooks_page),
+    path("admin/queues/webhooks/new", webhooks.new_page),
+    path("admin/queues/webhooks/<int:number>", webhook.webhook_page),
+    path("admin/queues/webhooks/<int:number>/deliveries/<int:delivery>", webhook.delivery_page),
     path("admin/queues/redis", redis.redis_page),
     path("admin/queues/check", check.check_page),
     path("admin/queues/audit", audit.audit_page),

@@ -9,6 +9,10 @@ from html import unescape
 from typing import Any
 
 import redis
+from django.utils import timezone
+
+from queues.delivery import sealing
+from queues.models import Delivery, DeliveryTry, Endpoint
 
 #: Closes what it may stand in, opens what would run or ask, and is no valid JSON, URL or selector.
 EVIL = (
@@ -41,6 +45,24 @@ def plant_evil(client: redis.Redis, prefix: str, state: str = "failed") -> str:
     )
     client.rpush(f"{prefix}:{EVIL}:{EVIL}:logs", EVIL)
     return EVIL
+
+
+def plant_webhook(number: int, queue: str, said: str, maker: Any = None, **fields: Any) -> Any:
+    """A webhook that nobody made, unless somebody is named; with one delivery about a job of this queue that holds what
+    the job said, given up after an answer that said it, too.
+    """
+    now = timezone.now()
+    row = Endpoint.objects.create(
+        pk=number, name=f"hook {number}", url="https://hooks.example.com/x", kinds='["job.failed"]', maker=maker,
+        secret=sealing.seal(sealing.new_secret()), maker_name="somebody", since=now, **fields,
+    )  # fmt: skip
+    body = json.dumps({"type": "job.failed", "timestamp": "", "data": {"queue": queue, "data": said}})
+    sent = Delivery.objects.create(
+        pk=number, endpoint=row, message_id=f"msg_{number}", key=f"{number}", kind="job.failed", queue=queue, tries=1,
+        job_id="1", body=body, has_payload=True, state="failed", ended_at=now, status=500, error="It answered 500.",
+    )  # fmt: skip
+    DeliveryTry.objects.create(delivery=sent, at=now, status=500, error="It answered 500.", answer=said)
+    return row
 
 
 def is_inert(html: str) -> bool:

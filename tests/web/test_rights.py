@@ -15,6 +15,7 @@ from django.urls import get_resolver
 from dashboard.models import QueueGrant
 from dashboard.pages import (
     acts,
+    alert_acting,
     confirmation,
     failure_acting,
     job_forms,
@@ -24,6 +25,7 @@ from dashboard.pages import (
     queue_acting,
     scheduler_acting,
     selection,
+    webhook_acting,
     workers,
 )
 from queues.abilities import ABILITIES, ACTIONS, LOOKING, ROLES
@@ -31,10 +33,11 @@ from queues.actions import groups
 from queues.models import AuditEntry, Operation
 from queues.operations import Target
 from queues.states import BULK_ACTIONS, State
+from tests.alerting import plant_alert
 from tests.failing import plant_group
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
-from tests.web.planted import plant_job
+from tests.web.planted import plant_job, plant_webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BASE = "/admin/queues"
@@ -63,6 +66,12 @@ ROUTES = {
     "admin/queues/operations": f"{BASE}/operations",
     "admin/queues/operations/new": f"{BASE}/operations/new?do=retry&queue={{queue}}&state=failed",
     "admin/queues/operations/<int:number>": f"{BASE}/operations/1",
+    "admin/queues/webhooks": f"{BASE}/webhooks",
+    "admin/queues/webhooks/new": f"{BASE}/webhooks/new",
+    "admin/queues/webhooks/<int:number>": f"{BASE}/webhooks/1",
+    "admin/queues/webhooks/<int:number>/deliveries/<int:delivery>": f"{BASE}/webhooks/1/deliveries/1",
+    "admin/queues/alerts": f"{BASE}/alerts",
+    "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
     "admin/queues/redis": f"{BASE}/redis",
     "admin/queues/check": f"{BASE}/check",
     "admin/queues/audit": f"{BASE}/audit",
@@ -71,6 +80,7 @@ ROUTES = {
 }
 #: Pages that need more than to see something.
 NEEDS = {"admin/queues/audit": "audit.view", "admin/queues/operations/new": "job.retry"}
+NEEDS |= {pattern: "webhook.make" for pattern in ROUTES if pattern.startswith("admin/queues/webhooks")}
 ADMIN = {
     "/admin/toril/queue/": "queue.view", "/admin/toril/job/": "queue.view", "/admin/toril/auditentry/": "audit.view",
 }  # fmt: skip
@@ -97,6 +107,10 @@ FAILURE_ACTIONS = {
     "resolve": "failure.resolve", "ignore": "failure.ignore", "reopen": "failure.reopen", "assign": "failure.assign",
     "note": "failure.note", "merge": "failure.merge", "split": "failure.split", "split-values": "failure.split",
 }  # fmt: skip
+ALERT_ACTIONS = {
+    "make": "alert.make", "edit": "alert.edit", "remove": "alert.remove", "test": "alert.test",
+    "silence": "alert.silence", "end-silence": "alert.silence",
+}  # fmt: skip
 WORKER_ACTIONS = {"quiet": "workers.quiet", "resume": "workers.resume", "stop": "workers.stop"}
 GROUP_ACTIONS = {"pause": "queue.pause", "resume": "queue.resume", "retry-all": "queue.retry-all"}
 #: Of one that retries; and what must be held to begin one.
@@ -104,6 +118,11 @@ OPERATION_ACTIONS = {"pause": "job.retry", "resume": "job.retry", "cancel": "job
 BEGUN = {
     "retry": "job.retry", "promote": "job.promote", "remove": "job.remove", "clean": "queue.clean", "move": "job.move",
     "reprioritize": "job.reprioritize",
+}  # fmt: skip
+WEBHOOK_ACTIONS = {
+    "edit": "webhook.edit", "enable": "webhook.enable", "disable": "webhook.disable", "rotate": "webhook.rotate",
+    "test": "webhook.test", "redeliver": "webhook.redeliver", "redeliver-failed": "webhook.redeliver",
+    "remove": "webhook.remove",
 }  # fmt: skip
 #: Parts and forms of a job's and a queue's page, by their parameters; each as hidden as its page.
 JOB_PARTS = {"job", "why", "payload", "log", "kin"}
@@ -129,7 +148,10 @@ def test_the_table_knows_every_action():
     assert literals("search") == set(SEARCH_ACTIONS)
     assert set(groups.ACTIONS) == set(GROUP_ACTIONS)
     assert failure_acting.NEEDED == FAILURE_ACTIONS
+    assert alert_acting.NEEDED == ALERT_ACTIONS
     assert set(operation_acting.NAMES) == set(OPERATION_ACTIONS)
+    assert set(webhook_acting.NAMES) == set(WEBHOOK_ACTIONS)
+    assert set(WEBHOOK_ACTIONS.values()) <= set(ACTIONS)
     assert set(operation_asking.OFFERED) == set(BEGUN)
     assert set(BEGUN.values()) | set(OPERATION_ACTIONS.values()) <= set(ACTIONS)
     assert set(job_parts.PARTS) == JOB_PARTS
@@ -175,10 +197,12 @@ TURNED_AWAY = {"anonymous": 302, "stranger": 403, "nobody": 403}
 @pytest.fixture
 def planted(connection, client_of_redis, prefix, transactional_db) -> Callable[[], dict[bytes, Any]]:
     """Jobs in a queue that all see and in one that some do not; gives what Redis holds, to be compared."""
+    plant_webhook(1, SEEN, CARRIED)
     for number, queue in enumerate((SEEN, HIDDEN), 1):
         retried = Target.of_state("default", [queue], [State.FAILED])
         told = {"target": retried.to_json(), "queues": json.dumps([queue]), "actor": "somebody"}
         Operation.objects.create(pk=number, action="retry", **told)
+        plant_alert(number, queue)
         plant_group(number, queue, message=CARRIED, kind=CARRIED, frame=CARRIED)
         fields = {"data": f'{{"x": "{CARRIED}"}}', "returnvalue": f'"{CARRIED}"', "progress": f'"{CARRIED}"'}
         failed = {"failedReason": CARRIED, "stacktrace": f'["Error: {CARRIED}\\n  at {CARRIED}"]'}
@@ -265,6 +289,10 @@ def posts(queue: str) -> list[tuple[str, dict[str, str], str | None]]:
     ]
     group = 1 if queue == SEEN else 2
     told += [(f"{BASE}/failures/{group}?action={name}", {}, needed) for name, needed in FAILURE_ACTIONS.items()]
+    told += [
+        (f"{BASE}/alerts?action={name}", {"alert": str(group), "silence": str(group)}, ALERT_ACTIONS[name])
+        for name in ("silence", "end-silence")
+    ]
     told += [(f"{BASE}/operations/{group}?action={name}", {}, needed) for name, needed in OPERATION_ACTIONS.items()]
     told += [
         (f"{BASE}/operations/new", {"begin": "1", "do": do, "queue": queue, "id": "1", "to": queue}, needed)
@@ -284,6 +312,14 @@ def site_posts() -> list[tuple[str, dict[str, str], str | None]]:
     told += [
         (f"{BASE}/search?action={name}", {"q": "", "name": "", "view": "0"}, needed)
         for name, needed in SEARCH_ACTIONS.items()
+    ]
+    told += [
+        (f"{BASE}/webhooks/1?action={name}", {"delivery": "1"}, needed) for name, needed in WEBHOOK_ACTIONS.items()
+    ]
+    told.append((f"{BASE}/webhooks/new", {"name": "x"}, "webhook.make"))
+    told += [
+        (f"{BASE}/alerts?action={name}", {"rule": "1", "channel": "none"}, ALERT_ACTIONS[name])
+        for name in ("make", "edit", "remove", "test")
     ]
     return [*told, (f"{BASE}/metrics-history", {"label": ""}, "deploy.mark")]
 

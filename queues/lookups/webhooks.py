@@ -1,0 +1,92 @@
+"""Webhooks for pages: how each stands, what was sent there, and what was answered.
+
+Which deliveries somebody sees is the caller's condition: `queues` None means all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from asgiref.sync import sync_to_async
+from django.db.models import QuerySet
+
+from queues.errors import NotFound
+from queues.models import Delivery, DeliveryTry, Endpoint
+from queues.models.webhook import TEST
+
+PAGE = 50
+#: Counted no further: a page must not read a million entries of an index.
+MOST_COUNTED = 10_000
+#: Greater numbers are nobody's, and more than a database takes.
+LARGEST = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many deliveries are in each state, at most MOST_COUNTED + 1, and the last that ended."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    last: Delivery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Newest first; `before` leads to older ones, None at the end."""
+
+    rows: tuple[Delivery, ...]
+    before: int | None
+
+
+async def endpoints(connection: str) -> list[Endpoint]:
+    rows = Endpoint.objects.filter(connection=connection).select_related("maker")
+    return [row async for row in rows.order_by("name", "pk")]
+
+
+async def endpoint(connection: str, number: int) -> Endpoint:
+    """Raises NotFound."""
+    rows = Endpoint.objects.filter(connection=connection, pk=min(number, LARGEST)).select_related("maker")
+    if (row := await rows.afirst()) is None:
+        raise NotFound(f"There is no webhook {number}.")
+    return row
+
+
+@sync_to_async
+def queues_told(endpoint: int) -> list[str]:
+    """The queues of its deliveries."""
+    return list(Delivery.objects.filter(endpoint=endpoint).order_by().values_list("queue", flat=True).distinct())
+
+
+@sync_to_async
+def standing(endpoint: int, queues: Collection[str] | None = None) -> Standing:
+    rows = _rows(endpoint, queues)
+    counts = {str(state): rows.filter(state=state)[: MOST_COUNTED + 1].count() for state in Delivery.State}
+    return Standing(counts, rows.filter(ended_at__isnull=False).defer("body").order_by("-pk").first())
+
+
+async def deliveries(
+    endpoint: int, queues: Collection[str] | None = None, state: str = "", before: int | None = None, most: int = PAGE
+) -> Deliveries:
+    rows = _rows(endpoint, queues).defer("body")
+    if state:
+        rows = rows.filter(state=state)
+    if before is not None:
+        rows = rows.filter(pk__lt=min(before, LARGEST))
+    found = [row async for row in rows.order_by("-pk")[: most + 1]]
+    return Deliveries(tuple(found[:most]), found[most - 1].pk if len(found) > most else None)
+
+
+async def delivery(endpoint: int, number: int) -> tuple[Delivery, Sequence[DeliveryTry]]:
+    """With its attempts, oldest first. Raises NotFound."""
+    row = await Delivery.objects.filter(endpoint=endpoint, pk=min(number, LARGEST)).afirst()
+    if row is None:
+        raise NotFound(f"There is no delivery {number}.")
+    return row, [each async for each in DeliveryTry.objects.filter(delivery=row).order_by("pk")[:200]]
+
+
+def _rows(endpoint: int, queues: Collection[str] | None) -> QuerySet[Delivery]:
+    rows = Delivery.objects.filter(endpoint=endpoint)
+    if queues is None:
+        return rows
+    # A test is about no queue: it is anybody's who sees the endpoint.
+    return rows.filter(queue__in=list(queues)) | rows.filter(kind=TEST)
