@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from dashboard.api.board import refusals as board
+from dashboard.api.v1 import problems
 from dashboard.links import BASE
 from queues.errors import TooManyRequests, TorilError, Unauthorized
 
@@ -66,7 +67,8 @@ def plain(request: HttpRequest, refusal: Refusal) -> tuple[Any, str]:
 
 def problem(request: HttpRequest, refusal: Refusal) -> tuple[Any, str]:
     """RFC 9457; `type` says nothing beyond the status, `code` is for programs."""
-    told = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": refusal.message}
+    title = problems.title(refusal.status)
+    told = {"type": "about:blank", "title": title, "status": refusal.status, "detail": refusal.message}
     return {**told, "code": refusal.code, **refusal.details}, "application/problem+json"
 
 

@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from dashboard.api.v1 import jobs, problems, queues, search
+from dashboard.api.v1 import jobs, operations, problems, queues, search
 from dashboard.api.v1 import jobs_acting as _acting  # noqa: F401
 from dashboard.api.v1 import jobs_adding as _adding  # noqa: F401
 from dashboard.api.v1.bounds import Bounded
@@ -40,6 +40,7 @@ ROUTERS = (
     ("/queues", queues.router),
     ("/queues", jobs.router),
     ("/search", search.router),
+    ("/operations", operations.router),
 )
 
 

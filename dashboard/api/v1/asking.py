@@ -39,9 +39,7 @@ class Done(BaseModel):
 
     message: str
     affected: int
-    state: State | None = Field(
-        default=None, description="Where the job is now, if it is anywhere."
-    )
+    state: State | None = Field(default=None, description="Where the job is now, if it is anywhere.")
 
 
 def told(done: Deed) -> Done:

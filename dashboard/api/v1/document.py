@@ -43,7 +43,7 @@ _IF_NONE_MATCH: Mapping[str, Any] = {
     "name": "If-None-Match",
     "required": False,
     "description": "The `ETag` of the answer at hand: 304 where it still holds.",
-    "schema": {"type": "string", "maxLength": 1_000},
+    "schema": {"type": "string"},
 }
 
 
@@ -71,7 +71,7 @@ def document(root: str) -> str:
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     lines = operation.get("description", "").split("\n", 1)
     operation["summary"], operation["description"] = lines[0].strip(), (lines[1] if len(lines) > 1 else "").strip()
-    operation["parameters"] = [*operation["parameters"], _CONNECTION]
+    operation["parameters"] = [*map(_told_once, operation["parameters"]), _CONNECTION]
     answers = {str(status): answer for status, answer in operation["responses"].items()}
     if method == "get":
         operation["parameters"].append(_IF_NONE_MATCH)
@@ -80,6 +80,15 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     for status, when in _problems_of(method, operation):
         answers.setdefault(str(status), problem(when))
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _told_once(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """Absent is said by `required`: no word in an address is null. What describes a parameter stands beside it."""
+    schema = dict(parameter["schema"])
+    if "anyOf" in schema:
+        (schema,) = (each for each in schema["anyOf"] if each != {"type": "null"})
+    schema = {name: value for name, value in schema.items() if name not in ("title", "description")}
+    return {**parameter, "schema": schema}
 
 
 def _problems_of(method: str, operation: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

@@ -51,9 +51,7 @@ class Cancel(Sent):
 class Change(Sent):
     """What is absent stays. At least one."""
 
-    data: Any = Field(
-        default=None, description="All of its new data; masked values are refused."
-    )
+    data: Any = Field(default=None, description="All of its new data; masked values are refused.")
     priority: int | None = Field(default=None, ge=0, le=2_097_151)
     lifo: bool = Field(default=False, description="With `priority`: first among its equals.")
     due_ms: int | None = Field(default=None, ge=0, le=2**41 - 1, description="When a delayed job runs (ms since 1970).")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from django.http import HttpResponse
@@ -15,12 +14,10 @@ from dashboard.api.v1.declared import may
 from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.jobs import router
 from dashboard.api.v1.queues import QueueName
-from queues import options
 from queues.actions.adding import NO_DATA, Added, add_job
 from queues.actions.adding_many import add_many
 from queues.errors import InvalidInput
 from queues.options import get_options
-from queues.producer import values
 
 Whole = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
@@ -32,12 +29,20 @@ class Backoff(Sent):
     delay_ms: Whole
     jitter: float = Field(default=0, ge=0, le=1)
 
+    def plain(self) -> dict[str, Any]:
+        return {"type": self.type, "delay": self.delay_ms, "jitter": self.jitter}
+
 
 class Keep(Sent):
     """How many ended jobs stay in Redis, and how long; null is no bound, `count` 0 keeps none."""
 
     age_s: Whole | None = None
     count: Whole | None = None
+
+    def plain(self) -> int | dict[str, int]:
+        if self.age_s is None:
+            return -1 if self.count is None else self.count
+        return {"age": self.age_s} | ({} if self.count is None else {"count": self.count})
 
 
 class Deduplication(Sent):
@@ -49,17 +54,16 @@ class Deduplication(Sent):
     replace: bool = False
     keep_last_if_active: bool = False
 
+    def plain(self) -> dict[str, Any]:
+        return {name: value for name, value in self.model_dump().items() if value is not None and value is not False}
+
 
 class Options(Sent):
     """What is absent comes from the queue's settings, else BullMQ's defaults."""
 
-    job_id: str | None = Field(
-        default=None, min_length=1, max_length=1024, description="No whole number, no “:”."
-    )
+    job_id: str | None = Field(default=None, min_length=1, max_length=1024, description="No whole number, no “:”.")
     delay_ms: Whole | None = None
-    priority: int | None = Field(
-        default=None, ge=0, le=2_097_151, description="1 before 2; 0: before all."
-    )
+    priority: int | None = Field(default=None, ge=0, le=2_097_151, description="1 before 2; 0: before all.")
     attempts: Whole | None = None
     backoff: Backoff | None = None
     remove_on_complete: Keep | None = None
@@ -70,21 +74,14 @@ class Options(Sent):
     deduplication: Deduplication | None = None
 
     def given(self) -> dict[str, Any]:
-        """Under the names and in the shapes of the producer."""
+        """Under the names and in the shapes of the producer, as the record keeps them too."""
         told = {name: getattr(self, name) for name in self.model_fields_set}
-        return {name: _shape(value) for name, value in told.items() if value is not None}
-
-
-def _shape(value: Any) -> Any:
-    shape = _SHAPES.get(type(value))
-    return shape(**value.model_dump()) if shape else value
-
-
-_SHAPES: Mapping[type, Callable[..., Any]] = {
-    Backoff: options.Backoff,
-    Keep: options.Keep,
-    Deduplication: values.Deduplication,
-}
+        shaped = (Backoff, Keep, Deduplication)
+        return {
+            name: value.plain() if isinstance(value, shaped) else value
+            for name, value in told.items()
+            if value is not None
+        }
 
 
 class NewJob(Sent):
@@ -92,7 +89,7 @@ class NewJob(Sent):
 
     name: str = Field(min_length=1, max_length=1024, examples=["summarize"])
     data: Any = Field(default_factory=dict, description="Any JSON; {} where it is absent.", examples=[{"text": "…"}])
-    options: Options = Options()
+    options: Options = Field(default_factory=Options)
 
     def wanted(self, ids: Once, number: int | None = None) -> tuple[str, Any, dict[str, Any]]:
         given = self.options.given()

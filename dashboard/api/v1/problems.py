@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -39,11 +38,12 @@ def answer(
     mistakes: Iterable[Mistake] = (),
 ) -> HttpResponse:
     """The answer for whatever was refused or went wrong; `dashboard.errors` comes here for every path of this API."""
-    told = Problem(title=_title(status), status=status, detail=detail, code=code, errors=list(mistakes))
+    told = Problem(title=title(status), status=status, detail=detail, code=code, errors=list(mistakes))
     return HttpResponse(told.model_dump_json(), status=status, content_type=MEDIA_TYPE, headers=headers)
 
 
-def _title(status: int) -> str:
+def title(status: int) -> str:
+    """`about:blank` says no more than the status: its own name stands there."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -60,8 +60,3 @@ def unusable(errors: Iterable[Mapping[str, Any]]) -> HttpResponse:
 
 def _place(loc: Iterable[Any]) -> str:
     return "/".join(str(part)[:80] for part in loc)[:400]
-
-
-def as_json(problem: HttpResponse) -> Any:
-    """The body of an answer of `answer`, parsed."""
-    return json.loads(problem.content)
