@@ -92,6 +92,14 @@ def new_operation_url(connection: str = DEFAULT_CONNECTION, **query: object) -> 
     return _address("/operations/new", connection, query)
 
 
+def keys_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/keys", connection, query)
+
+
+def new_key_url(connection: str = DEFAULT_CONNECTION) -> str:
+    return _address("/keys/new", connection, {})
+
+
 def webhooks_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/webhooks", connection, query)
 

@@ -72,6 +72,8 @@ ROUTES = {
     "admin/queues/webhooks/<int:number>/deliveries/<int:delivery>": f"{BASE}/webhooks/1/deliveries/1",
     "admin/queues/alerts": f"{BASE}/alerts",
     "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
+    "admin/queues/keys": f"{BASE}/keys",
+    "admin/queues/keys/new": f"{BASE}/keys/new",
     "admin/queues/redis": f"{BASE}/redis",
     "admin/queues/check": f"{BASE}/check",
     "admin/queues/audit": f"{BASE}/audit",
@@ -317,6 +319,8 @@ def site_posts() -> list[tuple[str, dict[str, str], str | None]]:
         (f"{BASE}/webhooks/1?action={name}", {"delivery": "1"}, needed) for name, needed in WEBHOOK_ACTIONS.items()
     ]
     told.append((f"{BASE}/webhooks/new", {"name": "x"}, "webhook.make"))
+    service = {"whose": "service", "name": "x", "abilities": "view", "queues": "*"}
+    told.append((f"{BASE}/keys/new", service, "key.make"))
     told += [
         (f"{BASE}/alerts?action={name}", {"rule": "1", "channel": "none"}, ALERT_ACTIONS[name])
         for name in ("make", "edit", "remove", "test")
