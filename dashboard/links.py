@@ -117,6 +117,14 @@ def delivery_url(connection: str, webhook: int, number: int, **query: object) ->
     return _address(f"/webhooks/{webhook}/deliveries/{number}", connection, query)
 
 
+def alerts_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
+    return _address("/alerts", connection, query)
+
+
+def alert_url(connection: str, number: int, **query: object) -> str:
+    return _address(f"/alerts/{number}", connection, query)
+
+
 def search_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     """`q`: what is typed into the box."""
     return _address("/search", connection, query)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django import VERSION
 
-from dashboard import environment, logs
+from dashboard import environment, logs, telling
 from queues import options
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -54,6 +54,8 @@ TORIL = {
     # Which code runs here: a version or a commit; the workers page points out who runs another.
     "RELEASE": ENVIRON.get("TORIL_VERSION", "").strip(),
     "READ_ONLY": environment.flag(ENVIRON, "READ_ONLY", False),
+    # Whom rules tell: ALERT_MAIL_TO, ALERT_SLACK_URL (docs/alerts.md).
+    "ALERTS": telling.alerts(ENVIRON),
 }
 
 #: Functions with Django's `@task` are run by the workers too (docs/tasks.md).
@@ -157,6 +159,8 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en"
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "dashboard" / "locale"]
+
+globals().update(telling.mail(ENVIRON))
 
 LOGGING = logs.django_logging(
     environment.choice(ENVIRON, "LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),

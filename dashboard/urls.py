@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 
 from dashboard import theme
 from dashboard.pages import (
+    alerts,
     audit,
     check,
     door,
@@ -64,6 +65,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/webhooks/<int:number>/deliveries/<int:delivery>", webhook.delivery_page),
     path("admin/queues/keys", keys.keys_page),
     path("admin/queues/keys/new", keys.new_page),
+    path("admin/queues/alerts", alerts.alerts_page),
+    path("admin/queues/alerts/<int:number>", alerts.alert_page),
     path("admin/queues/redis", redis.redis_page),
     path("admin/queues/check", check.check_page),
     path("admin/queues/audit", audit.audit_page),

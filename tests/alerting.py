@@ -10,10 +10,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db.models import F
+from django.utils import timezone
 
 from queues.mirror.alerts import AlertNotices, Alerts
 from queues.mirror.leader import Leader
-from queues.models import Alert, AlertNotice, AlertRule, Queue
+from queues.models import Alert, AlertNotice, AlertRule, AlertSilence, Queue
 from queues.options import get_options, reset_options
 
 
@@ -81,3 +82,15 @@ in_database = sync_to_async
 
 def rule_named(name: str) -> Any:
     return next(rule for rule in get_options().alerts.rules if rule.name == name)
+
+
+def plant_alert(number: int, queue: str, **more: Any) -> Alert:
+    """One that fires since a minute in this queue, and a silence of it."""
+    now = timezone.now()
+    told = {"rule": "built-in:backlog", "rule_name": "Backlog", "kind": "backlog", "connection": "default"}
+    told |= {"fires": 10, "clears": 5, "value": 12, "peak": 20, "fired_value": 11, "hold_s": 60}
+    told |= {"since": now - timedelta(minutes=2), "seen_at": now, "fired_at": now - timedelta(minutes=1)}
+    told |= {"phase": "firing", "queue": queue, "digest": f"{number:032x}"} | more
+    until = now + timedelta(hours=1)
+    AlertSilence.objects.create(pk=number, connection="default", queue=queue, until=until, reason="moved", actor="ana")
+    return Alert.objects.create(pk=number, **told)

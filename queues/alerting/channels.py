@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 
 from queues.delivery.sending import post
 from queues.options.alerts import Channel
 
 #: A mail server and a chat have so long.
-MAIL_S = 20.0
+MAIL_S = 30.0
 POST_S = 15.0
 LONGEST_ANSWER = 500
 #: Characters that Slack takes of one message.
@@ -34,24 +36,42 @@ async def send(channel: Channel, title: str, text: str) -> Outcome:
 
 
 async def _mail(channel: Channel, title: str, text: str) -> Outcome:
-    """In a thread of its own: a mail server that hangs must hold up nothing else."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="alert-mail")
     try:
-        running = asyncio.get_running_loop().run_in_executor(pool, _send_mail, channel, title, text)
-        async with asyncio.timeout(2 * MAIL_S):
-            await running
+        async with asyncio.timeout(MAIL_S):
+            await _aside(EmailMessage(title, text, to=list(channel.mail)).send)
     except TimeoutError:
         return Outcome(False, _("The mail server did not answer within %(seconds)s s.") % {"seconds": f"{MAIL_S:g}"})
     except Exception as error:
         return Outcome(False, _short(f"{type(error).__name__}: {error}"))
-    finally:
-        pool.shutdown(wait=False)
     return Outcome(True, _("The mail server took it."))
 
 
-def _send_mail(channel: Channel, title: str, text: str) -> None:
-    with get_connection(timeout=MAIL_S) as connection:
-        EmailMessage(title, text, to=list(channel.mail), connection=connection).send()
+async def _aside(function: Callable[[], object]) -> None:
+    """In a thread of its own, for which nobody waits for ever: a mail server that hangs holds up nothing else."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def run() -> None:
+        error: Exception | None = None
+        try:
+            function()
+        except Exception as raised:
+            error = raised
+        # The loop may be gone by then.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_end, ended, error)
+
+    threading.Thread(target=run, name="alert-mail", daemon=True).start()
+    await ended
+
+
+def _end(ended: asyncio.Future[None], error: Exception | None) -> None:
+    if ended.done():
+        return
+    if error is None:
+        ended.set_result(None)
+    else:
+        ended.set_exception(error)
 
 
 async def _slack(channel: Channel, title: str, text: str) -> Outcome:

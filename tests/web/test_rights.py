@@ -74,6 +74,8 @@ ROUTES = {
     "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
     "admin/queues/keys": f"{BASE}/keys",
     "admin/queues/keys/new": f"{BASE}/keys/new",
+    "admin/queues/alerts": f"{BASE}/alerts",
+    "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
     "admin/queues/redis": f"{BASE}/redis",
     "admin/queues/check": f"{BASE}/check",
     "admin/queues/audit": f"{BASE}/audit",
