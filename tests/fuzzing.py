@@ -81,7 +81,7 @@ class Fuzz:
         operations = [found.ok() for found in schema.get_all_operations()]
         each = max(1, -(-most // (2 * len(operations))))
         for operation in operations:
-            self._plant()
+            self._plant(operation.definition.raw["operationId"])
             for mode in GenerationMode:
                 self._ask(operation, mode, each)
         return self.report
@@ -151,7 +151,7 @@ class Fuzz:
         assert answer.status_code < 300, (path, answer.status_code, answer.text)
         return answer.json()
 
-    def _plant(self) -> None:
+    def _plant(self, name: str) -> None:
         """Some jobs in each state, and operations that can be steered; by the admin, whoever asks then."""
         self._look()
         for state, (name, options, data) in _JOBS.items():
@@ -161,8 +161,8 @@ class Fuzz:
         self._api("POST", f"/queues/{ODD.replace('/', '%2F')}/jobs", name="sort", data={"password": "hunter2"})
         self._api("POST", f"/queues/{QUEUE}/resume")
         eventually_sync(self._look, 20, "the workers have run what was planted")
-        if not self.numbers:
-            self._operations()
+        if not self.numbers or name in ("pauseOperation", "resumeOperation", "cancelOperation", "restoreOperation"):
+            self._operations(is_paused=name == "resumeOperation")
 
     def _look(self) -> bool:
         self.ids = {
@@ -171,7 +171,7 @@ class Fuzz:
         }
         return all(self.ids[state] for state in ("failed", "completed", "active", "delayed"))
 
-    def _operations(self) -> None:
+    def _operations(self, is_paused: bool) -> None:
         done = self._api(
             "POST", "/operations", action="remove", reason="fuzzed",
             target={"jobs": [{"queue": QUEUE, "id": job_id} for job_id in self.ids["completed"][:2]]},
@@ -179,6 +179,8 @@ class Fuzz:
         slow = self._api(
             "POST", "/operations", action="retry", rate_per_s=0.1, target={"queues": [QUEUE], "states": ["failed"]}
         )
+        if is_paused:
+            self._api("POST", f"/operations/{slow['number']}/pause")
         self.numbers = [done["number"], slow["number"]]
 
 

@@ -6,9 +6,14 @@ from django.http import QueryDict
 
 #: Here programs say who they are in a header, and never is anybody sent to sign in.
 PROGRAMS = ("/api/", "/v1/", "/admin/queues/api/")
+#: A page among them: who is not signed in is sent to sign in, as anywhere.
+PAGE = "/api/v1/docs"
 METRICS = "/metrics"
+EVENTS = "/api/events"
 #: Their views decide alone who may read them, with whatever identity there is.
 SELF_GUARDED = frozenset({"/api/health", METRICS})
+#: They answer anybody: who is bound to data of their own learns nothing there.
+_ANYBODYS = ("/api/health",)
 #: What `TORIL["PUBLIC_COUNTS"]` opens for reading, unless one of these parameters asks for more than counts.
 COUNTS = frozenset({
     "/api/queue/status", "/admin/queues/api/queues", "/v1/admin/queue/metrics", "/v1/admin/queue/metrics/all", METRICS,
@@ -20,7 +25,7 @@ OWN = ("/api/ws", "/api/events", "/api/pages", "/api/papers", "/api/chat", "/api
 
 
 def is_program(path: str) -> bool:
-    return path.startswith(PROGRAMS) or path == METRICS
+    return (path.startswith(PROGRAMS) and path != PAGE) or path == METRICS
 
 
 def opens_counts(path: str, query: QueryDict) -> bool:
@@ -29,4 +34,4 @@ def opens_counts(path: str, query: QueryDict) -> bool:
 
 
 def holds_own(path: str) -> bool:
-    return any(path == each or path.startswith(f"{each}/") for each in OWN)
+    return any(path == each or path.startswith(f"{each}/") for each in OWN) or path in _ANYBODYS

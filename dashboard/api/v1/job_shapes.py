@@ -20,7 +20,7 @@ from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import text
 from queues.states import State
 
-JobId = Annotated[str, Path(min_length=1, max_length=1024, description="A job's id, percent-encoded.")]
+JobId = Annotated[str, Path(min_length=1, max_length=1024, description="A job's id.")]
 #: BullMQ's name of a payload field → the model's and this API's.
 FIELDS: Mapping[str, tuple[str, str]] = {
     "data": ("data", "data"),

@@ -17,7 +17,7 @@ from queues.models import Queue as Row
 from queues.states import State
 
 router = Router(tags=["queues"])
-QueueName = Annotated[str, Path(min_length=1, max_length=512, description="A queue's name, percent-encoded.")]
+QueueName = Annotated[str, Path(min_length=1, max_length=512, description="A queue's name.")]
 
 
 class Counts(BaseModel):

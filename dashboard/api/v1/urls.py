@@ -50,5 +50,6 @@ def patterns() -> Iterator[URLPattern | URLResolver]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openapi.json", door(describing.openapi_json), name="v1-document"),
+    path("docs", describing.docs_page, name="v1-docs"),
     *patterns(),
 ]
