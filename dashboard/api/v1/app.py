@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from dashboard.api.v1 import jobs, operations, problems, queues, search
+from dashboard.api.v1 import flows, jobs, metrics, operations, problems, queues, schedulers, search, workers
 from dashboard.api.v1 import jobs_acting as _acting  # noqa: F401
 from dashboard.api.v1 import jobs_adding as _adding  # noqa: F401
 from dashboard.api.v1.bounds import Bounded
@@ -41,6 +41,13 @@ ROUTERS = (
     ("/queues", jobs.router),
     ("/search", search.router),
     ("/operations", operations.router),
+    ("/queues", schedulers.of_queue),
+    ("/schedulers", schedulers.router),
+    ("/queues", flows.of_queue),
+    ("/flows", flows.router),
+    ("/workers", workers.router),
+    ("/queues", metrics.of_queue),
+    ("", metrics.router),
 )
 
 
