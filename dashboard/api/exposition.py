@@ -42,6 +42,7 @@ class Exposition:
         yield from self._standing()
         yield from self._workers()
         yield from self._mirror()
+        yield from self._alerts()
 
     def _server(self) -> Iterator[Metric]:
         yield _gauge("toril_build_info", "Which Toril answers", [((VERSION,), 1)], ["version"])
@@ -121,6 +122,17 @@ class Exposition:
         yield _gauge("toril_mirror_up", "Whether a mirror leads", [((), int(mirror.leads))])
         if (lag_s := mirror.lag_s(self._found.connection)) is not None:
             yield _gauge("toril_mirror_lag_seconds", "How far the mirror is behind Redis", [((), lag_s)])
+
+    def _alerts(self) -> Iterator[Metric]:
+        """Where nobody looks at the rules, how long ago that was is all that is told."""
+        standing = self._found.alerts
+        if self._found.is_up is None or standing is None or standing.age_s is None:
+            return
+        yield _gauge("toril_alerts_looked_seconds", "Seconds since alert rules were looked at", [((), standing.age_s)])
+        if standing.is_watched:
+            told = ((place, count) for place, count in standing.counts().items() if self._sees(place[0]))
+            yield _gauge("toril_alerts_firing", "Alerts that fire; without a queue: the connection's", told,
+                         ["queue", "kind"])  # fmt: skip
 
     def _counted(self) -> Iterator[tuple[Queue, Totals]]:
         return ((queue, total) for queue in self._sound if (total := self._found.totals.get(queue.name)))

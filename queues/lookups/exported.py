@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.lookups import alerts
 from queues.lookups.heard import Heard, heard
 from queues.lookups.mirror_state import MirrorState, mirror_state
 from queues.lookups.shared import shared
@@ -28,8 +29,7 @@ MIRROR_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """As it is now. `is_up`: whether Redis answers, None where there is none; where it does not, no queue is told of.
-    """
+    """As it is now. `is_up`: whether Redis answers, None where there is none; where it does not, no queue is told of."""
 
     connection: str
     is_up: bool | None = None
@@ -38,6 +38,7 @@ class Exported:
     heard: Heard = field(default_factory=Heard)
     mirror: MirrorState = field(default_factory=MirrorState)
     server: ServerInfo | None = None
+    alerts: alerts.Standing | None = None
 
 
 async def exported(connection: str) -> Exported:
@@ -51,18 +52,21 @@ async def exported(connection: str) -> Exported:
 
 async def _read(connection: str) -> Exported:
     mirror = await shared(("mirror", get_options().connection(connection)), MIRROR_EVERY_S, mirror_state)
+    fires = await shared(
+        ("alerts", get_options().connection(connection)), MIRROR_EVERY_S, lambda: alerts.standing(connection)
+    )
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             seen = await snapshot(connection)
             if seen.error:
-                return Exported(connection, is_up=False, mirror=mirror)
+                return Exported(connection, is_up=False, mirror=mirror, alerts=fires)
             queues = tuple(_shown(seen.queues))
             if is_in_process():
                 return Exported(connection, queues=queues)
             counted, told = await asyncio.gather(totals(connection, [q.name for q in queues]), _heard(connection))
     except (RedisUnavailable, RedisRefused, TimeoutError):
-        return Exported(connection, is_up=False, mirror=mirror)
-    return Exported(connection, True, queues, counted, told, mirror, seen.server)
+        return Exported(connection, is_up=False, mirror=mirror, alerts=fires)
+    return Exported(connection, True, queues, counted, told, mirror, seen.server, fires)
 
 
 def _shown(queues: Iterable[Queue]) -> Iterable[Queue]:

@@ -8,6 +8,7 @@ import pytest
 
 from queues.lookups import exported
 from queues.lookups.mirror_state import Followed, MirrorState
+from tests.alerting import in_database, looking, plant_alert
 from tests.monitoring import BOARD, DEPLOY, RULES, board_expressions, metrics_in, panels, promtool, rules
 from tests.planting import plant_waiting
 from tests.web.test_metrics_endpoint import plant_beat, plant_totals, samples, text
@@ -22,7 +23,10 @@ async def test_every_metric_that_is_named_is_one_that_is_printed(viewer, connect
     await plant_waiting(connection, "chat")
     await plant_totals(connection)
     await plant_beat(connection, "chat")
-    printed = {key[0] for key in samples(await text(viewer))}
+    async with looking() as duty:
+        await duty.turn()
+        await in_database(plant_alert)(1, "chat")
+        printed = {key[0] for key in samples(await text(viewer))}
     # Of an hour in which nothing ended there is none.
     printed.add("bullmq_queue_failure_ratio")
     page = (DEPLOY.parent / "docs" / "monitoring.md").read_text()
