@@ -137,3 +137,30 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
     # `access` throws them all away at the first error instead.
     pool = {"min_size": 1, "max_size": 20, "max_idle": 60, "timeout": 3}
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool} | config.get("OPTIONS", {})}
+
+
+def tokens(environ: Mapping[str, str]) -> dict[str, Any]:
+    """`TORIL["CREDENTIALS"]` from JWT_…; empty where JWT_ISSUER is unset. What the values may be is checked with it."""
+    issuer = environ.get("JWT_ISSUER", "").strip()
+    if not issuer:
+        return {}
+    jwt: dict[str, Any] = {
+        "ISSUER": issuer,
+        "AUDIENCE": words(environ, "JWT_AUDIENCE"),
+        "ALGORITHMS": words(environ, "JWT_ALGORITHMS") or ["HS256"],
+        "KEY": environ.get("JWT_SECRET", ""),
+        "KEY_FILE": environ.get("JWT_KEY_FILE", "").strip(),
+        "JWKS_URL": environ.get("JWT_JWKS_URL", "").strip(),
+        "OWN": _pairs(environ, "JWT_OWN"),
+    }
+    gives, queues = words(environ, "JWT_GIVES"), words(environ, "JWT_QUEUES")
+    if gives or queues:
+        jwt["GIVES"] = {"abilities": gives, "queues": queues}
+    return {"JWT": jwt}
+
+
+def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words(environ, name)]
+    if not all(field.strip() and claim.strip() for field, _, claim in pairs):
+        raise ConfigurationError(f"{name} must name fields and claims, as in userId=sub.")
+    return {field.strip(): claim.strip() for field, _, claim in pairs}

@@ -50,6 +50,8 @@ TORIL = {
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
     "VARIABLES": options.queue_variables(ENVIRON),
     "LIVE": LIVE,
+    # Tokens that another program signs: JWT_ISSUER and its companions (docs/credentials.md).
+    "CREDENTIALS": environment.tokens(ENVIRON),
     "USE_JOB_QUEUE": USE_JOB_QUEUE,
     # Which code runs here: a version or a commit; the workers page points out who runs another.
     "RELEASE": ENVIRON.get("TORIL_VERSION", "").strip(),
