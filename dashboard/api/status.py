@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 
 from dashboard.api.counts import counts, queue_seen
 from dashboard.api.methods import takes
+from dashboard.api.v1.values import masked_value
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 from queues.lookups.jobs import JobDetail, job_detail
 from queues.lookups.payloads import job_payload
-from queues.masking import mask_json, mask_text
+from queues.masking import mask_text
 from queues.models import Job
 from queues.protocol.codec import text
 
@@ -40,7 +40,7 @@ async def _job(request: Request, connection: str, queue: str, job_id: str) -> di
     told = _facts(found.job)
     if request.grants.on(queue).may("job.payload"):
         told |= {
-            "progress": _value(found.job.progress or "0"),
+            "progress": await masked_value(found.job.progress or "0"),
             "result": await _result(connection, found),
             "failedReason": mask_text(found.job.failed_reason) or None,
         }
@@ -71,17 +71,4 @@ async def _result(connection: str, found: JobDetail) -> Any:
         if found.sizes.get("returnvalue", 0) > LARGEST_RESULT:
             return None
         stored = text(await job_payload(connection, job.queue, job.job_id, "returnvalue") or b"")
-    return _value(stored)
-
-
-def _value(stored: str) -> Any:
-    """As JSON, its secrets masked; as text where others wrote what is none."""
-    told = mask_json(stored)
-    try:
-        return json.loads(told, parse_constant=_no_number) if told else None
-    except (ValueError, RecursionError):
-        return told
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no JSON")
+    return await masked_value(stored)

@@ -160,6 +160,21 @@ async def test_what_is_not_seen_is_not_there(connection, client_of_redis, prefix
         assert (await browser.post(f"{ADMIN}/{verb}?queue=open")).status_code == 200, verb
 
 
+async def test_public_counts_open_counts_and_nothing_else(anonymous, connection, client_of_redis, prefix, settings):
+    plant_job(client_of_redis, prefix, "scan", "1", "completed")
+    open_paths = ("/api/queue/status", f"{ADMIN}/metrics?queue=scan", f"{ADMIN}/metrics/all")
+    for path in open_paths:
+        await read(anonymous, path, 401)
+    settings.TORIL = {**settings.TORIL, "PUBLIC_COUNTS": True}
+    reset_options()
+    assert (await read(anonymous, open_paths[0]))["stats"]["completed"] == 1
+    for path in open_paths:
+        await read(anonymous, path)
+    await read(anonymous, "/api/queue/status?jobId=1", 401)
+    for verb in ("pause", "resume", "clean"):
+        assert (await anonymous.post(f"{ADMIN}/{verb}?queue=scan")).status_code in (401, 403), verb
+
+
 # --- the AI platform's
 
 
