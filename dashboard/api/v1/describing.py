@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard import links
+from dashboard.api.methods import takes
 from dashboard.api.v1.document import PATH, document
 from dashboard.api.v1.etags import stamped
 from dashboard.pages.frame import around_of, frame, known_connection
@@ -52,6 +53,7 @@ class Operation:
         return bool(self.parameters or self.body)
 
 
+@takes("GET")
 async def openapi_json(request: Request) -> HttpResponse:
     """The OpenAPI 3.1 document."""
     return stamped(request, HttpResponse(document(links.site_root()), content_type="application/json"))
