@@ -120,7 +120,9 @@ def _close(row: Delivery, done: Done) -> None:
     answer = done.answer
     row.tries, row.round_tries = row.tries + 1, row.round_tries + 1
     row.status, row.error = answer.status, answer.error[:300]
-    is_last = answer.is_ok or done.work.is_test or done.work.refused or answer.status == 410
+    # Without a secret it waits for one: the endpoint is disabled until then.
+    is_refused = bool(done.work.refused and done.work.secrets)
+    is_last = answer.is_ok or done.work.is_test or is_refused or answer.status == 410
     wait_s = None if is_last else schedule.wait_s(row.round_tries, answer, done.at)
     if wait_s is not None:
         row.due_at = timezone.now() + timedelta(seconds=wait_s)
