@@ -82,11 +82,11 @@ def _told(
         yield became(notice)
     if alert.held == telling.SILENCE and silence is not None:
         who = {"who": silence.actor, "why": silence.reason}
-        yield _("silenced by %(who)s: %(why)s; until") % who, silence.until, False
+        yield _("silenced by %(who)s: %(why)s; that ends") % who, silence.until, False
     elif alert.held == telling.COOLDOWN:
-        yield _("told a short time ago, so not again before"), alert.held_until, False
+        yield _("told a short time ago, so it is told again at the earliest"), alert.held_until, False
     elif alert.held == telling.GROUP:
-        yield _("is told, with what comes with it, by"), alert.held_until, False
+        yield _("is told, with what comes with it,"), alert.held_until, False
     elif alert.held == telling.NOBODY:
         yield _("nobody was told: its rule has no channel that anybody hears"), None, True
     elif alert.to_tell == "fired" and not notices:

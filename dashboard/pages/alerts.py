@@ -13,11 +13,12 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard import links
 from dashboard.errors import wants_fragment
-from dashboard.pages import alert_form, alert_lines
+from dashboard.pages import alert_form, alert_lines, why
 from dashboard.pages.alert_acting import act, seen_alert
 from dashboard.pages.alert_seen import past, sees, sees_any, sees_rule, sees_silence
 from dashboard.pages.confirmation import whole
 from dashboard.pages.frame import around_of, frame, known_connection
+from dashboard.pages.small_chart import small_chart
 from dashboard.request import Request
 from queues.alerting import words
 from queues.alerting.rules import rules
@@ -68,6 +69,8 @@ async def alert_page(request: Request, number: int) -> HttpResponse:
     standing = await lookup.standing(connection)
     notices = await sync_to_async(lookup.notices_of)([alert])
     before = await sync_to_async(lookup.before_it)(alert, MOST_BEFORE)
+    around = await around_of(request, connection)
+    queue = around.queue(alert.queue) if around and not around.error else None
     context = {
         "section": "alerts",
         "line": alert_lines.line(alert, request.grants, notices.get(alert.pk, ()), standing.silences),
@@ -76,8 +79,11 @@ async def alert_page(request: Request, number: int) -> HttpResponse:
         "before": [alert_lines.line(one, request.grants) for one in before],
         "lengths": [(name, label) for name, (label, _length) in alert_form.LENGTHS.items()],
         "is_connection": not alert.queue,
+        "queue": queue,
+        "why": await why.of_queue(queue) if queue and alert.phase != Alert.Phase.CLEARED else "",
+        "small": await small_chart(queue) if queue else None,
     }
-    return render(request, "alert/page.html", frame(await around_of(request, connection), **context))
+    return render(request, "alert/page.html", frame(around, **context))
 
 
 async def _now(request: Request, connection: str, around: Snapshot | None) -> dict[str, Any]:
@@ -105,7 +111,9 @@ async def _now(request: Request, connection: str, around: Snapshot | None) -> di
         "may_make": may_make,
         "may_silence_all": may_make and sees_any(grants, connection),
         "channels_known": get_options().alerts.channels if may_make else (),
-        "untold": [alert_lines.became(one) for one in await sync_to_async(lookup.untold)()] if may_make else [],
+        "untold": [(one.title, alert_lines.became(one)) for one in await sync_to_async(lookup.untold)()]
+        if may_make
+        else [],
         "here_url": links.alerts_url(connection, fragment="now"),
         "tab": "now",
     }
@@ -114,7 +122,10 @@ async def _now(request: Request, connection: str, around: Snapshot | None) -> di
 async def _rules(request: Request, connection: str, around: Snapshot | None) -> list[Rule]:
     seen = [queue.name for queue in around.queues] if around else []
     found = await sync_to_async(rules)()
-    return [rule for rule in found if sees_rule(request.grants, rule, connection, seen)]
+    # People's own first: they were made for this.
+    order = ("page", "settings", "built-in")
+    known = [rule for rule in found if sees_rule(request.grants, rule, connection, seen)]
+    return sorted(known, key=lambda rule: order.index(rule.source))
 
 
 async def _past(request: Request, connection: str) -> dict[str, Any]:

@@ -92,4 +92,5 @@ def escaped(text: str) -> str:
 
 
 def _short(said: str) -> str:
-    return " ".join(said.split())[:LONGEST_ANSWER]
+    told = " ".join(said.split())[:LONGEST_ANSWER]
+    return told if told.endswith((".", "!", "?")) else f"{told}."

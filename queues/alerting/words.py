@@ -90,6 +90,11 @@ def place(alert: Alert) -> str:
 
 def levels(fires: float, clears: float, hold_s: int, kind: str) -> str:
     """When it fires and clears."""
+    if not clears:
+        told = {"fires": amount(kind, fires), "hold": time(hold_s)}
+        if hold_s:
+            return _("fires from %(fires)s on, held for %(hold)s; clears at nought") % told
+        return _("fires from %(fires)s on, at once; clears at nought") % told
     told = {"fires": amount(kind, fires), "clears": amount(kind, clears), "hold": time(hold_s)}
     if hold_s:
         return _("fires from %(fires)s on, held for %(hold)s; clears at %(clears)s or below") % told

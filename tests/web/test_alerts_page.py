@@ -186,7 +186,7 @@ async def test_rules_are_made_changed_and_removed_by_who_may_everywhere(admin, c
     assert (await admin.post(f"{BASE}?action=make", form)).status_code == 303
     row = await AlertRule.objects.aget()
     assert json.loads(row.definition)["CHANNELS"] == ["ops"]
-    assert "jobs that wait in queues mail*" in text_of(await html(admin))
+    assert "Jobs that wait in queues mail*" in text_of(await html(admin))
     again = await admin.post(f"{BASE}?action=make", form)
     assert again.status_code == 400
     assert "There is a rule of this name already" in again.content.decode()
