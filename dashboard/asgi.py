@@ -1,4 +1,4 @@
-"""The door for daphne: HTTP to Django, the dashboard's socket to its consumer."""
+"""The door for daphne: HTTP to Django, the sockets of the dashboard and of programs to their own."""
 
 import asyncio
 import os
@@ -26,6 +26,7 @@ from channels.routing import ProtocolTypeRouter
 
 from dashboard import body_limit
 from dashboard.live.consumer import LiveConsumer
+from dashboard.live.socket import socket
 from dashboard.socket_door import SocketDoor
 from queues.actions.audit import settle
 
@@ -33,11 +34,12 @@ from queues.actions.audit import settle
 async def http(scope: Any, receive: Any, send: Any) -> None:
     """Django; a server that is told to stop cuts the request, and waits here for the action and its audit row."""
     try:
-        await pages(scope, receive, send)
+        # A stream that nobody reads is noticed at the server alone.
+        await pages({**scope, "toril_send": send}, receive, send)
     except asyncio.CancelledError:
         await settle()
         raise
 
 
 body_limit.install()
-application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor(LiveConsumer.as_asgi())})
+application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor(LiveConsumer.as_asgi(), socket)})

@@ -1,15 +1,16 @@
-"""The door of the dashboard's socket: one address, for pages of this site alone. Who may look the consumer asks.
+"""The door of the sockets: the dashboard's, for pages of this site alone, and the programs'. Who may look or listen
+is asked behind it.
 
 A browser sends its cookies with any page's socket, so the page's Origin must be this very site; a client that names
-none is no page of ours.
+none is no page of ours. Programs have none: they show a token or a key, and then no cookie is read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from dashboard import links
+from queues.options import get_options
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -25,6 +27,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger("toril.socket")
 PATH = f"/{links.BASE}/live"
+PROGRAMS = "/api/ws"
 _ORIGIN = re.compile(r"(https?)://([^/?#@\s\\]+)")
 _PORTS = {"http": 80, "https": 443}
 
@@ -32,12 +35,15 @@ _PORTS = {"http": 80, "https": 443}
 class SocketDoor:
     """Refuses before the handshake, so that nothing of ours runs for a stranger."""
 
-    def __init__(self, inner: App) -> None:
-        self.inner = inner
+    def __init__(self, inner: App, programs: App) -> None:
+        self.inner, self.programs = inner, programs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        if is_live_path(scope) and is_own_page(headers.get("host", ""), headers.get("origin", "")):
+        is_own = is_own_page(headers.get("host", ""), headers.get("origin", ""))
+        if _path(scope) == PROGRAMS and (is_own or _is_program(scope, headers)):
+            await self.programs({**scope, "toril_headers": headers}, receive, send)
+        elif _path(scope) == PATH and is_own:
             cookies = parse_cookie(headers.get("cookie", ""))
             await self.inner({**scope, "session_key": cookies.get(settings.SESSION_COOKIE_NAME, "")}, receive, send)
         else:
@@ -45,9 +51,25 @@ class SocketDoor:
             await send({"type": "websocket.close"})
 
 
-def is_live_path(scope: Scope) -> bool:
+def _path(scope: Scope) -> str:
     root = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
-    return bool(scope["path"].removeprefix(root) == PATH)
+    path: str = scope["path"].removeprefix(root)
+    return path
+
+
+def _is_program(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Whether it says itself who it is, and is no page, or one of another site that the settings name."""
+    shows = any(headers.get(name) for name in ("authorization", "x-api-key"))
+    if not shows and not parse_qs(scope.get("query_string", b"").decode("ascii", "replace")).get("token"):
+        return False
+    origin = headers.get("origin")
+    is_ours = _is_our_host(headers.get("host", ""))
+    return is_ours and (origin is None or origin.lower() in get_options().live.origins)
+
+
+def _is_our_host(host: str) -> bool:
+    domain, _port = split_domain_port(host)
+    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
 
 
 def is_own_page(host: str, origin: str) -> bool:
@@ -57,8 +79,7 @@ def is_own_page(host: str, origin: str) -> bool:
     found = _ORIGIN.fullmatch(origin.lower())
     if not found or (settings.HTTPS and found[1] != "https"):
         return False
-    domain, _port = split_domain_port(host)
-    if not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+    if not _is_our_host(host):
         return False
     ours = _place(found[1], host)
     return ours is not None and ours == _place(found[1], found[2])

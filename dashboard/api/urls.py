@@ -6,11 +6,13 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from dashboard.api import health, metrics, queue_admin, status
+from dashboard.live import sse
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/api/", include("dashboard.api.board.urls")),
     path("api/v1/", include("dashboard.api.v1.urls")),
     path("metrics", metrics.metrics),
+    path("api/events", sse.events),
     path("api/health", health.health),
     path("api/queue/status", status.status),
     path("v1/admin/queue/metrics", queue_admin.metrics),

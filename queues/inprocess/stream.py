@@ -32,6 +32,8 @@ class Stream:
         #: Up to here nothing is known any more.
         self._lost = self._last
         self._listeners: set[Callable[[], None]] = set()
+        #: Of which something was ever told.
+        self.queues: frozenset[str] = frozenset()
 
     def tell(self, queue: str, kind: str, job_id: str, *told: str) -> None:
         """Once what is being written is committed; `told` are fields and values in turns."""
@@ -65,6 +67,7 @@ class Stream:
         fields = {b"event": raw(kind), b"jobId": raw(job_id)}
         fields |= {raw(name): raw(value) for name, value in zip(told[::2], told[1::2], strict=True)}
         with self._lock:
+            self.queues |= {queue}
             self._last = max(_now(), (self._last[0], self._last[1] + 1))
             event_id = f"{self._last[0]}-{self._last[1]}"
             self._events.append((self._last, Event(queue, event_id, kind, job_id, fields)))

@@ -78,6 +78,12 @@ async def refresh(connection: str, names: Iterable[str]) -> Snapshot:
     return await _source(connection).reread(frozenset(names))
 
 
+async def names(connection: str) -> frozenset[str]:
+    """Of all queues, as the last walk through Redis found them; asks for no figures. Raises as `snapshot` does."""
+    source = _source(connection)
+    return await source.discovery.look() if isinstance(source, _Source) else frozenset()
+
+
 async def forget() -> None:
     """Drop the running loop's snapshots and end their tasks; callable at any time, twice."""
     for source in _sources.pop(asyncio.get_running_loop(), {}).values():

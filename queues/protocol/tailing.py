@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class Stream:
     """What XINFO says: `added` events were ever written, of which the oldest were `trimmed`; Redis before 7 counts
     neither.
     """
@@ -86,7 +86,7 @@ async def read_on(ear: Wire, queue: str, stream: bytes, place: Place) -> tuple[i
     unknown number. Does not wait.
     """
     look, events = await _look_and_read(ear, queue, stream, place.cursor)
-    missed = _missed(place, look)
+    missed = missed_before(place, look)
     if missed is not None and place.index is not None:
         place.index += missed
     _count(place, look, events)
@@ -95,7 +95,8 @@ async def read_on(ear: Wire, queue: str, stream: bytes, place: Place) -> tuple[i
     return missed, events
 
 
-def _missed(place: Place, now: _Stream) -> int | None:
+def missed_before(place: Place, now: Stream) -> int | None:
+    """How many events were lost between a place and what is left: None for none, 0 for an unknown number."""
     if place.index is None or now.added is None or now.trimmed is None:
         may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
         return 0 if may_be_missing and _position(now.first) > _position(place.cursor) else None
@@ -107,7 +108,7 @@ def _missed(place: Place, now: _Stream) -> int | None:
     return now.trimmed - place.index if now.trimmed > place.index else None
 
 
-def _count(place: Place, now: _Stream, events: list[Event]) -> None:
+def _count(place: Place, now: Stream, events: list[Event]) -> None:
     if place.index is not None:
         place.index += len(events)
     elif not events or events[-1].id == now.last:
@@ -116,7 +117,7 @@ def _count(place: Place, now: _Stream, events: list[Event]) -> None:
         place.index = now.trimmed + len(events)
 
 
-async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> tuple[_Stream, list[Event]]:
+async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> tuple[Stream, list[Event]]:
     # In one transaction: between a look and a reading a busy queue trims what it adds.
     look = command("XINFO", "STREAM", stream)
     reading = command("XREAD", "COUNT", MOST_EVENTS, "STREAMS", stream, cursor)
@@ -124,21 +125,21 @@ async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> t
         *_, (told, read) = await ear.run([command("MULTI"), look, reading, command("EXEC")])
     if isinstance(read, Exception):
         raise refusal(str(read))
-    return _stream(told), [entry_event(queue, *entry) for _, entries in read or () for entry in entries]
+    return stream_of(told), [entry_event(queue, *entry) for _, entries in read or () for entry in entries]
 
 
-async def _look(ear: Wire, stream: bytes) -> _Stream:
+async def _look(ear: Wire, stream: bytes) -> Stream:
     (told,) = await ear.run([command("XINFO", "STREAM", stream)], return_errors=True)
-    return _stream(told)
+    return stream_of(told)
 
 
-def _stream(told: Any) -> _Stream:
+def stream_of(told: Any) -> Stream:
     if not isinstance(told, list | Mapping):
-        return _Stream()
+        return Stream()
     found: dict[bytes, Any] = dict(codec.pairs(told))
     first, added = found.get(b"first-entry"), found.get(b"entries-added")
     trimmed = None if added is None else added - found[b"length"]
-    return _Stream(added, trimmed, first[0].decode() if first else OLDEST, found[b"last-generated-id"].decode())
+    return Stream(added, trimmed, first[0].decode() if first else OLDEST, found[b"last-generated-id"].decode())
 
 
 def _gap(queue: str, cursor: str, missed: int) -> Event:

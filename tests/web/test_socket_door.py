@@ -33,7 +33,7 @@ async def knock(*headers: tuple[str, str], path: str = "/admin/queues/live", roo
         "root_path": root_path,
         "headers": [(name.encode(), value.encode("latin1")) for name, value in headers],
     }
-    await SocketDoor(inner)(scope, None, send)
+    await SocketDoor(inner, inner)(scope, None, send)
     assert bool(reached) != bool(sent)
     assert sent in ([], [{"type": "websocket.close"}])
     return bool(reached)
