@@ -1,9 +1,12 @@
 """The project's own settings with one more app, whose processors the tests' workers run, and quick passwords."""
 
+import os
+
 from dashboard.settings import *  # noqa: F403
 from dashboard.settings import INSTALLED_APPS, TORIL
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.sample"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ROOT_URLCONF = os.environ.get("STAND_URLCONF", "dashboard.urls")
 # Receivers of the tests listen on this machine.
 TORIL = {**TORIL, "WEBHOOKS": {**TORIL.get("WEBHOOKS", {}), "ALLOW": ["127.0.0.1"]}}
