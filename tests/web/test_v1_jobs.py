@@ -7,8 +7,6 @@ import json
 import pytest
 
 from queues.models import AuditEntry
-from queues.options import reset_options
-from tests.planting import plant_delayed, plant_failed, plant_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHAT = "/api/v1/queues/chat"

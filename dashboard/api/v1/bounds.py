@@ -55,8 +55,6 @@ def parsed(body: bytes) -> Any:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise _unreadable(_("byte %(at)s is no UTF-8") % {"at": error.start + 1}) from None
-    if odd := re.search("[\ud800-\udfff]", text):
-        raise _unreadable(_at(text, odd.start(), _("half a character")))
     require_shallow(text)
     try:
         return json.loads(text, parse_constant=_no_number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -58,5 +58,7 @@ def unusable(errors: Iterable[Mapping[str, Any]]) -> HttpResponse:
     return answer(400, f"{first.at}: {first.detail}{more}", "invalid_input", mistakes=mistakes[:100])
 
 
-def _place(loc: Iterable[Any]) -> str:
-    return "/".join(str(part)[:80] for part in loc)[:400]
+def _place(loc: Sequence[Any]) -> str:
+    # Of a body the second part is what the view calls it.
+    parts = [loc[0], *loc[2:]] if loc[0] == "body" else loc
+    return "/".join(str(part)[:80] for part in parts)[:400]
