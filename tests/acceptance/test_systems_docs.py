@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import RedisServer
 from tests.eventually import eventually_sync
+from tests.inprocess import ClosedPort
 from tests.stand import ROOT, Stand
 
 pytestmark = pytest.mark.acceptance
@@ -151,3 +152,29 @@ def test_what_workers_of_the_systems_wrote_is_there_when_redis_has_dropped_the_j
         found = client.get(path).json()
         assert (found["status"], found["output"]["sentiment"]) == ("SUCCEEDED", "positive")
         assert found["tokenUsed"]
+
+
+def test_without_a_queue_the_web_alone_does_every_kind_of_text(tmp_path: Path) -> None:
+    port = ClosedPort()
+    alone = Stand(
+        tmp_path,
+        port.url,
+        "none",
+        DJANGO_SETTINGS_MODULE="tests.systems_settings",
+        TORIL_DEMO="1",
+        USE_JOB_QUEUE="false",
+    )
+    try:
+        alone.web()
+        key = alone.manage("queues", "keys", "add", "try", "--may", "view,add").strip()
+        said = shell(alone, f"docs/systems/try-ai-jobs {key} {alone.address}", {})
+        assert sorted(line.split()[:2] for line in said.splitlines()) == [
+            [kind, "SUCCEEDED"] for kind in ("classify", "extract", "sentiment", "summarize", "translate")
+        ]
+        health = httpx.get(f"{alone.address}/api/health").json()
+        assert health["jobQueue"] == {"enabled": False, "redis": "disabled"}
+    finally:
+        alone.close()
+        dialled = port.was_dialled()
+        port.close()
+    assert not dialled, "somebody spoke to Redis"

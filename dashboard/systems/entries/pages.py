@@ -14,7 +14,7 @@ from dashboard.systems import asking
 from dashboard.systems.adding import add_family, new_id, require_add
 from dashboard.systems.models import Page, PageWork, Status
 from dashboard.systems.settling import settle
-from queues.errors import InvalidInput, NotFound
+from queues.errors import InvalidInput, NotFound, TorilError
 
 CURL, EMBEDDINGS = "curl-generation", "embeddings-generation"
 KNOWN = ("url", "title", "text", "method", "parameters")
@@ -66,7 +66,12 @@ async def _add(request: Request, page: Page, text: str) -> list[PageWork]:
     # A page without an example is embedded all the same.
     child = {"name": "generate", "data": call, "on_failure": "ignore_dependency"}
     parent = {**told, "model": MODEL, "text": text}
-    await add_family(request, embedding, "embed", parent, [(curl, child)])  # type: ignore[list-item]
+    try:
+        await add_family(request, embedding, "embed", parent, [(curl, child)])  # type: ignore[list-item]
+    except TorilError:
+        # Where its jobs were refused there is nothing to show of it.
+        await Page.objects.filter(pk=page.pk, works__isnull=True).adelete()
+        raise
     return [curl, embedding]
 
 
