@@ -123,7 +123,7 @@ ROUTES: dict[str, dict[str, str]] = {
     "api/messages": {"GET": "view"},
     "api/messages/<uuid:message_id>": {"GET": "view"},
     "api/scans": {"GET": "view", "POST": "add"},
-    "api/scans/<segment:scan_id>": {"GET": "view"},
+    "api/scans/<segment:scan_id>": {"GET": "view", "DELETE": "remove"},
     "v1/jobs": {"GET": "view"},
     "v1/jobs/<segment:name>": {"GET": "view", "POST": "add"},
 }
@@ -148,6 +148,6 @@ BODIES |= {
     ("api/papers", "POST"): {"url": "https://arxiv.org/abs/2401.00001"},
     ("api/chat", "POST"): {"message": "x"},
     ("api/deep-research/start", "POST"): {"message": "x"},
-    ("api/scans", "POST"): {"target": "https://example.com/"},
+    ("api/scans", "POST"): {"url": "https://example.com/"},
     ("v1/jobs/<segment:name>", "POST"): {"text": "x"},
 }
