@@ -93,7 +93,8 @@ async def _add(
     options: Mapping[str, Any],
     more: Mapping[str, Any] | None = None,
 ) -> Added:
-    parameters = {"name": job.name, "options": dict(options), **(more or {})}
+    told = {name: f"{value.queue}/{value.id}" if name == "parent" else value for name, value in options.items()}
+    parameters = {"name": job.name, "options": told, **(more or {})}
     deed = Deed(actor, action, connection, queue_name, parameters=parameters)
 
     async def act() -> Added:

@@ -78,6 +78,8 @@ class Routes:
             if asked in methods:
                 return methods[asked], match[2]
             allowed.update(methods)
+        if not allowed:
+            raise Said(404, "NOT_FOUND", _("There is nothing at this address."))
         told = ", ".join(sorted(allowed))
         raise Said(405, "METHOD_NOT_ALLOWED", _("This address takes %(methods)s.") % {"methods": told})
 

@@ -61,5 +61,7 @@ ROUTES.add(f"{_JOB}/delay", PATCH=job_acts.delay)
 ROUTES.add(f"{_JOB}/priority", PATCH=job_acts.priority)
 ROUTES.add(f"{_JOB}/remove-unprocessed-children", PUT=job_acts.remove_unprocessed_children)
 ROUTES.add(_JOB, GET=jobs.job)
+# Whatever else: behind these stands Django's admin, which would send programs to its sign-in.
+ROUTES.add("<path:rest>")
 
 urlpatterns: list[URLPattern | URLResolver] = [*ROUTES.patterns]
