@@ -92,5 +92,5 @@ def plant_alert(number: int, queue: str, **more: Any) -> Alert:
     told |= {"since": now - timedelta(minutes=2), "seen_at": now, "fired_at": now - timedelta(minutes=1)}
     told |= {"phase": "firing", "queue": queue, "digest": f"{number:032x}"} | more
     until = now + timedelta(hours=1)
-    AlertSilence.objects.create(pk=number, connection="default", queue=queue, until=until, reason="moved", actor="ana")
+    AlertSilence.objects.create(pk=number, connection="default", queue=queue, until=until, reason="μ", actor="άνα")
     return Alert.objects.create(pk=number, **told)

@@ -113,6 +113,7 @@ PICTURES = [
     Picture("failure", "failures", before=first("table.failing a.clip")),
     Picture("operation-new", "operations/new?do=retry&queue=ai-jobs&state=failed"),
     Picture("operation", "operations/new?do=retry&queue=curl-generation&state=failed", before=begin),
+    Picture("alerts", "alerts"),
     Picture("schedulers", "job-schedulers"),
     Picture("flows", "flows"),
     Picture("workers", "workers"),

@@ -31,6 +31,10 @@ class Line:
     silence: AlertSilence | None = None
 
     @property
+    def rule(self) -> str:
+        return words.rule_name(self.alert.rule, self.alert.rule_name, self.alert.kind)
+
+    @property
     def blind(self) -> str:
         return words.blind(self.alert.blind_why) if self.alert.blind_since else ""
 
@@ -75,6 +79,12 @@ def may_silence(grants: Grants, connection: str, queue: str) -> bool:
     return held.may("alert.silence")
 
 
+def silenced_rule(silence: AlertSilence) -> str:
+    """What it silences."""
+    kind = silence.rule.partition(":")[2]
+    return words.rule_name(silence.rule, silence.rule_name, kind) if silence.rule else _("every rule")
+
+
 def _told(
     alert: Alert, notices: Sequence[AlertNotice], silence: AlertSilence | None
 ) -> Iterator[tuple[str, datetime | None, bool]]:
@@ -110,6 +120,7 @@ def became(notice: AlertNotice) -> tuple[str, datetime | None, bool]:
 @dataclass(frozen=True, slots=True)
 class RuleLine:
     rule: Rule
+    name: str
     sentence: str
     levels: str
     standing: str
@@ -125,6 +136,7 @@ def rule_line(rule: Rule, standing: Standing, firing: Sequence[Alert]) -> RuleLi
     number = int(rule.key.removeprefix("page:")) if rule.source == "page" else None
     return RuleLine(
         rule,
+        words.rule_name(rule.key, rule.name, rule.kind),
         words.rule_sentence(rule),
         words.levels(rule.fires, rule.clears, rule.hold_s, rule.kind),
         said,

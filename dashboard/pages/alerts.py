@@ -106,7 +106,10 @@ async def _now(request: Request, connection: str, around: Snapshot | None) -> di
         "notes": alert_lines.notes(standing),
         "firing": [alert_lines.line(a, grants, notices.get(a.pk, ()), standing.silences) for a in standing.firing],
         "pending": [alert_lines.line(alert, grants) for alert in standing.pending],
-        "silences": [(one, alert_lines.may_silence(grants, connection, one.queue)) for one in silences],
+        "silences": [
+            (one, alert_lines.silenced_rule(one), alert_lines.may_silence(grants, connection, one.queue))
+            for one in silences
+        ],
         "rules": [alert_lines.rule_line(rule, standing, standing.firing) for rule in every],
         "may_make": may_make,
         "may_silence_all": may_make and sees_any(grants, connection),

@@ -22,7 +22,7 @@ def title(kind: str, alerts: Sequence[Alert]) -> str:
     first, count = alerts[0], len(alerts)
     where = words.one_line(words.place(first)) if count == 1 else ngettext(
         "%(n)s place", "%(n)s places", count) % {"n": f"{count:,}"}  # fmt: skip
-    told = f"{words.one_line(first.rule_name)}: {where}"
+    told = f"{words.one_line(words.rule_name(first.rule, first.rule_name, first.kind))}: {where}"
     if kind == AlertNotice.Kind.CLEARED:
         told = _("Cleared: %(what)s") % {"what": told}
     return _short(f"[{site_title()}] {told}")
@@ -32,7 +32,10 @@ def text(kind: str, alerts: Sequence[Alert]) -> str:
     first = alerts[0]
     found = words.lines(alerts, is_over=kind == AlertNotice.Kind.CLEARED)
     rule = words.levels(first.fires, first.clears, first.hold_s, first.kind)
-    about = _("Rule “%(name)s”: %(levels)s.") % {"name": words.one_line(first.rule_name), "levels": rule}
+    about = _("Rule “%(name)s”: %(levels)s.") % {
+        "name": words.one_line(words.rule_name(first.rule, first.rule_name, first.kind)),
+        "levels": rule,
+    }
     link = address(first.connection, first.pk if len(alerts) == 1 else None)
     return "\n".join([*found, "", about, *([link] if link else [])])
 

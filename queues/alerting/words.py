@@ -81,6 +81,11 @@ def what(alert: Alert) -> str:
     return said(alert, facts) if said else alert.kind
 
 
+def rule_name(key: str, name: str, kind: str) -> str:
+    """What people call the rule: those that are built in have a name in every language."""
+    return str(LABELS[kind]) if key == f"built-in:{kind}" and kind in LABELS else name
+
+
 def place(alert: Alert) -> str:
     """What it is about: a queue, with its scheduler; or the connection."""
     if not alert.queue:

@@ -32,6 +32,8 @@ PAGES = {
     "failures": "/admin/queues/failures",
     "unknown job": "/admin/queues/queue/axe/none",
     "operations": "/admin/queues/operations",
+    "alerts": "/admin/queues/alerts",
+    "alerts that have cleared": "/admin/queues/alerts?show=past",
     "new operation": "/admin/queues/operations/new?do=retry&queue=axe&state=failed",
     "unknown queue": "/admin/queues/queue/none",
 }

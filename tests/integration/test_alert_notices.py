@@ -156,7 +156,7 @@ async def test_a_chat_is_told_in_words_that_command_nothing_and_tried_again_when
         await sender.turn()
         (notice,) = await notices()
         assert (notice.tries, notice.sent_at) == (1, None)
-        assert notice.answer == "It answered 503. no_service"
+        assert notice.answer == "It answered 503. no_service."
         assert notice.due_at > timezone.now()
         await sender.turn()
         assert len(chat.told) == 1

@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.encoding import iri_to_uri
 
 from dashboard import words
@@ -23,6 +23,7 @@ from dashboard.choices import zones
 from dashboard.pages import rows, workers
 from queues import queue
 from queues.protocol.fleet import Beat, RunningJob, Share
+from tests.alerting import in_database, plant_alert
 from tests.web.planted import plant_job
 from tests.web.test_workers_page import plant as plant_beats
 
@@ -135,6 +136,8 @@ async def full(connection, client_of_redis, prefix):
         for n in (1, 2)
     ]
     await plant_beats(connection, *beats)
+    await in_database(plant_alert)(1, "ουρά")
+    await in_database(plant_alert)(2, "κενή", phase="cleared", cleared_at=timezone.now())
     yield
     client_of_redis.config_set("slowlog-log-slower-than", 10_000)
 
@@ -148,7 +151,8 @@ PAGES = [
     "queue/ουρά?form=add", "queue/ουρά?form=limits", "queue/κενή", "queue/ουρά/ψ", "queue/ουρά/ψ?form=edit",
     "queue/ουρά/ξ", "queue/ξ", "queue/ουρά/ι-ββββββ", "redis", "check", "audit", "operations",
     "operations/new?do=retry&queue=ουρά&state=failed", "operations/new?do=remove&queue=ουρά&state=failed",
-    "metrics-history", "job-schedulers", "flows",
+    "metrics-history", "job-schedulers", "flows", "alerts", "alerts?form=rule", "alerts?form=silence", "alerts/1",
+    "alerts?show=past",
 ]  # fmt: skip
 
 
