@@ -85,7 +85,7 @@ class Line:
         if self.is_orphan:
             return _("Told nothing: the account that made it is gone or inactive.")
         if row.failing_since:
-            return _("Fails since %(ago)s. %(error)s") % {"ago": ago(row.failing_since), "error": self._error}
+            return _("Fails since %(ago)s. %(error)s") % {"ago": ago(row.failing_since), "error": row.error}
         if row.succeeded_at:
             return _("Received %(ago)s.") % {"ago": ago(row.succeeded_at)}
         return _("Nothing was sent yet.")
@@ -97,10 +97,6 @@ class Line:
         if until is None or until <= timezone.now():
             return ""
         return _("It asked to be left alone until %(moment)s.") % {"moment": f"{until:%Y-%m-%d %H:%M:%S} UTC"}
-
-    @property
-    def _error(self) -> str:
-        return self.standing.last.error if self.standing.last else ""
 
 
 def ago(moment: datetime | None) -> str:

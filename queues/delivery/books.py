@@ -156,7 +156,7 @@ def _judge(done: Sequence[Done]) -> list[Endpoint]:
         if row is not None and (why := _note(row, each)):
             disable(row, why)
             disabled.append(row)
-    fields = ["enabled", "why", "disabled_at", "failing_since", "succeeded_at", "held_until"]
+    fields = ["enabled", "why", "disabled_at", "failing_since", "error", "succeeded_at", "held_until"]
     Endpoint.objects.bulk_update(rows.values(), fields)
     return disabled
 
@@ -164,6 +164,7 @@ def _judge(done: Sequence[Done]) -> list[Endpoint]:
 def _note(row: Endpoint, done: Done) -> Endpoint.Why | None:
     """Why it is to be disabled, if it is."""
     answer = done.answer
+    row.error = answer.error[:300]
     if answer.is_ok:
         row.succeeded_at, row.failing_since, row.held_until = done.at, None, None
         return None

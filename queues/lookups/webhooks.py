@@ -24,10 +24,9 @@ LARGEST = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How many deliveries are in each state, at most MOST_COUNTED + 1, and the last that ended."""
+    """How many deliveries are in each state, at most MOST_COUNTED + 1."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
-    last: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,7 @@ def queues_told(endpoint: int) -> list[str]:
 @sync_to_async
 def standing(endpoint: int, queues: Collection[str] | None = None) -> Standing:
     rows = _rows(endpoint, queues)
-    counts = {str(state): rows.filter(state=state)[: MOST_COUNTED + 1].count() for state in Delivery.State}
-    return Standing(counts, rows.filter(ended_at__isnull=False).defer("body").order_by("-pk").first())
+    return Standing({str(state): rows.filter(state=state)[: MOST_COUNTED + 1].count() for state in Delivery.State})
 
 
 async def deliveries(

@@ -65,6 +65,7 @@ class Migration(migrations.Migration):
                 ),
                 ("disabled_at", models.DateTimeField(blank=True, null=True)),
                 ("failing_since", models.DateTimeField(blank=True, null=True)),
+                ("error", models.CharField(blank=True, max_length=300)),
                 ("succeeded_at", models.DateTimeField(blank=True, null=True)),
                 ("held_until", models.DateTimeField(blank=True, null=True)),
             ],

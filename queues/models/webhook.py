@@ -54,6 +54,8 @@ class Endpoint(models.Model):
     disabled_at = models.DateTimeField(null=True, blank=True)
     #: It failed then, and has not succeeded since.
     failing_since = models.DateTimeField(null=True, blank=True)
+    #: What went wrong the last time.
+    error = models.CharField(max_length=300, blank=True)
     succeeded_at = models.DateTimeField(null=True, blank=True)
     #: It asked to be left alone until then (429, 503 and their like).
     held_until = models.DateTimeField(null=True, blank=True)

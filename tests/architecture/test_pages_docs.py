@@ -24,6 +24,7 @@ def test_every_page_has_its_place() -> None:
         "<segment:job_id>": "<id>",
         "<int:group>": "<group>",
         "<int:number>": "<number>",
+        "<int:delivery>": "<delivery>",
     }
     told = set(re.findall(r"`/(admin/queues[^`]*)`", TEXT))
     assert {re.sub(r"<(segment|int):\w+>", lambda found: names[found[0]], page) for page in pages} == told

@@ -35,6 +35,8 @@ PAGES = {
     "alerts": "/admin/queues/alerts",
     "alerts that have cleared": "/admin/queues/alerts?show=past",
     "new operation": "/admin/queues/operations/new?do=retry&queue=axe&state=failed",
+    "webhooks": "/admin/queues/webhooks",
+    "new webhook": "/admin/queues/webhooks/new",
     "unknown queue": "/admin/queues/queue/none",
 }
 
