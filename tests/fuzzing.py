@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-import redis
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -28,17 +27,26 @@ from tests.eventually import eventually_sync
 from tests.stand import Stand
 
 QUEUE, ODD = "chat", "späte/Post"
-#: Of each of these something must be there: what an operation is asked of.
-STATES = ("waiting", "delayed", "failed", "completed", "active", "prioritized")
 #: What is checked of each answer. Not whether each value of the right type is taken: a queue may hold no “:”.
 CHECKED = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance",
     "response_schema_conformance", "negative_data_rejection", "unsupported_method",
 )  # fmt: skip
+#: Operation → the state of the jobs it makes sense for.
 WANTED = {
-    "retryJob": "failed", "promoteJob": "delayed", "cancelJob": "active", "removeJob": "completed",
-    "changeJob": "delayed",
+    "retryJob": "failed", "retryFlow": "failed", "promoteJob": "delayed", "cancelJob": "active",
+    "removeJob": "completed", "changeJob": "delayed",
 }  # fmt: skip
+#: Bodies that are taken: what is made up fits the document, and seldom means anything.
+GOOD: dict[str, Any] = {
+    "addJobs": {"jobs": [{"name": "work", "data": {"n": 1}}]},
+    "addFlow": {"queue": QUEUE, "name": "whole", "children": [{"name": "part", "data": {"n": 1}}]},
+    "changeJob": {"data": {"n": 3}, "due_ms": 2**41 - 1},
+    "previewOperation": {"action": "retry", "target": {"queues": [QUEUE], "states": ["failed"]}},
+    "beginOperation": {"action": "retry", "target": {"queues": [QUEUE], "states": ["failed"]}, "rate_per_s": 0.1},
+    "putScheduler": {"every_ms": 3_600_000},
+    "steerWorkers": {"count": 1},
+}
 
 
 @dataclass
@@ -60,12 +68,13 @@ class Report:
 class Fuzz:
     """One person's requests against a stand with workers and a mirror; `run(most)` sends about so many."""
 
-    def __init__(self, stand: Stand, client: redis.Redis, prefix: str, user: str) -> None:
-        self.stand, self.client, self.prefix, self.user = stand, client, prefix, user
+    def __init__(self, stand: Stand, user: str) -> None:
+        self.stand, self.user = stand, user
         self.report, self.chance = Report(), random.Random(7)
         self.people = {name: self._session(name) for name in {"ana", user}}
         self.ids: dict[str, list[str]] = {}
-        self.numbers: list[int] = []
+        #: Parameter of a path → what may stand there.
+        self.known: dict[str, list[Any]] = {}
 
     def _session(self, name: str) -> requests.Session:
         with closing(self.stand.signed_in(name)) as who:
@@ -80,8 +89,9 @@ class Fuzz:
         schema.config.update(base_url=f"{self.stand.address}/api/v1")
         operations = [found.ok() for found in schema.get_all_operations()]
         each = max(1, -(-most // (2 * len(operations))))
+        self._plant(_JOBS)
         for operation in operations:
-            self._plant(operation.definition.raw["operationId"])
+            self._prepare(operation.definition.raw["operationId"])
             for mode in GenerationMode:
                 self._ask(operation, mode, each)
         return self.report
@@ -125,16 +135,19 @@ class Fuzz:
         return bool(told)
 
     def _fill(self, case: Any, name: str, mode: GenerationMode) -> bool:
-        """Three of four requests name something that is there."""
-        given = case.path_parameters
-        if not given or self.chance.random() < (0.6 if mode is GenerationMode.NEGATIVE else 0.25):
-            return False
-        if "queue" in given:
-            given["queue"] = ODD if self.chance.random() < 0.1 else QUEUE
-        if "job_id" in given and (ids := self._of(WANTED.get(name, self.chance.choice(STATES)))):
-            given["job_id"] = self.chance.choice(ids)
-        if "number" in given and self.numbers:
-            given["number"] = self.chance.choice(self.numbers)
+        """Three of four requests name something that is there. Whether that made a bad request a good one."""
+        given, fits = case.path_parameters or {}, mode is GenerationMode.POSITIVE
+        # No workers, no jobs: nobody is asked to end.
+        is_steered = given.get("verb") == "stop"
+        if is_steered:
+            given["verb"] = "quiet"
+        if self.chance.random() < (0.25 if fits else 0.6):
+            return is_steered
+        if fits and name in GOOD and self.chance.random() < 0.5:
+            case.body = GOOD[name]
+        known = self.known | {"queue": [QUEUE] * 9 + [ODD], "job_id": self._of(WANTED.get(name, "completed"))}
+        for parameter in given.keys() & known.keys():
+            given[parameter] = self.chance.choice(known[parameter])
         if self.chance.random() < 0.8:
             for place, narrowing in ((case.query, ("connection", "cursor")), (case.headers, ("If-Match",))):
                 for word in narrowing:
@@ -151,37 +164,57 @@ class Fuzz:
         assert answer.status_code < 300, (path, answer.status_code, answer.text)
         return answer.json()
 
-    def _plant(self, name: str) -> None:
-        """Some jobs in each state, and operations that can be steered; by the admin, whoever asks then."""
-        self._look()
-        for state, (name, options, data) in _JOBS.items():
-            if len(self.ids[state]) < 8:
-                jobs = [{"name": name, "data": data, "options": options}] * 8
-                self._api("POST", f"/queues/{QUEUE}/batches", jobs=jobs)
+    def _prepare(self, name: str) -> None:
+        """What the operation is asked of, in the state for it; by the admin, whoever asks then."""
+        if name in WANTED:
+            self._plant((WANTED[name],))
+        if name in ("pauseOperation", "resumeOperation", "cancelOperation", "restoreOperation"):
+            self._operations(is_paused=name == "resumeOperation")
+        if "Scheduler" in name:
+            self._schedulers(name)
+        if "Worker" in name:
+            self._api("POST", "/workers/all/resume", count=1)
+            self.known["process_id"] = [worker["id"] for worker in self._api("GET", "/workers")["items"]]
+
+    def _plant(self, states: Iterable[str]) -> None:
+        """At least eight jobs in each of these."""
+        for state in states:
+            name, options, data = _JOBS[state]
+            jobs = [{"name": name, "data": data, "options": options}] * 8
+            self._api("POST", f"/queues/{QUEUE}/batches", jobs=jobs)
         self._api("POST", f"/queues/{ODD.replace('/', '%2F')}/jobs", name="sort", data={"password": "hunter2"})
         self._api("POST", f"/queues/{QUEUE}/resume")
-        eventually_sync(self._look, 20, "the workers have run what was planted")
-        if not self.numbers or name in ("pauseOperation", "resumeOperation", "cancelOperation", "restoreOperation"):
-            self._operations(is_paused=name == "resumeOperation")
+        self._api("POST", "/workers/all/resume", count=1)
+        eventually_sync(lambda: all(self._look(state) for state in states), 20, "workers have run what was planted")
 
-    def _look(self) -> bool:
-        self.ids = {
-            state: [job["id"] for job in self._api("GET", f"/queues/{QUEUE}/jobs?state={state}&limit=20")["items"]]
-            for state in STATES
-        }
-        return all(self.ids[state] for state in ("failed", "completed", "active", "delayed"))
+    def _look(self, state: str) -> list[str]:
+        found = self._api("GET", f"/queues/{QUEUE}/jobs?state={state}&limit=20")["items"]
+        self.ids[state] = [job["id"] for job in found]
+        return self.ids[state]
 
     def _operations(self, is_paused: bool) -> None:
+        """One that has removed something, and one that takes its time."""
+        self._plant(("completed", "failed"))
         done = self._api(
             "POST", "/operations", action="remove", reason="fuzzed",
             target={"jobs": [{"queue": QUEUE, "id": job_id} for job_id in self.ids["completed"][:2]]},
         )  # fmt: skip
-        slow = self._api(
-            "POST", "/operations", action="retry", rate_per_s=0.1, target={"queues": [QUEUE], "states": ["failed"]}
-        )
+        slow = self._api("POST", "/operations", **GOOD["beginOperation"])
         if is_paused:
             self._api("POST", f"/operations/{slow['number']}/pause")
-        self.numbers = [done["number"], slow["number"]]
+        self.known["number"] = [done["number"], slow["number"]]
+
+    def _schedulers(self, name: str) -> None:
+        """Some of each standing that the operation asks for."""
+        ids = [f"{name}-{self.user}-{number}" for number in range(4)]
+        for scheduler_id in ids:
+            address = f"/queues/{QUEUE}/schedulers/{scheduler_id}"
+            self._api("PUT", address, **GOOD["putScheduler"])
+            if name == "resumeScheduler":
+                self._api("POST", f"{address}/pause")
+            if name == "restoreScheduler":
+                self._api("DELETE", address)
+        self.known["scheduler_id"] = ids
 
 
 _JOBS = {

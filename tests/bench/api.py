@@ -8,8 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import redis
-
 from tests.conftest import RedisServer
 from tests.fuzzing import Fuzz, words
 from tests.stand import Stand
@@ -40,11 +38,10 @@ def _run(folder: Path, user: str):  # type: ignore[no-untyped-def]
     stand = Stand(folder / "stand", server.url, PREFIX, **told)
     try:
         stand.web()
-        stand.workers()
+        stand.workers("--drain-timeout", "0")
         stand.mirror()
-        with redis.Redis(port=server.port) as client:
-            began = time.monotonic()
-            report = Fuzz(stand, client, PREFIX, user).run(MOST)
+        began = time.monotonic()
+        report = Fuzz(stand, user).run(MOST)
         took = time.monotonic() - began
         print(f"\n== {ROLES[user]}: {report.requests / took:.0f} requests/s, {took:.0f} s")
         print("\n".join(words(report)))
