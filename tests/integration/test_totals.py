@@ -60,3 +60,9 @@ async def test_what_others_wrote_in_their_place_is_read_as_nothing(connection, c
     found = await totals("default", ["text", "odd"])
     assert found["text"].completed is None
     assert (found["odd"].completed, found["odd"].failed, found["odd"].retried, found["odd"].run.count) == (0, 0, 3, 0)
+
+
+async def test_totals_that_cannot_be_written_hold_up_no_minute(connection, client_of_redis):
+    client_of_redis.set(on().totals("chat"), "no hash")
+    assert await record(1, {"a": {COMPLETED: 2, 5: 2}}) == 1
+    assert client_of_redis.hget(on().minute(MINUTE), "cchat") == b"2"

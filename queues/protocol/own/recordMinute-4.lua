@@ -46,7 +46,8 @@ for at = 1, #told, 2 do
 end
 local totals = cmsgpack.unpack(ARGV[10])
 for at = 1, #totals, 2 do
-  rcall("HINCRBY", KEYS[4], totals[at], totals[at + 1])
+  -- What is no hash there, or no number, holds up nothing else.
+  redis.pcall("HINCRBY", KEYS[4], totals[at], totals[at + 1])
 end
 if #totals > 0 then
   rcall("EXPIRE", KEYS[4], ARGV[11])
