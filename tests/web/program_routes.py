@@ -7,7 +7,7 @@ from typing import Any
 #: Which queue and job are asked for; `{queue}` is filled in.
 NAMES = {
     "segment:queue": "{queue}", "segment:job_id": "1", "segment:scheduler_id": "s", "str:status": "failed",
-    "number": "1", "process_id": "none", "verb": "quiet", "segment:scan_id": "s", "segment:name": "none",
+    "number": "1", "process_id": "none", "verb": "quiet", "segment:scan_id": "s", "path:rest": "nowhere", "segment:name": "none",
     "uuid:page_id": "0" * 32, "uuid:paper_id": "0" * 32, "uuid:state_id": "0" * 32, "uuid:message_id": "0" * 32,
 }  # fmt: skip
 #: What a reading address needs beside its path.
@@ -65,6 +65,8 @@ ROUTES: dict[str, dict[str, str]] = {
     f"{_BJ}/priority": {"PATCH": "edit"},
     f"{_BJ}/remove-unprocessed-children": {"PUT": "remove"},
     _BJ: {"GET": "view"},
+    # Whatever else lies there: nothing.
+    f"{_B}<path:rest>": {},
     f"{_V}openapi.json": {"GET": "view"},
     f"{_V}queues": {"GET": "view"},
     _VQ: {"GET": "view"},
