@@ -26,7 +26,7 @@ LEAST_BYTES = 1_000
 #: Quick: a page of half a megabyte takes 3 ms, and is a twelfth of its size.
 LEVEL = 3
 MOST_PADDING = 100
-TEXTUAL = ("text/", "application/json", "application/javascript", "image/svg+xml")
+TEXTUAL = ("text/", "application/json", "application/openmetrics-text", "application/javascript", "image/svg+xml")
 #: Static files, each compressed as far as it goes, are kept: so many.
 MOST_FILES = 200
 

@@ -206,6 +206,9 @@ async def test_odd_names_and_broken_queues_leave_a_text_that_prometheus_takes(
     accepted = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"}
     answer = await viewer.get("/metrics", headers=accepted)
     assert answer["Content-Type"].startswith("application/openmetrics-text")
+    packed = await viewer.get("/metrics", headers=accepted | {"Accept-Encoding": "gzip"})
+    assert packed["Content-Encoding"] == "gzip"
+    assert len(packed.content) < len(answer.content) / 3
     assert {family.name for family in openmetrics(answer.content.decode())} >= {"bullmq_job_count", "bullmq_job_failed"}
 
 
