@@ -12,12 +12,13 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from queues.models import Alert, AlertNotice, AlertSilence
+from queues.models import Alert, AlertNotice, AlertSilence, Delivery
 from queues.options import reset_options
 from tests.alerting import alerts, configured, earlier, known, looking, notices, sending
+from tests.integration.test_webhooks import endpoint, maker
 from tests.mirroring import add, redis
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 DEEP = {"KIND": "backlog", "FIRES": 1, "CLEARS": 0, "HOLD_S": 0, "COOLDOWN_S": 600}
 OPS = {"ops": {"MAIL": ["ops@example.com", "night@example.com"]}}
 EVIL = "m*<!channel>\r\nBcc: all@example.com\r\n&amp;"
@@ -242,3 +243,32 @@ async def test_what_is_kept_too_long_is_forgotten_and_what_fires_is_not(connecti
         await duty.turn()
     assert [alert.phase for alert in await alerts()] == ["firing"]
     reset_options()
+
+
+async def test_a_webhook_hears_of_the_queues_that_its_maker_sees_and_once(connection, settings, prefix):
+    configured(settings, RULES={"Deep": DEEP}, SITE="https://ops.example.com")
+    await known("mails", "secret")
+    sees_all, sees_mails = await maker(), await maker("mia", "view", "webhooks", queue="mails")
+    for user, kinds in ((sees_all, ["alert.fired", "alert.cleared"]), (sees_mails, ["alert.fired"])):
+        await endpoint(user, "https://example.com/hook", kinds)
+    for queue in ("mails", "secret"):
+        await add(connection, queue)
+    async with looking() as duty:
+        await duty.turn()
+        await empty(connection, "mails", prefix)
+        await duty.turn()
+        await duty.turn()
+    rows = [row async for row in Delivery.objects.select_related("endpoint").order_by("pk")]
+    heard = sorted((row.endpoint.maker_name, row.kind, row.queue) for row in rows)
+    assert heard == [
+        ("mia", "alert.fired", "mails"), ("root", "alert.cleared", "mails"), ("root", "alert.fired", "mails"),
+        ("root", "alert.fired", "secret"),
+    ]  # fmt: skip
+    told = json.loads(next(row.body for row in rows if row.queue == "secret"))["data"]
+    assert (told["kind"], told["value"], told["unit"], told["firesAt"]) == ("backlog", 1, "jobs", 1)
+    assert told["summary"] == "secret: 1 job waiting"
+    assert told["url"].startswith("https://ops.example.com/admin/queues/alerts/")
+    assert [(notice.channel, notice.kind) for notice in await notices()] == [
+        ("webhooks", "fired"),
+        ("webhooks", "cleared"),
+    ]

@@ -25,7 +25,7 @@ from tests.alerting import alerts, configured, earlier, known, looking
 from tests.eventually import eventually
 from tests.mirroring import add, finish, redis, session, start, turn_until_quiet
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 QUICK = {"HOLD_S": 0, "COOLDOWN_S": 0}
 
 
