@@ -7,7 +7,8 @@ from typing import Any
 #: Which queue and job are asked for; `{queue}` is filled in.
 NAMES = {
     "segment:queue": "{queue}", "segment:job_id": "1", "segment:scheduler_id": "s", "str:status": "failed",
-    "number": "1", "process_id": "none", "verb": "quiet", "segment:scan_id": "s", "path:rest": "nowhere", "segment:name": "none",
+    "number": "1", "process_id": "none", "verb": "quiet", "segment:scan_id": "s", "segment:name": "none",
+    "path:rest": "nowhere",
     "uuid:page_id": "0" * 32, "uuid:paper_id": "0" * 32, "uuid:state_id": "0" * 32, "uuid:message_id": "0" * 32,
 }  # fmt: skip
 #: What a reading address needs beside its path.

@@ -168,7 +168,8 @@ async def test_history_is_of_what_is_seen_by_day_and_hour(figures, admin):
     assert (await ask(half, "GET", f"/metrics/latency?metric=waittime&{span}"))[1] == []
     for path, key in (
         ("history?from=5&to=1", "DATE_RANGE"), ("history", "DATE_RANGE"), (f"history?{span}&metric=x", "METRIC"),
-        (f"history?{span}&granularity=x", "GRANULARITY"), ("latency", "METRIC"), ("latency?metric=runtime&from=x", "DATE_RANGE"),
+        (f"history?{span}&granularity=x", "GRANULARITY"), ("latency", "METRIC"),
+        ("latency?metric=runtime&from=x", "DATE_RANGE"),
     ):  # fmt: skip
         status, body = await ask(half, "GET", f"/metrics/{path}")
         assert (status, body["error"]["key"]) == (400, f"ERRORS.INVALID_{key}")
