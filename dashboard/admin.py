@@ -26,7 +26,7 @@ from dashboard.templatetags.toril import moment
 from dashboard.visibility import rows_for
 from queues.abilities import ABILITIES
 from queues.masking import mask_json, mask_text
-from queues.models import AuditEntry, Job, Outcome, Queue
+from queues.models import ApiKey, AuditEntry, Job, Outcome, Queue
 
 if TYPE_CHECKING:
     Records = admin.ModelAdmin[Any]
@@ -184,6 +184,25 @@ class AuditEntryAdmin(ReadOnly):
             shown = f"{entry.queue} / {entry.job_id}"
             return _link(links.job_url(entry.connection, entry.queue, entry.job_id), shown)
         return _link(links.queue_url(entry.connection, entry.queue), entry.queue) if entry.queue else ""
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly):
+    """To whoever may end others' keys; they are made, rotated and revoked in the dashboard. Digests are nowhere."""
+
+    needs = "key.revoke"
+    list_display = ("name", "owner", "made_at", "made_by", "expires_at", "revoked_at", "used_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), ("owner", admin.EmptyFieldListFilter))
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        # A key is of no queue: it is seen by those alone who may do this everywhere.
+        rows = super(ReadOnly, self).get_queryset(request)
+        return rows if grants_in(request).may(self.needs) else rows.none()
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return grants_in(request).may(self.needs)
 
 
 class GrantForm(forms.ModelForm):  # type: ignore[type-arg]

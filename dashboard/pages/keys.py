@@ -37,7 +37,9 @@ class Line:
 
     @property
     def words(self) -> list[str]:
-        return [str(WORDS[ability]) for ability in self.key.abilities if ability in WORDS]
+        told = [ability for ability in self.key.abilities if ability in WORDS]
+        # Sight goes without saying where there is more.
+        return [str(WORDS[ability]) for ability in told if ability != "view" or len(told) == 1]
 
 
 def line(key: Key, grants: Grants) -> Line:

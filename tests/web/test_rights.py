@@ -74,8 +74,6 @@ ROUTES = {
     "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
     "admin/queues/keys": f"{BASE}/keys",
     "admin/queues/keys/new": f"{BASE}/keys/new",
-    "admin/queues/alerts": f"{BASE}/alerts",
-    "admin/queues/alerts/<int:number>": f"{BASE}/alerts/1",
     "admin/queues/redis": f"{BASE}/redis",
     "admin/queues/check": f"{BASE}/check",
     "admin/queues/audit": f"{BASE}/audit",
@@ -86,6 +84,7 @@ ROUTES = {
 NEEDS = {"admin/queues/audit": "audit.view", "admin/queues/operations/new": "job.retry"}
 NEEDS |= {pattern: "webhook.make" for pattern in ROUTES if pattern.startswith("admin/queues/webhooks")}
 ADMIN = {
+    "/admin/toril/apikey/": "key.revoke",
     "/admin/toril/queue/": "queue.view", "/admin/toril/job/": "queue.view", "/admin/toril/auditentry/": "audit.view",
 }  # fmt: skip
 
