@@ -15,10 +15,12 @@ from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.errors import wants_fragment
+from dashboard.moments import now_ms
 from dashboard.pages.frame import around_of, frame, go
 from dashboard.request import Request
 from dashboard.systems.entries import chat, pages, papers, scans, texts
-from dashboard.systems.models import Status, Work
+from dashboard.systems.models import Paper, PaperWork, Work
 from queues.errors import InvalidInput
 from queues.systems.questions import KINDS
 
@@ -71,7 +73,13 @@ async def _pages(request: Request) -> list[Line]:
 
 
 async def _papers(request: Request) -> list[Line]:
-    return [Line(str(paper), paper.created_at, works) for paper, works in await papers.own(request, MOST_ROWS, 0)]
+    found = await papers.own(request, MOST_ROWS, 0)
+    return [Line(paper.title, paper.created_at, works, _read(paper, works)) for paper, works in found]
+
+
+def _read(paper: Paper, works: list[PaperWork]) -> str:
+    told = papers.shown(paper, works)
+    return _plainly({name: told[name] for name in papers.FOUND.values() if told.get(name)})
 
 
 async def _ask_message(request: Request, fields: Mapping[str, Any]) -> object:
@@ -109,8 +117,15 @@ async def _texts(request: Request) -> list[Line]:
 
 
 def _output(row: Any) -> str:
-    output = texts.shown(row)["output"]
-    return ", ".join(f"{name}: {value}" for name, value in output.items()) if isinstance(output, dict) else ""
+    return _plainly(texts.shown(row)["output"])
+
+
+def _plainly(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_plainly(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plainly(one) for one in value) or "–"
+    return "" if value is None else str(value)
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -195,15 +210,17 @@ async def form_page(request: Request, name: str) -> HttpResponse:
         given = {field.name: value for field in system.fields if (value := request.POST.get(field.name, "").strip())}
         await system.ask(request, given)
         return go(request, links.systems_url(name), _("Added."))
-    grants = request.grants
-    shown = {
+    lines = await system.lines(request)
+    is_open = any(work.is_open for line in lines for work in line.works)
+    shown: dict[str, Any] = {"lines": lines, "is_open": is_open, "url": links.systems_url(name)}
+    if wants_fragment(request):
+        return render(request, "systems/lines.html", {**shown, "now_ms": now_ms()})
+    shown |= {
         "section": "systems",
         "name": name,
         "system": system,
         "systems": [(key, links.systems_url(key), one.title) for key, one in SYSTEMS.items()],
-        "lines": await system.lines(request),
-        "missing": [queue for queue in system.queues if not grants.on(queue).may("job.add")],
-        "failed": Status.FAILED,
+        "missing": [queue for queue in system.queues if not request.grants.on(queue).may("job.add")],
     }
     around = await around_of(request, links.DEFAULT_CONNECTION)
     return render(request, "systems/page.html", frame(around, **shown))
