@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db.models import Sum
 
 from queues import histogram
-from queues.errors import TorilError
+from queues.errors import RedisRefused, TorilError
 from queues.lookups import metrics
 from queues.lookups.heard import Heard, heard
 from queues.lookups.metrics import Pulse
@@ -136,10 +136,18 @@ async def _slowly(connection: str, names: Collection[str], wanted: Wanted) -> Sl
     memory, has_ceiling = None, False
     if "redis_memory" in wanted.kinds:
         memory, has_ceiling = await _memory(connection)
-    schedulers = (await scheduler_list(connection, names)).schedulers if "scheduler_missed" in wanted.kinds else None
+    schedulers = await _schedulers(connection, names) if "scheduler_missed" in wanted.kinds else None
     windows = wanted.windows.get("latency", frozenset())
     waits = await sync_to_async(_waits)(connection, windows) if windows else {}
     return Slow(time.monotonic(), memory, has_ceiling, schedulers, waits)
+
+
+async def _schedulers(connection: str, names: Collection[str]) -> Sequence[Scheduler] | None:
+    """None where Redis forbids to look: all else is known still."""
+    try:
+        return (await scheduler_list(connection, names)).schedulers
+    except RedisRefused:
+        return None
 
 
 async def _memory(connection: str) -> tuple[tuple[int, int] | None, bool]:

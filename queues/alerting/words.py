@@ -201,7 +201,8 @@ def _memory(alert: Alert, facts: Mapping[str, Any]) -> str:
 
 
 def _silent(alert: Alert, facts: Mapping[str, Any]) -> str:
-    return _("Redis has not answered for %(value)s") % _value(alert)
+    found = _("Redis has not answered for %(value)s") % _value(alert)
+    return f"{found} ({str(facts['trouble']).rstrip('.')})" if facts.get("trouble") and alert.value else found
 
 
 _WHAT: Mapping[str, Callable[[Alert, Mapping[str, Any]], str]] = {
