@@ -143,6 +143,7 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
         (_("Self-check"), "/check", site.show_redis),
         (_("Audit"), "/audit", request.grants.anywhere.may("audit.view")),
         (_("Settings"), "/settings", True),
+        (_("API keys"), "/keys", True),
         (_("Keyboard shortcuts"), "/settings#keys", True),
     ]
     for label, path, is_shown in told:
