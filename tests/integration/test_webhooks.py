@@ -14,6 +14,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Permission, User
 from django.core import mail
+from django.db import transaction
 from django.utils import timezone
 
 from dashboard.models import QueueGrant
@@ -22,8 +23,9 @@ from queues.actions.actor import Actor
 from queues.delivery import books, outbox, sealing, steering
 from queues.delivery.sender import Sender
 from queues.mirror.endings import Endings
+from queues.mirror.happenings import Happenings
 from queues.mirror.thread import DatabaseThread
-from queues.models import AuditEntry, Cursor, Delivery, DeliveryTry, Endpoint, Job
+from queues.models import AuditEntry, Cursor, Delivery, DeliveryTry, Endpoint, Job, Operation
 from queues.protocol import writes
 from tests.eventually import eventually
 from tests.mirroring import add, finish, mirror_running, start
@@ -228,6 +230,25 @@ async def test_an_ending_is_told_once_however_often_its_row_is_written_or_read_a
     assert await Delivery.objects.acount() == 1
 
 
+async def test_the_end_of_an_operation_is_told_once_to_who_hears_of_all_its_queues() -> None:
+    row, _ = await endpoint(await maker(), "https://example.com/", ["operation.ended"])
+    some, _ = await endpoint(await maker("ana", *WIDE, queue="mails-*"), "https://example.com/", ["operation.ended"])
+    told = {"action": "retry", "target": "{}", "actor": "ana", "phase": "done", "ended_at": timezone.now(), "done": 3}
+    for queues in (["mails-1"], ["mails-1", "mails-2"], []):
+        await Operation.objects.acreate(queues=json.dumps(queues), total=4, stayed=1, **told)
+    for _again in range(2):
+        async with leading() as leader:
+            one = Happenings(leader)
+            await one.turn()
+            await one.turn()
+            await one.database.close()
+    assert [await Delivery.objects.filter(endpoint=each).acount() for each in (row, some)] == [3, 1]
+    body = json.loads((await row.deliveries.order_by("pk").afirst()).body)
+    assert {name: body["data"][name] for name in ("action", "phase", "total", "done", "stayed")} == {
+        "action": "retry", "phase": "done", "total": 4, "done": 3, "stayed": 1,
+    }  # fmt: skip
+
+
 async def test_with_nobody_to_tell_what_ended_is_passed_over() -> None:
     job = await ended()
     async with feeding() as feed:
@@ -339,12 +360,12 @@ async def test_one_for_which_too_much_waits_is_disabled_and_what_ended_long_ago_
     settings.TORIL = settings.TORIL | {"WEBHOOKS": {"MOST_WAITING": 100, "KEEP_DAYS": 1}}
     row, _ = await endpoint(await maker(), "https://example.com/")
     await waiting(row, 101)
-    (disabled,) = await sync_to_async(books.disable_the_full)()
+    (disabled,) = await sync_to_async(transaction.atomic(books.disable_the_full))()
     assert (disabled.pk, disabled.why) == (row.pk, "full")
     await row.arefresh_from_db()
     assert not row.enabled
     old = await Delivery.objects.order_by("pk").afirst()
     await DeliveryTry.objects.acreate(delivery=old, at=timezone.now())
     await Delivery.objects.filter(pk=old.pk).aupdate(made_at=timezone.now() - timedelta(days=3))
-    assert await sync_to_async(books.forget)() == 1
+    assert await sync_to_async(transaction.atomic(books.forget))() == 1
     assert await Delivery.objects.acount() == 100

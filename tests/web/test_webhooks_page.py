@@ -192,7 +192,7 @@ async def test_a_disabled_one_says_why_and_one_whose_maker_left_that_it_is_told_
 
 
 async def test_markup_in_names_answers_and_bodies_stays_text(admin, connection):
-    await plant(1, EVIL)
+    await sync_to_async(plant_webhook)(1, EVIL, EVIL)
     await Endpoint.objects.aupdate(name=EVIL[:120], queues=json.dumps([EVIL]), names=json.dumps([EVIL]))
     await Delivery.objects.aupdate(error=EVIL[:300], job_id=EVIL)
     for path in (LIST, ONE, f"{ONE}?edit=1", f"{ONE}/deliveries/1"):
