@@ -173,7 +173,7 @@ class Fuzz:
         if "Scheduler" in name:
             self._schedulers(name)
         if "Worker" in name:
-            self._api("POST", "/workers/all/resume", count=1)
+            self._wake()
             self.known["process_id"] = [worker["id"] for worker in self._api("GET", "/workers")["items"]]
 
     def _plant(self, states: Iterable[str]) -> None:
@@ -184,8 +184,14 @@ class Fuzz:
             self._api("POST", f"/queues/{QUEUE}/batches", jobs=jobs)
         self._api("POST", f"/queues/{ODD.replace('/', '%2F')}/jobs", name="sort", data={"password": "hunter2"})
         self._api("POST", f"/queues/{QUEUE}/resume")
-        self._api("POST", "/workers/all/resume", count=1)
+        self._wake()
         eventually_sync(lambda: all(self._look(state) for state in states), 20, "workers have run what was planted")
+
+    def _wake(self) -> None:
+        """The worker takes jobs, once it is there."""
+        address = f"{self.stand.address}/api/v1/workers/all/resume"
+        ask = self.people["ana"].post
+        eventually_sync(lambda: ask(address, json={"count": 1}, timeout=60).ok, 30, "the worker answers")
 
     def _look(self, state: str) -> list[str]:
         found = self._api("GET", f"/queues/{QUEUE}/jobs?state={state}&limit=20")["items"]
