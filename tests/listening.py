@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+import jwt
+import redis
+
 from dashboard.credentials.identity import Credential, Identity, Kind
 from dashboard.grants import Grants, Pattern
 from dashboard.live.commands import Commands
@@ -15,7 +18,33 @@ from dashboard.live.follower import Follower
 from dashboard.live.listener import Listener
 from queues.actions.actor import Actor
 from queues.lookups import snapshot as snapshots
+from queues.protocol.keys import Keys
 from tests.eventually import eventually
+from tests.working import now_ms
+
+ISSUER, AUDIENCE = "https://issuer.test", "toril"
+SECRET = "a secret of the tests that is long enough"
+SIGNED = {"AUDIENCE": AUDIENCE, "ALGORITHMS": ["HS256"], "KEY": SECRET}
+EVERYTHING = {"abilities": ["view", "view_payload"], "queues": ["*"]}
+#: For a stand: tokens of people who see what is their own, and of services that see all.
+SETTINGS = {
+    "CREDENTIALS": {
+        "JWT": [
+            {"ISSUER": ISSUER, **SIGNED, "GIVES": {"abilities": ["view"], "queues": ["*"]}, "OWN": {"userId": "sub"}},
+            {"ISSUER": f"{ISSUER}/services", **SIGNED, "GIVES": EVERYTHING},
+        ]
+    },
+    "LIVE": {"HEARTBEAT_S": 1, "PER_CALLER": 3, "ORIGINS": ["https://app.example"]},
+}
+
+
+def token(subject: str, issuer: str = ISSUER, lasts_s: float = 600, key: str = SECRET) -> str:
+    claims = {"iss": issuer, "aud": AUDIENCE, "sub": subject, "exp": int(now_ms() / 1000 + lasts_s)}
+    return jwt.encode(claims, key, algorithm="HS256")
+
+
+def service(name: str = "service", **more: Any) -> str:
+    return token(name, f"{ISSUER}/services", **more)
 
 
 def identity(
@@ -84,3 +113,22 @@ async def listening(*who: Identity, connection: str = "default") -> AsyncIterato
         await follower.stop()
         await follower.stop()
         await snapshots.forget()
+
+
+class Told:
+    """Events as others write them: what a job carries is in its hash, what happens in the stream."""
+
+    def __init__(self, client: redis.Redis, prefix: str, queue: str = "chat") -> None:
+        self.client, self.prefix, self.keys = client, prefix, Keys(prefix, queue)
+
+    def job(
+        self, job_id: str, name: str = "talk", queue: str = "chat", timestamp: int | None = None, **data: Any
+    ) -> None:
+        keys = Keys(self.prefix, queue)
+        added_ms = now_ms() if timestamp is None else timestamp
+        self.client.hset(keys("meta"), "version", "bullmq:6.7.0")
+        self.client.hset(keys.job(job_id), mapping={"name": name, "data": json.dumps(data), "timestamp": added_ms})
+
+    def event(self, kind: str, job_id: str = "", queue: str = "chat", **fields: str) -> str:
+        told = {"event": kind, **({"jobId": job_id} if job_id else {}), **fields}
+        return self.client.xadd(Keys(self.prefix, queue)("events"), told).decode()

@@ -1,5 +1,6 @@
 """The project's own settings with one more app, whose processors the tests' workers run, and quick passwords."""
 
+import json
 import os
 
 from dashboard.settings import *  # noqa: F403
@@ -10,3 +11,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ROOT_URLCONF = os.environ.get("STAND_URLCONF", "dashboard.urls")
 # Receivers of the tests listen on this machine.
 TORIL = {**TORIL, "WEBHOOKS": {**TORIL.get("WEBHOOKS", {}), "ALLOW": ["127.0.0.1"]}}
+# What one stand has beside.
+TORIL |= json.loads(os.environ.get("STAND_TORIL", "{}"))

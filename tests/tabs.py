@@ -75,22 +75,32 @@ def memory(stand: Stand) -> int:
 class Stuck:
     """A client that shakes hands and never reads again."""
 
-    def __init__(self, stand: Stand, client: httpx.Client) -> None:
+    def __init__(self, stand: Stand, client: httpx.Client | str) -> None:
+        """Of the dashboard, as somebody signed in; or of a program, at this path."""
+        is_program = isinstance(client, str)
+        path = client if isinstance(client, str) else "/admin/queues/live"
         to = urlsplit(stand.address)
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect((to.hostname, to.port))
         lines = (
-            "GET /admin/queues/live HTTP/1.1",
+            f"GET {path} HTTP/1.1",
             f"Host: {to.netloc}",
-            f"Origin: {stand.address}",
+            *([] if is_program else [f"Origin: {stand.address}"]),
             "Upgrade: websocket",
             "Connection: Upgrade",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Version: 13",
-            f"Cookie: toril_session={client.cookies['toril_session']}",
+            *([] if isinstance(client, str) else [f"Cookie: toril_session={client.cookies['toril_session']}"]),
         )
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+
+    def say(self, text: str) -> None:
+        """One short text frame; the mask that a client must use is none here."""
+        self.socket.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text.encode())
+
+    def close(self) -> None:
+        self.socket.close()
 
     def is_dropped(self) -> bool:
         """Whether the server has ended the connection; found without reading what it sent."""

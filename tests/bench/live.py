@@ -1,4 +1,5 @@
-"""From a job finishing to the number on the socket, and what open tabs cost Redis; beside Bull Board's polling."""
+"""From a job finishing to the number on the socket, and what open tabs cost Redis; beside Bull Board's polling. And
+from an event to the programs that listen."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ import httpx
 import redis
 from websockets.asyncio.client import connect
 
+from tests.bench import _listeners
 from tests.conftest import RedisServer
 from tests.interop.board import BullBoard
 from tests.stand import Stand
@@ -44,6 +46,12 @@ def main() -> None:
                 asyncio.run(_measure(server, Path(folder), *scenario))
             finally:
                 server.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder))
+        try:
+            _listeners.measure(server, Path(folder), SECONDS)
+        finally:
+            server.stop()
 
 
 async def _measure(server: RedisServer, folder: Path, others: int, tabs: int, rate: int) -> None:

@@ -20,8 +20,8 @@ from queues.protocol.keys import Keys
 from tests import inprocess
 from tests.eventually import eventually
 from tests.inprocess import in_process  # noqa: F401
-from tests.listening import identity, listening
-from tests.working import Sight, now_ms, working
+from tests.listening import Told, identity, listening
+from tests.working import now_ms, working
 
 ALL = identity()
 DATA = {"conversationId": "c1", "messageId": "m1", "userId": "u1", "message": "secret text"}
@@ -67,28 +67,9 @@ async def test_a_conversation_is_told_of_its_jobs_in_order_and_of_nobody_elses(c
     assert "no good" not in str(theirs.heard)
 
 
-class Told:
-    """Events as others write them: what a job carries is in its hash, what happens in the stream."""
-
-    def __init__(self, sight: Any) -> None:
-        self.client, self.keys = sight.client, sight.keys
-
-    def job(
-        self, job_id: str, name: str = "talk", queue: str = "chat", timestamp: int | None = None, **data: Any
-    ) -> None:
-        keys = Keys(self.keys.prefix, queue)
-        added_ms = now_ms() if timestamp is None else timestamp
-        self.client.hset(keys("meta"), "version", "bullmq:6.7.0")
-        self.client.hset(keys.job(job_id), mapping={"name": name, "data": json.dumps(data), "timestamp": added_ms})
-
-    def event(self, kind: str, job_id: str = "", queue: str = "chat", **fields: str) -> str:
-        told = {"event": kind, **({"jobId": job_id} if job_id else {}), **fields}
-        return self.client.xadd(Keys(self.keys.prefix, queue)("events"), told).decode()
-
-
 @pytest.fixture
 def told(connection: str, sight: Any, transactional_db: None) -> Told:
-    return Told(sight)
+    return Told(sight.client, sight.keys.prefix)
 
 
 async def test_by_queue_by_job_by_a_field_or_all_and_no_more(told):
@@ -189,7 +170,7 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(told):
         await goes.say(action="unsubscribe", all=True)
         for job_id in jobs:
             told.event("completed", job_id, f"q{int(job_id) % 3}", returnvalue="1")
-            told.client.delete(Keys(told.keys.prefix, f"q{int(job_id) % 3}").job(job_id))
+            told.client.delete(Keys(told.prefix, f"q{int(job_id) % 3}").job(job_id))
         await eventually(lambda: len(stays.told) == 12)
         goes.heard.clear()
         answer = await goes.subscribe(conversationId="c1", since=place)
@@ -268,7 +249,7 @@ async def test_a_redis_that_was_away_costs_no_event(own_redis, settings, transac
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": "away"}}}
     reset_options()
     with redis.Redis(port=own_redis.port) as client:
-        told = Told(Sight(client, "away"))
+        told = Told(client, "away")
         told.job("1", conversationId="c1")
         async with listening(ALL) as (_, ear):
             await ear.subscribe(conversationId="c1")
