@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -70,3 +75,23 @@ def test_bull_boards_client_lists_opens_retries_and_adds(
 
     page.goto("/admin/queues/metrics-history")
     expect(main).to_contain_text("chat")
+
+
+def test_the_requests_of_its_page_in_the_docs_run_as_they_are_written(
+    stand: Stand, plant: Callable[..., list[str]]
+) -> None:
+    plant("chat", 2)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "board-api.md").read_text()
+    (block,) = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    said = stand.manage("queues", "keys", "add", "docs", "--may", "admin")
+    key = re.search(r"toril_\w{8}_[\w-]+", said)
+    assert key, said
+    environ = {**os.environ, "KEY": key[0], "SITE": stand.address}
+    asked = "set -e\n" + block.replace("curl ", "curl -sSf -w '\\n' ")
+    done = subprocess.run(["bash", "-c", asked], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [queue["name"] for queue in told[0]["queues"]] == ["chat"]
+    assert len(told[1]["queues"][0]["jobs"]) >= 2
+    assert told[2]["retried"] >= 2
+    assert (told[3]["job"]["name"], told[3]["status"]) == ("greet", "delayed")

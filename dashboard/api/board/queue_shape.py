@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from dashboard.api.board.written import Verbatim, written
+from dashboard.api.board.written import Verbatim
 from dashboard.grants import Grants
 from dashboard.presentation import dashboard_options
 from queues.abilities import ABILITIES, LOOKING
 from queues.models import Queue
+from queues.protocol.codec import to_json
 from queues.restrictions import refusal_of
 from queues.states import State
 
@@ -85,7 +86,7 @@ def without_jobs(queue: Queue, doors: Doors, per_page: int) -> Verbatim:
     # An unchanged queue is the same object in each snapshot.
     if kept is not None and kept[0] is queue and kept[1:3] == (doors, per_page):
         return kept[3]
-    text = Verbatim(written(app_queue(queue, doors, pagination_of_latest(per_page), [])))
+    text = Verbatim(to_json(app_queue(queue, doors, pagination_of_latest(per_page), [])))
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
     _kept[key] = queue, doors, per_page, text
