@@ -7,6 +7,7 @@ import json
 import pytest
 
 from queues.models import AuditEntry
+from tests.planting import plant_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CHAT = "/api/v1/queues/chat"
@@ -50,3 +51,25 @@ async def test_a_job_goes_its_way_through_the_api(admin, connection):
     assert gone.json()["code"] == "job_not_found"
     actions = [entry.action async for entry in AuditEntry.objects.order_by("pk")]
     assert actions == ["job.add", "job.edit", "job.reprioritize", "job.remove"]
+
+
+async def test_whatever_is_stored_has_a_shape(admin, connection, client_of_redis, prefix):
+    (job_id,) = await plant_waiting(connection, "chat", 1)
+    deep = "[" * 5_000 + "]" * 5_000
+    large = json.dumps({"text": "x" * 100_000, "password": "hunter2hunter2"})
+    cases = {
+        "no JSON {": "no JSON {", "NaN": "NaN", "[1e400]": "[1e400]", deep: deep, "null": None,
+        '"\\ud800"': '"\\ud800"',
+        '{"password": 12345678}': {"password": "•••"}, large: {"text": "x" * 100_000, "password": "•••"},
+    }  # fmt: skip
+    for stored, told in cases.items():
+        client_of_redis.hset(f"{prefix}:chat:{job_id}", "data", stored)
+        answer = await sent(admin, "get", f"{CHAT}/jobs/{job_id}")
+        assert answer.status_code == 200, (stored[:40], answer.content[:300])
+        assert answer.json()["payload"]["data"] == told, stored[:40]
+    client_of_redis.hset(f"{prefix}:chat:{job_id}", "data", json.dumps("x" * 300_000))
+    payload = (await sent(admin, "get", f"{CHAT}/jobs/{job_id}")).json()["payload"]
+    assert (payload["data"], payload["left_out"]) == (None, ["data"])
+    client_of_redis.delete(f"{prefix}:chat:{job_id}")
+    (listed,) = (await sent(admin, "get", f"{CHAT}/jobs")).json()["items"]
+    assert listed["problems"] == ["its hash is gone: only the id is left in the list"]
