@@ -120,6 +120,20 @@ async def test_counts_are_anybodys_where_the_settings_open_them_and_jobs_never(t
         assert (await ask(anonymous, "GET", path))[0] == 401
 
 
+async def test_a_redis_that_does_not_answer_is_said(admin, settings):
+    gone = {"default": {"URL": "redis://127.0.0.1:1", "PREFIX": "gone"}}
+    settings.TORIL = {**settings.TORIL, "CONNECTIONS": gone}
+    reset_options()
+    for method, path in (
+        ("GET", "/queues"),
+        ("GET", "/redis/stats"),
+        ("GET", "/queues/mails/1"),
+        ("PUT", "/queues/pause"),
+    ):
+        status, body = await ask(admin, method, path)
+        assert (status, body["error"]["key"]) == (503, "ERRORS.REDIS_UNAVAILABLE"), path
+
+
 # --- figures of the past
 
 
