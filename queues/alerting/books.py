@@ -56,7 +56,10 @@ def settle(check: Check, rules: Sequence[Rule], found: Gathered) -> Verdict:
 def _write(verdict: Verdict) -> None:
     Alert.objects.filter(pk__in=[alert.pk for alert in verdict.dropped]).delete()
     Alert.objects.bulk_create(verdict.made, batch_size=100)
-    Alert.objects.bulk_update(verdict.changed, FIELDS, batch_size=100)
+    # Django's bulk_update takes a second for some hundred rows.
+    Alert.objects.bulk_create(
+        verdict.changed, batch_size=100, update_conflicts=True, unique_fields=["id"], update_fields=FIELDS
+    )
 
 
 def _say(check: Check, found: Gathered, told: Mapping[str, Sequence[Reading] | str], now: datetime) -> None:

@@ -96,21 +96,29 @@ def _hold(verdict: Verdict, rule: Rule, reading: Reading, alert: Alert, is_over:
         return
     if now - alert.seen_at > LONGEST_GAP:
         alert.since = now
+    is_due = now - alert.since >= timedelta(seconds=rule.hold_s)
+    if not is_due and _is_seldom(alert, now):
+        return
     _note(alert, rule, reading, now)
     verdict.changed.append(alert)
-    if now - alert.since >= timedelta(seconds=rule.hold_s):
+    if is_due:
         _fire(verdict, alert, now)
 
 
 def _go_on(verdict: Verdict, rule: Rule, reading: Reading, alert: Alert, now: datetime) -> None:
     is_well = reading.value is not None and reading.value <= rule.clears and not reading.is_least
-    is_seldom = alert.blind_since is None and now - alert.seen_at < WRITE_EVERY
-    if is_seldom and not is_well and (alert.fires, alert.clears) == (rule.fires, rule.clears):
+    is_same = (alert.fires, alert.clears) == (rule.fires, rule.clears)
+    if _is_seldom(alert, now) and is_same and not is_well:
         return
     _note(alert, rule, reading, now)
     verdict.changed.append(alert)
     if is_well:
         _clear(verdict, alert, now, "")
+
+
+def _is_seldom(alert: Alert, now: datetime) -> bool:
+    """Whether its value was written down a moment ago."""
+    return alert.blind_since is None and now - alert.seen_at < WRITE_EVERY
 
 
 def _lose_sight(verdict: Verdict, alert: Alert, reading: Reading, now: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Max
 
@@ -20,6 +21,8 @@ from queues.options.alerts import WEBHOOKS
 
 #: So many are looked at in one turn.
 MOST = 2_000
+#: Rows per statement.
+TOGETHER = 250
 SILENCE, COOLDOWN, GROUP, NOBODY = "silence", "cooldown", "group", "nobody"
 
 
@@ -63,18 +66,25 @@ def plan(connection: str, rules: Sequence[Rule], now: datetime) -> Plan:
 
 
 def carry_out(found: Plan, rules: Sequence[Rule], now: datetime) -> None:
-    Alert.objects.bulk_update(found.held, ["held", "held_until"], batch_size=250)
+    for (why, until), alerts in _by_reason(found.held).items():
+        _update(alerts, held=why, held_until=until)
     known = {rule.key: rule for rule in rules}
     for (key, kind), alerts in found.groups.items():
         is_told = _tell(kind, alerts, known.get(key), now)
-        for alert in alerts:
-            alert.to_tell, alert.held, alert.held_until = "", "" if is_told else NOBODY, None
-            if kind == "cleared":
-                alert.cleared_told_at = now
-            elif is_told:
-                alert.told_at = now
-        fields = ["to_tell", "held", "held_until", "told_at", "cleared_told_at"]
-        Alert.objects.bulk_update(alerts, fields, batch_size=250)
+        told = {"cleared_told_at": now} if kind == "cleared" else {"told_at": now} if is_told else {}
+        _update(alerts, to_tell="", held="" if is_told else NOBODY, held_until=None, **told)
+
+
+def _by_reason(held: Iterable[Alert]) -> dict[tuple[str, datetime | None], list[Alert]]:
+    found: dict[tuple[str, datetime | None], list[Alert]] = {}
+    for alert in held:
+        found.setdefault((alert.held, alert.held_until), []).append(alert)
+    return found
+
+
+def _update(alerts: Sequence[Alert], **fields: Any) -> None:
+    for start in range(0, len(alerts), TOGETHER):
+        Alert.objects.filter(pk__in=[alert.pk for alert in alerts[start : start + TOGETHER]]).update(**fields)
 
 
 def _told_before(alerts: Sequence[Alert]) -> dict[str, datetime]:
