@@ -11,7 +11,7 @@ from queues.lookups.mirror_state import Followed, MirrorState
 from tests.alerting import in_database, looking, plant_alert
 from tests.monitoring import BOARD, DEPLOY, RULES, board_expressions, metrics_in, panels, promtool, rules
 from tests.planting import plant_waiting
-from tests.web.test_metrics_endpoint import plant_beat, plant_totals, samples, text
+from tests.web.test_metrics_endpoint import beats_last, plant_beat, plant_totals, samples, text  # noqa: F401
 
 
 @pytest.mark.django_db(transaction=True)
