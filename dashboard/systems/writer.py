@@ -21,6 +21,7 @@ from dashboard.systems.telling import tell_who_asked
 from queues.errors import TorilError
 from queues.signals import job_completed, job_failed, job_retried, job_started, worker_stopped
 from queues.systems import records
+from queues.systems.faults import is_made_up
 from queues.systems.settings import QUEUES
 
 log = logging.getLogger("toril.systems")
@@ -42,7 +43,8 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def note(self, word: Word, job: Any, said: str = "") -> None:
-        if job.queue not in QUEUES or self._notes.qsize() > MOST_NOTES:
+        if job.queue not in QUEUES or is_made_up(job.data) or self._notes.qsize() > MOST_NOTES:
+            # What traffic makes up has no row.
             return
         data = job.data if word == "started" else None
         self._notes.put(Note(word, job.queue, job.id, timezone.now(), said, data))

@@ -38,9 +38,14 @@ def share(*parts: object) -> float:
     return crc32("/".join(map(str, parts)).encode("utf-8", "surrogatepass")) / 2**32
 
 
+def is_made_up(data: Any) -> bool:
+    """Whether nobody asked for the job with this data."""
+    return isinstance(data, dict) and bool(data.get(MADE_UP))
+
+
 def is_struck(job: Any) -> bool:
     """Whether this attempt fails. After its last attempt a job works, so that an operator's retry is rewarded."""
-    if not (isinstance(job.data, dict) and job.data.get(MADE_UP)):
+    if not is_made_up(job.data):
         return False
     fate = share(job.queue, job.id) * 1_000
     return bool(fate < FAILING and job.attempt <= job.attempts) or bool(
