@@ -61,7 +61,8 @@ class Routes:
         async def view(request: Request, **names: str) -> HttpResponse:
             return await _handled(request, *self._found(request, at))
 
-        self.patterns.append(path(address, view, name=f"board-{address}"))
+        # Without the colons of its names: Django would take them for a namespace, and warn.
+        self.patterns.append(path(address, view, name=f"board-{address.replace(':', '-')}"))
         self._methods.append(methods)
 
     def methods_of(self, pattern: URLPattern) -> tuple[str, ...]:
