@@ -29,6 +29,9 @@ State, Why = Delivery.State, Endpoint.Why
 PRUNED = 1_000
 #: Deliveries are kept a little longer than what may still be told: so each is told once.
 MARGIN = timedelta(days=1)
+#: What an attempt changes, of its delivery and of the endpoint.
+CLOSED = ["state", "due_at", "tries", "round_tries", "ended_at", "status", "error"]
+JUDGED = ["enabled", "why", "disabled_at", "failing_since", "error", "succeeded_at", "held_until"]
 #: By whom an endpoint is disabled, on record.
 TORIL = "Toril"
 
@@ -109,10 +112,10 @@ def settle(done: Sequence[Done]) -> list[Endpoint]:
     rows = {row.pk: row for row in Delivery.objects.select_for_update().filter(pk__in=keys).order_by("pk")}
     there = [each for each in done if each.work.delivery in rows]
     for each in there:
+        # One statement each: Django writes one for many five times as slowly.
         _close(rows[each.work.delivery], each)
+        rows[each.work.delivery].save(update_fields=CLOSED)
     DeliveryTry.objects.bulk_create([_attempt(each) for each in there])
-    fields = ["state", "due_at", "tries", "round_tries", "ended_at", "status", "error"]
-    Delivery.objects.bulk_update([rows[each.work.delivery] for each in there], fields)
     return _judge(there)
 
 
@@ -156,8 +159,8 @@ def _judge(done: Sequence[Done]) -> list[Endpoint]:
         if row is not None and (why := _note(row, each)):
             disable(row, why)
             disabled.append(row)
-    fields = ["enabled", "why", "disabled_at", "failing_since", "error", "succeeded_at", "held_until"]
-    Endpoint.objects.bulk_update(rows.values(), fields)
+    for row in rows.values():
+        row.save(update_fields=JUDGED)
     return disabled
 
 

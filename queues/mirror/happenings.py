@@ -48,7 +48,9 @@ class Happenings:
                 _tell("queue.paused", queue.connection, queue.name)
             QueueTold.objects.bulk_create(QueueTold(connection=q.connection, queue=q.name) for q in paused)
             for told in running:
-                _tell("queue.resumed", told.connection, told.queue)
+                # A queue that is gone does not run.
+                if _exists(told):
+                    _tell("queue.resumed", told.connection, told.queue)
             QueueTold.objects.filter(pk__in=[told.pk for told in running]).delete()
         return len(paused) == MOST or len(running) == MOST
 
@@ -71,6 +73,10 @@ def _running_again() -> models.QuerySet[QueueTold]:
         connection=OuterRef("connection"), name=OuterRef("queue"), is_paused=True, removed_at__isnull=True
     )
     return QueueTold.objects.filter(~Exists(still)).order_by("pk")
+
+
+def _exists(told: QueueTold) -> bool:
+    return Queue.objects.filter(connection=told.connection, name=told.queue, removed_at__isnull=True).exists()
 
 
 def _tell(kind: str, connection: str, queue: str) -> None:

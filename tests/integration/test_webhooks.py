@@ -25,7 +25,7 @@ from queues.delivery.sender import Sender
 from queues.mirror.endings import Endings
 from queues.mirror.happenings import Happenings
 from queues.mirror.thread import DatabaseThread
-from queues.models import AuditEntry, Cursor, Delivery, DeliveryTry, Endpoint, Job, Operation
+from queues.models import AuditEntry, Cursor, Delivery, DeliveryTry, Endpoint, Job, Operation, Queue
 from queues.protocol import writes
 from tests.eventually import eventually
 from tests.mirroring import add, finish, mirror_running, start
@@ -247,6 +247,23 @@ async def test_the_end_of_an_operation_is_told_once_to_who_hears_of_all_its_queu
     assert {name: body["data"][name] for name in ("action", "phase", "total", "done", "stayed")} == {
         "action": "retry", "phase": "done", "total": 4, "done": 3, "stayed": 1,
     }  # fmt: skip
+
+
+async def test_a_pause_is_told_once_and_a_queue_that_is_gone_does_not_run_again() -> None:
+    row, _ = await endpoint(await maker(), "https://example.com/")
+    for name in ("mails", "gone", "chat"):
+        await Queue.objects.acreate(name=name, is_paused=name != "chat")
+    async with leading() as leader:
+        one = Happenings(leader)
+        for _again in range(2):
+            await one.turn()
+        await Queue.objects.filter(name="gone").aupdate(removed_at=timezone.now())
+        await Queue.objects.filter(name="mails").aupdate(is_paused=False)
+        for _again in range(2):
+            await one.turn()
+        await one.database.close()
+    told = [(each.kind, each.queue) async for each in row.deliveries.order_by("pk")]
+    assert told == [("queue.paused", "mails"), ("queue.paused", "gone"), ("queue.resumed", "mails")]
 
 
 async def test_with_nobody_to_tell_what_ended_is_passed_over() -> None:
