@@ -32,7 +32,19 @@ class Node:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[list[Any]]:
         """A Node worker; gives the list of what it prints."""
-        process = await self._start("work.mjs")
+        async with self._running(await self._start("work.mjs")) as said:
+            yield said
+
+    @asynccontextmanager
+    async def listening(self, address: str, token: str) -> AsyncIterator[list[Any]]:
+        """A Node program that listens to the queue (`listen.mjs`); gives the list of what it prints."""
+        self.environ |= {"ADDRESS": address, "TOKEN": token}
+        # Without a flag from Node 22 on.
+        async with self._running(await self._start("listen.mjs", "--experimental-websocket")) as said:
+            yield said
+
+    @asynccontextmanager
+    async def _running(self, process: asyncio.subprocess.Process) -> AsyncIterator[list[Any]]:
         assert process.stdout is not None
         assert process.stdin is not None
         said: list[Any] = []
@@ -45,10 +57,10 @@ class Node:
             await asyncio.wait_for(process.wait(), 15)
             await listening
 
-    async def _start(self, script: str) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
+    async def _start(self, script: str, *flags: str) -> asyncio.subprocess.Process:
+        pipe, command = asyncio.subprocess.PIPE, [require_node(), *flags, str(INTEROP / script)]
         return await asyncio.create_subprocess_exec(
-            require_node(), str(INTEROP / script), env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**25
+            *command, env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, limit=2**25
         )
 
 
