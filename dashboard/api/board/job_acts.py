@@ -12,12 +12,15 @@ from dashboard.api.board.jobs import json_of
 from dashboard.api.board.refusals import Said, invalid
 from dashboard.api.board.route import Call
 from dashboard.api.board.unmasking import Misplaced, unmasked
+from dashboard.difference import as_text, difference
+from dashboard.json_text import laid_out
 from queues.actions import altering, jobs
 from queues.actions.looking import scheduler_of
 from queues.errors import JobLocked, JobStateChanged, Refused
 from queues.lookups.editable import editable, require_fit
 from queues.lookups.flows import family
 from queues.lookups.wholes import whole_job
+from queues.masking import mask_json
 from queues.models.local import is_in_process
 from queues.protocol.codec import raw
 from queues.protocol.running import now_ms
@@ -90,11 +93,16 @@ async def update_data(call: Call, queue: str, job_id: str) -> dict[str, Any]:
         told = _("A masked value (•••) was moved or changed in part: leave it as it was, or write all of it anew.")
         raise invalid("INVALID_REQUEST_BODY", told, field="jobData") from None
     try:
-        await altering.edit_data(*call.at(queue), job_id, raw(data), found.seal)
+        await altering.edit_data(*call.at(queue), job_id, raw(data), found.seal, _difference(found.data, data))
     except JobStateChanged as error:
         raise Said(409, "JOB_IS_ACTIVE", str(error)) from None
     await changed(call.connection, queue)
     return {}
+
+
+def _difference(before: str, after: str) -> str:
+    """What the record keeps, masked."""
+    return as_text(difference(mask_json(laid_out(before)), mask_json(laid_out(after))))
 
 
 async def delay(call: Call, queue: str, job_id: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ STATES = (
 )  # fmt: skip
 STATUSES = ("latest", *(state.value for state in STATES))
 _ACTING = frozenset(ABILITIES) - LOOKING
-#: So many queues' texts are kept; more are written anew each time.
-MOST_KEPT = 5_000
+#: So many texts are kept, of half a kilobyte each.
+MOST_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,18 @@ def pagination_of_latest(per_page: int) -> dict[str, Any]:
     return {"pageCount": 1, "range": {"start": 0, "end": per_page - 1}}
 
 
-_kept: dict[tuple[str, str], tuple[Queue, Doors, int, Verbatim]] = {}
+_kept: dict[tuple[str, str, Doors, int], tuple[Queue, Verbatim]] = {}
 
 
 def without_jobs(queue: Queue, doors: Doors, per_page: int) -> Verbatim:
     """Its JSON; the same text as before while nothing of it has changed."""
-    key = queue.connection, queue.name
+    key = queue.connection, queue.name, doors, per_page
     kept = _kept.get(key)
     # An unchanged queue is the same object in each snapshot.
-    if kept is not None and kept[0] is queue and kept[1:3] == (doors, per_page):
-        return kept[3]
+    if kept is not None and kept[0] is queue:
+        return kept[1]
     text = Verbatim(to_json(app_queue(queue, doors, pagination_of_latest(per_page), [])))
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
-    _kept[key] = queue, doors, per_page, text
+    _kept[key] = queue, text
     return text

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from django.http import HttpResponse
 
 from dashboard.api.board import asked
-from dashboard.api.board.fresh import turn_of
+from dashboard.api.board.fresh import joined
 from dashboard.api.board.job_shape import app_jobs
 from dashboard.api.board.queue_shape import (
     STATES,
@@ -32,7 +32,6 @@ from dashboard.pages.frame import visible
 from dashboard.request import Request
 from queues.errors import RedisUnavailable
 from queues.lookups import snapshot as snapshots
-from queues.lookups.shared import shared
 from queues.lookups.snapshot import Snapshot
 from queues.lookups.wholes import Whole, whole_page
 from queues.models import Queue
@@ -40,7 +39,6 @@ from queues.options import get_options
 from queues.states import State
 
 MOST_PER_PAGE = 300
-MAX_AGE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +107,8 @@ async def _jobs(connection: str, queue: str, states: tuple[State, ...], paginati
     start, end = pagination["range"]["start"], pagination["range"]["end"]
     if not states or start > 10**12:
         return []
-    where = get_options().connection(connection) if get_options().use_job_queue else connection
-    key = ("jobs of a board", where, queue, states, start, end, turn_of(connection, queue))
-    return await shared(key, MAX_AGE_S, lambda: whole_page(connection, queue, states, start, end - start + 1))
+    options = get_options()
+    # A connection configured anew begins anew.
+    where = options.connection(connection) if options.use_job_queue else None
+    key = (where, states, start, end)
+    return await joined(connection, queue, key, lambda: whole_page(connection, queue, states, start, end - start + 1))
