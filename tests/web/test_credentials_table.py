@@ -16,7 +16,7 @@ from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from dashboard.credentials import keys, keysets
-from dashboard.credentials.paths import PROGRAMS, is_program
+from dashboard.credentials.paths import COUNTS, PROGRAMS, is_program
 from dashboard.credentials.rates import rates
 from queues.abilities import ABILITIES, ROLES
 from queues.models import ApiKey, AuditEntry, Operation
@@ -32,6 +32,8 @@ from tests.web.tokens import claims, described, handmade, token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.web.program_urls")]
 QUEUE, CARRIED = "mails-1", "carried-by-the-job"
+#: As names, labels and keys have it.
+NAMED = re.compile(rb"mails-?1|\"status\"|\"stats\"")
 EVERYTHING = {"abilities": list(ABILITIES), "queues": ["*"]}
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 METHODS = ("GET", *UNSAFE)
@@ -168,6 +170,21 @@ async def test_whoever_proves_nothing_is_refused_everywhere_and_nothing_happens(
     assert not wrong, "\n".join(wrong)
     assert planted() == before
     assert not await AuditEntry.objects.aexists()
+
+
+async def test_public_counts_open_these_addresses_to_be_read_and_no_others(planted, settings):
+    before, wrong, anybody = planted(), Wrong(), Browser()
+    settings.TORIL = {**settings.TORIL, "PUBLIC_COUNTS": True}
+    reset_options()
+    for call in CALLS:
+        answer = await call.by(anybody)
+        if f"/{call.pattern}" in COUNTS:
+            is_right = answer.status_code == 200 and NAMED.search(readable(answer)) is not None
+        else:
+            is_right = call.pattern in ANSWERS_ANYBODY or answer.status_code == 401
+        wrong.unless(is_right and CARRIED.encode() not in readable(answer), call, answer)
+    assert not wrong, "\n".join(wrong)
+    assert planted() == before
 
 
 async def test_a_cookie_alone_changes_nothing(planted):
