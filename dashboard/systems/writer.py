@@ -75,9 +75,10 @@ class Writer:
     def _write(self, notes: list[Note]) -> None:
         for pause_s in (*PAUSES_S, None):
             try:
-                close_old_connections()
                 _together(notes)
                 tell_who_asked()
+                # Between two batches may be an hour, and a pool's connections are few.
+                close_old_connections()
                 return
             except (DatabaseFailure, TorilError) as error:
                 connections.close_all()

@@ -144,9 +144,12 @@ def test_what_workers_of_the_systems_wrote_is_there_when_redis_has_dropped_the_j
     stand: Stand, environ: dict[str, str]
 ) -> None:
     with httpx.Client(base_url=stand.address, headers={"Authorization": f"Bearer {environ['KEY']}"}) as client:
-        job = client.post("/v1/jobs/sentiment", json={"text": "Great, thanks."}).json()
+        told = {"text": "Great, thanks.", "webhookUrl": "https://hooks.northwind.example/done"}
+        job = client.post("/v1/jobs/sentiment", json=told).json()
         path = f"/v1/jobs/{job['id']}"
         eventually_sync(lambda: client.get(path).json()["status"] == "SUCCEEDED", 60)
+        webhooks = "/v1/admin/queue/metrics?queue=webhooks"
+        eventually_sync(lambda: client.get(webhooks).json().get("completed") == 1, 60)
         stand.manage("queues", "clean", "ai-jobs", "--state", "completed", "--yes")
         assert client.get("/api/queue/status", params={"queue": "ai-jobs", "jobId": job["id"]}).status_code == 404
         found = client.get(path).json()
