@@ -29,7 +29,7 @@ MIRROR_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """As it is now. `is_up`: whether Redis answers, None where there is none; where it does not, no queue is told of."""
+    """As it is now. `is_up`: whether Redis answers, None where there is none; while it does not, no queue is told."""
 
     connection: str
     is_up: bool | None = None
