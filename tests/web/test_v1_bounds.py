@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib
 import json
+import pkgutil
 
 import pytest
+from pydantic import BaseModel
 
+from dashboard.api import v1
 from dashboard.models import ApiAnswer, QueueGrant
 from queues.models import AuditEntry
 from queues.options import reset_options
@@ -201,6 +205,16 @@ async def test_the_document_knows_each_route_and_declares_each_answer(admin):
         assert {"400", "401", "403", "404", "429", "502", "503"} <= set(each["responses"]), each["operationId"]
         assert each["summary"]
         assert any(name["name"] == "connection" for name in each["parameters"])
+
+
+def test_no_two_shapes_share_a_name():
+    """The document knows them by their names alone: one would silently stand for the other."""
+    found: dict[str, set[str]] = {}
+    for module in pkgutil.iter_modules(v1.__path__):
+        for name, value in vars(importlib.import_module(f"{v1.__name__}.{module.name}")).items():
+            if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__.startswith(v1.__name__):
+                found.setdefault(name, set()).add(value.__module__)
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
 
 
 async def test_the_page_of_the_api_draws_every_request_and_asks_for_a_session(admin, anonymous, connection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, TypeAlias
+from zlib import crc32
 
 from ninja import Header
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,7 @@ from dashboard.request import Request
 from queues.actions.audit import Done as Deed
 from queues.states import State
 
-__all__ = ["Ask", "Done", "IdempotencyKey", "Sent", "connection_of", "told"]
+__all__ = ["Ask", "Done", "IdempotencyKey", "Sent", "asker", "connection_of", "told"]
 
 Ask: TypeAlias = Request
 #: For the document: `idempotency.once` reads it.
@@ -40,6 +41,12 @@ class Done(BaseModel):
     message: str
     affected: int
     state: State | None = Field(default=None, description="Where the job is now, if it is anywhere.")
+
+
+def asker(request: Ask) -> int:
+    """Who asks, for bounds on how much one may have under way: a person by all keys, a service by its own."""
+    user_id = request.grants.actor.user_id
+    return user_id if user_id is not None else -1 - crc32(request.identity.caller.encode("utf-8", "replace"))
 
 
 def told(done: Deed) -> Done:

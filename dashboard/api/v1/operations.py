@@ -11,7 +11,7 @@ from ninja import Path, Query, Router
 from ninja.responses import Status
 from pydantic import BaseModel
 
-from dashboard.api.v1.asking import Ask, Done, IdempotencyKey, connection_of, told
+from dashboard.api.v1.asking import Ask, Done, IdempotencyKey, asker, connection_of, told
 from dashboard.api.v1.declared import may
 from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.operation_shapes import OUTCOMES, Begun, Item, Operation, Preview, Wanted, counted, item, shown
@@ -69,7 +69,7 @@ async def preview_operation(request: Ask, sent: Wanted) -> Preview:
     What an operation would touch. Nothing is changed.
     """
     found = await _extent(request, sent)
-    async with few(request.grants.actor.user_id, "preview"):
+    async with few(asker(request), "preview"):
         return counted(
             await operations.preview(found.target, sent.action, found.reach, sent.parameters()), found.left_out
         )

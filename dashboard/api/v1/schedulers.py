@@ -39,7 +39,7 @@ ONE = "/{segment:queue}/schedulers/{segment:scheduler_id}"
 At = tuple[Actor, str, str, str]
 
 
-class Pause(Sent):
+class Suspend(Sent):
     until_ms: Moment | None = Field(default=None, description="When it resumes by itself (ms since 1970).")
     stays: bool = Field(default=True, description="Take it out again whenever a program registers it.")
 
@@ -130,12 +130,12 @@ async def restore_scheduler(request: Ask, queue: QueueName, scheduler_id: Schedu
 
 
 @of_queue.post(f"{ONE}/pause", response=Done, operation_id="pauseScheduler")
-async def pause_scheduler(request: Ask, queue: QueueName, scheduler_id: SchedulerId, sent: Pause | None = None) -> Done:
+async def pause_scheduler(request: Ask, queue: QueueName, scheduler_id: SchedulerId, sent: Suspend | None = None) -> Done:
     """Pause
 
     It leaves BullMQ, and its definition is kept: no worker runs it, Node's or Toril's.
     """
-    at, asked = _at(request, queue, scheduler_id, "scheduler.pause"), sent or Pause()
+    at, asked = _at(request, queue, scheduler_id, "scheduler.pause"), sent or Suspend()
     until = None if asked.until_ms is None else datetime.fromtimestamp(asked.until_ms / 1000, UTC)
     if until is not None and until <= datetime.now(UTC):
         raise InvalidInput(_("until_ms must lie ahead."))

@@ -7,7 +7,7 @@ from typing import Annotated
 from ninja import Query, Router
 from pydantic import BaseModel
 
-from dashboard.api.v1.asking import Ask, connection_of
+from dashboard.api.v1.asking import Ask, asker, connection_of
 from dashboard.api.v1.job_shapes import Jobs
 from dashboard.api.v1.paging import USUAL, Cursor, Limit
 from dashboard.api.v1.searching import searched
@@ -53,6 +53,6 @@ async def suggest_search(
     How a search may go on: fields, queues, names, workers and paths that the caller may see.
     """
     connection_of(request)
-    async with few(request.grants.actor.user_id, "suggest"):
+    async with few(asker(request), "suggest"):
         found = await search.suggest(q.replace("\0", ""), await seen_by(request.grants))
     return [Suggestion(text=one.text, label=one.label, kind=one.kind) for one in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.api.v1.asking import Ask
+from dashboard.api.v1.asking import Ask, asker
 from dashboard.api.v1.job_shapes import Jobs, line
 from dashboard.api.v1.paging import opened, sealed, strange
 from dashboard.moments import now_ms
@@ -30,7 +30,7 @@ async def searched(
     seen = await seen_by(request.grants)
     if queue is not None:
         seen = _only(seen, (LOCAL_CONNECTION if is_in_process() else queue[0], queue[1]))
-    async with few(request.grants.actor.user_id, "search"):
+    async with few(asker(request), "search"):
         page = await search.page(query, seen, after, limit)
     return Jobs(
         items=[line(row, request.grants) for row in page.jobs],
