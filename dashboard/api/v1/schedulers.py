@@ -130,7 +130,9 @@ async def restore_scheduler(request: Ask, queue: QueueName, scheduler_id: Schedu
 
 
 @of_queue.post(f"{ONE}/pause", response=Done, operation_id="pauseScheduler")
-async def pause_scheduler(request: Ask, queue: QueueName, scheduler_id: SchedulerId, sent: Suspend | None = None) -> Done:
+async def pause_scheduler(
+    request: Ask, queue: QueueName, scheduler_id: SchedulerId, sent: Suspend | None = None
+) -> Done:
     """Pause
 
     It leaves BullMQ, and its definition is kept: no worker runs it, Node's or Toril's.
