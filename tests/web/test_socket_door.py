@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dashboard.socket_door import SocketDoor
+from queues.options import reset_options
 
 HOST = "toril.example:8000"
 OURS = "http://toril.example:8000"
@@ -17,8 +19,10 @@ def _hosts(settings) -> None:
     settings.ALLOWED_HOSTS = ["toril.example", "[::1]"]
 
 
-async def knock(*headers: tuple[str, str], path: str = "/admin/queues/live", root_path: str = "") -> bool:
-    """Whether the consumer behind the door was reached."""
+async def knock(
+    *headers: tuple[str, str], path: str = "/admin/queues/live", root_path: str = "", query: str = ""
+) -> bool:
+    """Whether what is behind the door was reached."""
     reached, sent = [], []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
@@ -31,6 +35,7 @@ async def knock(*headers: tuple[str, str], path: str = "/admin/queues/live", roo
         "type": "websocket",
         "path": path,
         "root_path": root_path,
+        "query_string": query.encode(),
         "headers": [(name.encode(), value.encode("latin1")) for name, value in headers],
     }
     await SocketDoor(inner, inner)(scope, None, send)
@@ -123,3 +128,51 @@ async def test_below_another_sites_root_the_address_begins_with_it(settings):
     assert await knock(("host", HOST), ("origin", OURS), path="/toril/admin/queues/live", root_path="/toril")
     settings.FORCE_SCRIPT_NAME = "/toril"
     assert await knock(("host", HOST), ("origin", OURS), path="/toril/admin/queues/live")
+
+
+# --- programs
+
+WS = "/api/ws"
+APP = "https://app.example"
+EVIL = "https://evil.example"
+STRANGE = ("null", "", "*", EVIL, f"{APP}.evil.example", "http://app.example", f"{APP}:444")
+BEARER, KEY = ("authorization", "Bearer x"), ("x-api-key", "x")
+
+
+@pytest.fixture
+def _app_is_known(settings) -> Iterator[None]:
+    settings.TORIL = {**getattr(settings, "TORIL", {}), "LIVE": {"ORIGINS": [APP]}}
+    reset_options()
+    yield
+    reset_options()
+
+
+@pytest.mark.usefixtures("_app_is_known")
+async def test_a_program_is_let_in_by_what_it_shows_and_a_page_by_where_it_is_from():
+    host = ("host", HOST)
+    for shown in ({"query": "token=x"}, {"by": BEARER}, {"by": KEY}):
+        headers, query = [shown["by"]] if "by" in shown else [], shown.get("query", "")
+        assert await knock(host, *headers, path=WS, query=query)
+        assert await knock(host, *headers, ("origin", OURS), path=WS, query=query)
+        assert await knock(host, *headers, ("origin", APP), path=WS, query=query)
+        assert not await knock(("host", "evil.example"), *headers, path=WS, query=query)
+        for origin in (
+            "null",
+            "",
+            "https://evil.example",
+            f"{APP}.evil.example",
+            "http://app.example",
+            f"{APP}:444",
+            "*",
+        ):
+            assert not await knock(host, *headers, ("origin", origin), path=WS, query=query), origin
+        assert not await knock(
+            host, *headers, ("origin", APP), ("origin", "https://evil.example"), path=WS, query=query
+        )
+    # With nothing but a cookie, pages of this very site alone.
+    assert await knock(host, ("origin", OURS), path=WS)
+    for headers in ([], [("origin", APP)], [("origin", "null")], [("authorization", "")]):
+        assert not await knock(host, *headers, path=WS, query="token=")
+    # What is shown opens the dashboard's own socket to nobody.
+    assert not await knock(host, BEARER, query="token=x")
+    assert not await knock(host, BEARER, path="/api/ws/")
