@@ -13,7 +13,7 @@ from queues.models import ApiKey, ApiSecret, AuditEntry
 from queues.options import reset_options
 from tests.console import queues
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
 
 def digest_of(shown: str) -> str:
