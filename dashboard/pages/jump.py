@@ -139,6 +139,7 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
         (_("Metrics"), "/metrics-history", site.show_metrics),
         (_("Operations"), "/operations", True),
         (_("Alerts"), "/alerts", True),
+        (_("Webhooks"), "/webhooks", request.grants.anywhere.may("webhook.make")),
         (_("Redis"), "/redis", site.show_redis),
         (_("Self-check"), "/check", site.show_redis),
         (_("Audit"), "/audit", request.grants.anywhere.may("audit.view")),

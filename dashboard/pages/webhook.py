@@ -54,7 +54,7 @@ async def delivery_page(request: Request, number: int, delivery: int) -> HttpRes
         "section": SECTION,
         "line": Line(row, lookup.Standing()),
         "row": found,
-        "words": delivery_words(found),
+        "became": delivery_words(found),
         "attempts": attempts,
         "reads_body": reads_body(request.grants, found),
         "reads_answers": has_all(request.grants, row.connection),

@@ -127,7 +127,9 @@ async def test_a_test_is_listed_with_its_request_and_can_be_sent_again(admin, co
     sent = await admin.post(f"{ONE}?action=test")
     test = await Delivery.objects.aget(kind="webhook.test")
     assert (sent.status_code, sent["Location"]) == (303, f"{ONE}/deliveries/{test.pk}")
-    page = text_of((await admin.get(sent["Location"])).content.decode())
+    html = (await admin.get(sent["Location"])).content.decode()
+    assert 'data-words="{' in html, "the words that scripts need are the page's"
+    page = text_of(html)
     assert f"webhook-id {test.message_id}" in page
     assert '"webhook": "hook 1", "by": "admin"' in page
     assert "waits to be sent" in page
