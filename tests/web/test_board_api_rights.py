@@ -171,6 +171,9 @@ async def test_history_is_of_what_is_seen_by_day_and_hour(figures, admin):
         "failed": [{"ts": at, "value": 1} for at in days],
     }
     assert (await ask(admin, "GET", f"/metrics/history?{span}"))[1]["completed"][0]["value"] == 1_100
+    assert (await ask(half, "GET", f"/metrics/history?{span}&queue=secret"))[1] == {"completed": [], "failed": []}
+    assert (await ask(half, "GET", f"/metrics/latency?metric=runtime&{span}&queue=secret"))[1] == []
+    assert (await ask(admin, "GET", f"/metrics/history?{span}&queue=secret"))[1]["failed"][0]["value"] == 10
     told = (await ask(half, "GET", f"/metrics/history?{span}&granularity=hour&metric=queueage"))[1]
     assert told == {"queueage": [{"ts": at, "value": 3_000} for at in (DAY * 1000, (DAY + HOUR_S) * 1000)]}
     (point,) = (await ask(half, "GET", f"/metrics/latency?metric=runtime&{span}&granularity=range"))[1]
