@@ -6,7 +6,8 @@ import os
 from dashboard.settings import *  # noqa: F403
 from dashboard.settings import INSTALLED_APPS, TORIL
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.sample"]
+# The five systems' tables too, though not their samples: one database serves stands of either kind.
+INSTALLED_APPS = [*dict.fromkeys([*INSTALLED_APPS, "dashboard.systems"]), "tests.sample"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ROOT_URLCONF = os.environ.get("STAND_URLCONF", "dashboard.urls")
 # Receivers of the tests listen on this machine.
