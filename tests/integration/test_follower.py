@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import redis
+from django.utils import timezone
 
+from dashboard.credentials import identify
+from dashboard.grants import Grants, Pattern
 from dashboard.live.codes import Close
+from dashboard.live.hub import Hub
 from dashboard.live.listener import MOST_WAITING, Listener
 from dashboard.live.notice import message
 from queues import queue
-from queues.models import Job
+from queues.models import ApiKey, Job
 from queues.options import reset_options
 from queues.protocol import connections
 from queues.protocol.keys import Keys
@@ -21,6 +26,7 @@ from tests import inprocess
 from tests.eventually import eventually
 from tests.inprocess import in_process  # noqa: F401
 from tests.listening import Told, identity, listening
+from tests.web.keyed import plant_key
 from tests.working import now_ms, working
 
 ALL = identity()
@@ -103,6 +109,17 @@ def told_of(*ears: Any) -> bool:
     return all(ear.heard for ear in ears)
 
 
+#: Reads what jobs of `mail` carry, and sees that there are others in `chat`.
+READS_MAIL = replace(
+    ALL,
+    grants=Grants(
+        ALL.grants.actor,
+        patterns=(
+            Pattern("*", "chat", frozenset({"view"})),
+            Pattern("*", "mail", frozenset({"view", "view_payload"})),
+        ),
+    ),
+)
 RIGHTS = [
     # Who, what they subscribe by, why that is refused; and what they are told of c1's job.
     (identity("view"), {"queue": "chat"}, None, "bare"),
@@ -111,6 +128,8 @@ RIGHTS = [
     (identity(queues="mail*"), {"queue": "chat"}, "queue_not_found", None),
     (identity(queues="mail*"), {"conversationId": "c1"}, None, None),
     (identity(queues="mail*"), {"all": True}, None, None),
+    (READS_MAIL, {"conversationId": "c1"}, None, None),
+    (READS_MAIL, {"all": True}, None, "bare"),
     (identity("view", own={"userId": "u1"}), {"queue": "chat"}, None, "full"),
     (identity("view", own={"userId": "u1"}), {"conversationId": "c1"}, None, "full"),
     (identity("view", own={"userId": "u2"}), {"conversationId": "c1"}, None, None),
@@ -361,3 +380,26 @@ def test_who_takes_nothing_is_dropped_and_keeps_no_memory():
     listener = asyncio.run(overflow())
     assert listener.closing is Close.NOT_READING
     assert not listener._mail
+
+
+async def test_who_may_no_more_hears_no_more(told, monkeypatch):
+    monkeypatch.setattr("dashboard.live.hub.CHECK_S", 0.05)
+    monkeypatch.setattr("dashboard.credentials.keys.KNOWN_S", 0.0)
+    keys = [await plant_key(name, abilities=["view"]) for name in ("stays", "shrinks", "goes")]
+    hub = Hub()
+    try:
+        ears = [Listener(await identify({"x-api-key": key}, {}), "default", None) for key in keys]
+        for ear in ears:
+            hub.join(ear)
+        assert [ear.sees("chat") for ear in ears] == [True] * 3
+        await ApiKey.objects.filter(name="shrinks").aupdate(queues=["mail"])
+        await ApiKey.objects.filter(name="goes").aupdate(revoked_at=timezone.now())
+        await eventually(lambda: ears[2].closing is Close.SIGNED_OUT)
+        await eventually(lambda: not ears[1].sees("chat") and ears[1].sees("mail"))
+        await ApiKey.objects.filter(name="shrinks").aupdate(abilities=[])
+        await eventually(lambda: ears[1].closing is Close.FORBIDDEN)
+        assert ears[0].closing is None
+        assert ears[0].sees("chat")
+    finally:
+        await hub.stop()
+        await hub.stop()
