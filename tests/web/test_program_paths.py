@@ -247,7 +247,10 @@ async def test_clean_removes_what_is_older_than_it_is_kept_as_far_as_it_was_aske
     assert (told["queue"], told["cleaned"], told["left"]) == ("ai-jobs", 2, 0)
     assert left() == {b"done-new", b"bad-new"}
     assert (await clean(""))["cleaned"] == 0
+    plant_job(client_of_redis, prefix, "ai-jobs", "bad-newer", "failed")
     assert (await clean("?status=failed&grace=0&limit=1"))["cleaned"] == 1
+    assert len(left()) == 2
+    assert (await clean("?status=failed&grace=0"))["cleaned"] == 1
     assert left() == {b"done-new"}
     for query in ("?status=lost", "?status=active&grace=-1", "?limit=0", "?grace=x", "?limit=9999999999999999"):
         assert (await clean(query, 400))["error"]["code"] == "invalid_input", query

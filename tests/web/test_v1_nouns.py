@@ -210,10 +210,11 @@ async def test_a_flow_is_added_once_and_told_from_its_root_to_its_children(admin
     assert await recorded() == ["job.add"]
 
 
-async def test_what_failed_in_a_flow_is_retried_where_the_caller_may(admin, connection):
+async def test_what_failed_in_a_flow_is_retried_where_the_caller_may(admin, viewer, connection):
     added = await ask(admin, "post", "/flows", TREE, 201)
     root = f"/queues/reports/jobs/{added['id']}"
     assert (await ask(admin, "post", f"{root}/flow/retry", status=409))["code"] == "refused"
+    assert (await ask(viewer, "post", f"{root}/flow/retry", status=403))["code"] == "forbidden"
 
     async def fail(job):
         raise ValueError(f"password={SECRET}")
