@@ -302,7 +302,10 @@ async def test_a_queue_that_nobody_knew_is_heard_from_its_first_event_on(told):
         told.job("1", queue="new")
         told.event("added", "1", "new", name="talk")
         await eventually(lambda: named.steps == [("1", "job:queued")])
-        await eventually(lambda: all_.steps == [("1", "job:queued")], 20)
+        # And of one that nobody named, and that is found only later.
+        told.job("2", queue="newer")
+        told.event("added", "2", "newer", name="talk")
+        await eventually(lambda: all_.steps == [("1", "job:queued"), ("2", "job:queued")], 20)
 
 
 async def test_queues_have_names_of_their_own_for_what_happens(told, settings):
