@@ -181,8 +181,9 @@ async def test_a_job_is_retried_promoted_and_searched_for(admin, connection, cli
     assert (retried.status_code, retried.json()["state"]) == (200, "waiting"), retried.content
     assert (await sent(admin, "patch", f"{CHAT}/jobs/{delayed}", {"due_ms": 2**41 - 1})).json()["state"] == "delayed"
     assert (await sent(admin, "post", f"{CHAT}/jobs/{delayed}/promote")).json()["state"] == "waiting"
+    await plant_delayed(connection, "other", 1)
     found = (await sent(admin, "get", f"{CHAT}/jobs?search=name:later")).json()
-    assert [job["id"] for job in found["items"]] == [delayed]
+    assert [(job["queue"], job["id"]) for job in found["items"]] == [("chat", delayed)]
     assert (await sent(admin, "get", f"{CHAT}/jobs?search=name:later&state=failed")).json()["items"] == []
     suggested = (await sent(admin, "get", "/api/v1/search/suggestions?q=sta")).json()
     assert {"text": "state:", "label": "state:", "kind": "field"} in suggested
