@@ -1,4 +1,4 @@
-"""Alerts: rules that people made, what fires and why, what was told to whom and what is silenced; stalls by the minute."""
+"""Alerts: rules that people made, what fires and why, what was told to whom, what is silenced; stalls by the minute."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _whole(value: bytes | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class NativeList:
-    """As it is stored: `points` newest first, of the minutes before that of `last_ms`. All nought where there is none."""
+    """As stored: `points` newest first, of the minutes before that of `last_ms`. All nought where there is none."""
 
     count: int
     last_ms: int
