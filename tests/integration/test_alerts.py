@@ -13,6 +13,7 @@ from queues import queue as queue_of
 from queues.alerting import words
 from queues.errors import RedisUnavailable
 from queues.histogram import bucket
+from queues.mirror import stalls
 from queues.mirror.leader import LeaseLost
 from queues.models import Alert, AlertLook, Lease, MirrorReport, Queue, Sample, Series, Stall
 from queues.models.sample import EVENTS
@@ -21,7 +22,7 @@ from queues.protocol.connections import prefix as prefix_of
 from queues.protocol.connections import wire
 from queues.protocol.keys import Keys
 from queues.protocol.running import RunningCommands
-from tests.alerting import alerts, configured, earlier, known, looking
+from tests.alerting import alerts, configured, earlier, in_database, known, looking
 from tests.eventually import eventually
 from tests.mirroring import add, finish, redis, session, start, turn_until_quiet
 
@@ -260,3 +261,7 @@ async def test_a_stall_is_counted_once_however_often_its_event_is_read(connectio
         await duty.turn()
     (alert,) = await alerts()
     assert (alert.phase, alert.value) == ("firing", 3)
+    # What came in one reading and what came in the next add up.
+    row = await Stall.objects.afirst()
+    await in_database(stalls.count)(connection, "mails", {row.at: 2})
+    assert (await Stall.objects.aget(pk=row.pk)).count == row.count + 2

@@ -11,7 +11,7 @@ from django.core import mail
 from django.utils import timezone
 
 from dashboard.models import QueueGrant
-from queues.models import Alert, AlertLook, AlertNotice, AlertRule, AlertSilence, AuditEntry
+from queues.models import Alert, AlertLook, AlertNotice, AlertRule, AlertSilence, AuditEntry, Lease
 from queues.options import reset_options
 from tests.alerting import configured, in_database, known, looking, plant_alert, sending
 from tests.mirroring import add
@@ -122,6 +122,8 @@ async def test_an_alert_about_a_queue_that_is_not_seen_does_not_exist(connection
         await in_database(plant_alert)(number, queue)
     await AlertSilence.objects.filter(pk=3).aupdate(queue="*", rule="settings:Only secrets", rule_name="Only secrets")
     unknown = {"settings:Everywhere": [["secret", "broken"]]}
+    # Somebody looks, so that what nobody knows is told.
+    await Lease.objects.acreate(name="mirror", holder="somebody", until=timezone.now() + timedelta(hours=1))
     await AlertLook.objects.acreate(connection=connection, at=timezone.now(), unknown=json.dumps(unknown))
     await in_database(plant_alert)(4, "secret", phase="cleared", cleared_at=timezone.now(), digest="x")
     await add(connection, "mails-1")
