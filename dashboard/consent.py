@@ -1,4 +1,7 @@
-"""Rights that were taken away stop what was begun with them: bulk work runs for minutes or waits for days."""
+"""Rights that were taken away stop what was begun with them: bulk work runs for minutes or waits for days.
+
+A token is not asked again: it lives for minutes and cannot be revoked, so what it began is its issuer's word.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 
 from django.utils.translation import gettext as _
 
+from dashboard.credentials import keys
 from dashboard.grants import Grants, grants_of
 from queues.abilities import ACTIONS
 from queues.models import Operation
@@ -13,14 +17,21 @@ from queues.operations import Kind, Reach, Target, needed_elsewhere, needed_for
 
 
 def refusal(row: Operation) -> str:
-    """Why whoever began it may not do it any more; empty where they may, and for what a shell began."""
+    """Why whoever began it may not do it any more; empty where they may, and for what a shell or a token began."""
     reach = Reach.from_json(row.reach)
-    if not reach.is_persons:
+    if not reach.is_persons and reach.key_id is None:
         return ""
-    grants = None if row.user is None else grants_of(row.user, row.connection)
+    grants = _now(row, reach)
     if grants is not None and _may(grants, row, reach):
         return ""
     return _("%(who)s began it and may not do this any more. Cancel it; who may begins it anew.") % {"who": row.actor}
+
+
+def _now(row: Operation, reach: Reach) -> Grants | None:
+    if reach.key_id is not None:
+        given = keys.grants_now(reach.key_id)
+        return None if given is None else given.at(row.connection)
+    return None if row.user is None else grants_of(row.user, row.connection)
 
 
 def _may(grants: Grants, row: Operation, reach: Reach) -> bool:

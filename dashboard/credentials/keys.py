@@ -15,7 +15,7 @@ from django.utils import timezone
 from dashboard.credentials.asking import once_more
 from dashboard.credentials.identity import Credential, Identity, Kind
 from dashboard.credentials.narrowing import narrowed, scoped
-from dashboard.grants import grants_of
+from dashboard.grants import Grants, grants_of
 from queues.actions.actor import Actor
 from queues.models.api_key import PREFIX, ApiKey, ApiSecret
 from queues.options.credentials import Rate
@@ -88,14 +88,24 @@ def _asked(credential: Credential) -> Identity | None:
 
 
 def _identity(key: ApiKey, credential: Credential, ends: datetime | None) -> Identity:
-    abilities, scopes = frozenset(key.held), key.scopes
-    actor = Actor(key.owner_id, f"key:{key.name}")
-    if key.owner is None:
-        grants = scoped(actor, abilities, scopes)
-    else:
-        grants = narrowed(grants_of(key.owner), actor, abilities, scopes)
     rate = Rate(key.rate, 60) if key.rate else None
-    return Identity(grants, f"key:{key.pk}", credential, expires_at=ends, rate=rate)
+    return Identity(_given(key), f"key:{key.pk}", credential, expires_at=ends, rate=rate)
+
+
+def grants_now(key_id: int) -> Grants | None:
+    """What may be done by this key, with whichever of its secrets; None where it is gone, revoked or over. Synchronous:
+    for what was begun with it and goes on.
+    """
+    key = ApiKey.objects.select_related("owner").filter(pk=key_id, revoked_at__isnull=True).first()
+    return _given(key) if key is not None and _lives(key.expires_at) else None
+
+
+def _given(key: ApiKey) -> Grants:
+    abilities, scopes = frozenset(key.held), key.scopes
+    actor = Actor(key.owner_id, f"key:{key.name}", key.pk)
+    if key.owner is None:
+        return scoped(actor, abilities, scopes)
+    return narrowed(grants_of(key.owner), actor, abilities, scopes)
 
 
 def _lives(ends: datetime | None) -> bool:

@@ -9,3 +9,5 @@ from dataclasses import dataclass
 class Actor:
     user_id: int | None
     name: str
+    #: The API key by which they act, if any: what was begun with it stops with it.
+    key_id: int | None = None

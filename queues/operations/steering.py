@@ -58,7 +58,7 @@ async def begin(
         action=action,
         connection=target.connection,
         target=target.to_json(),
-        reach=replace(reach or Reach(), is_persons=actor.user_id is not None).to_json(),
+        reach=replace(reach or Reach(), is_persons=actor.user_id is not None, key_id=actor.key_id).to_json(),
         parameters=to_json(kept),
         queues=to_json(list(target.queues)),
         reason=_reason(reason, action),

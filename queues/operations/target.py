@@ -192,6 +192,8 @@ class Reach:
     masks: bool = True
     #: Somebody with an account asked, whose rights may be taken away; a shell has them all.
     is_persons: bool = False
+    #: The API key that asked, if one did: what it may can be taken away, too.
+    key_id: int | None = None
 
     def has(self, queue: str) -> bool:
         return self.queues is None or queue in self.queues
@@ -211,4 +213,5 @@ class Reach:
             None if payloads is None else tuple(payloads),
             bool(told.get("masks", True)),
             bool(told.get("is_persons", False)),
+            told.get("key_id"),
         )

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from dashboard.models import QueueGrant, SavedView
-from queues.models import AuditEntry, FailureCause, Operation, Queue
+from queues.models import ApiKey, AuditEntry, FailureCause, Operation, Queue
 from queues.operations import Reach, Target, preview
 from queues.states import State
 from tests.failing import plant_group
@@ -21,6 +22,7 @@ from tests.planting import plant_failed
 from tests.searching import kept, take_in
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
+from tests.web.keyed import plant_key, program
 from tests.web.planted import text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -142,6 +144,27 @@ async def test_what_was_begun_with_rights_that_were_taken_away_stops(
     assert (row.phase, row.stopped_itself, row.done) == ("paused", True, 0)
     assert "ana began it and may not do this any more" in row.message
     assert client_of_redis.zcard(f"{prefix}:chat:failed") == 3
+
+
+async def test_what_services_began_stops_with_their_keys(transactional_db, connection, client_of_redis, prefix):
+    rows: dict[str, Operation] = {}
+    for name in ("revoked", "over", "narrower", "sound"):
+        plant_failed(client_of_redis, prefix, name, 2)
+        key = await plant_key(name, ("retry",), (name,))
+        sent = {"action": "retry", "target": {"queues": [name], "states": ["failed"]}, "reason": "an attack"}
+        answer = await program(key).post("/api/v1/operations", json.dumps(sent), content_type="application/json")
+        rows[name] = await Operation.objects.aget(pk=answer.json()["number"])
+    taken = {"revoked": {"revoked_at": timezone.now()}, "over": {"expires_at": timezone.now()}}
+    for name, changed in {**taken, "narrower": {"queues": ["mail"]}}.items():
+        await ApiKey.objects.filter(name=name).aupdate(**changed)
+    async with duty() as one:
+        await run(one, *rows.values())
+    found = {name: await now(row) for name, row in rows.items()}
+    assert {name: (row.phase, row.done) for name, row in found.items()} == {
+        "revoked": ("paused", 0), "over": ("paused", 0), "narrower": ("paused", 0), "sound": ("done", 2)
+    }  # fmt: skip
+    for name in ("revoked", "over", "narrower"):
+        assert f"key:{name} began it and may not do this any more" in found[name].message
 
 
 async def test_one_that_cannot_go_on_keeps_no_other_from_it(
