@@ -16,6 +16,7 @@ from unittest import mock
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from house.again import LISTED_IN
 from queues.options import reset_options
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
 SAID_CHARACTERS = 600
+# A machine that is slow, or does something else just now, has found no fault.
+settings.register_profile("toril", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("toril")
 #: About how many seconds a kilobyte of a folder's tests takes, of those that mostly wait and those that mostly compute.
 WAITING = {"acceptance": 8.0, "integration": 1.5}
 COMPUTING = {"browser": 5.0, "interop": 2.0, "web": 0.7}

@@ -110,7 +110,7 @@ def test_no_secret_is_in_what_is_kept():
     assert "hunter2" not in f"{told}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=3_000), st.text(max_size=300))
 def test_whatever_a_job_failed_with_has_a_short_fingerprint(reason, stack):
     for stored in (stack, json.dumps([stack]), json.dumps([reason])):

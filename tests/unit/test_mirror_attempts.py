@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from queues.mirror import told_runs
@@ -106,7 +106,6 @@ def life(attempts: int, ends_well: bool, is_ours: bool) -> list[Job]:
     return seen
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6), st.booleans(), st.booleans(), st.data())
 def test_whatever_was_missed_or_told_again_the_last_look_gives_every_attempt_once(attempts, ends_well, is_ours, data):
     moments = life(attempts, ends_well, is_ours)

@@ -182,7 +182,7 @@ def test_slices_hold_every_event_once_and_few_ids(ids, most):
 LIVES = st.lists(st.sampled_from(["completed", "failed", "retried"]), min_size=1, max_size=4)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LIVES, st.data())
 def test_lives_without_a_hash_give_the_same_rows_however_the_events_are_cut(finals, data):
     events = [e for n, final in enumerate(finals) for e in life(1_000 + n * 20_000, final)]
@@ -199,7 +199,7 @@ def test_lives_without_a_hash_give_the_same_rows_however_the_events_are_cut(fina
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LIVES, st.data())
 def test_events_lost_repeated_or_shuffled_never_change_what_redis_says(finals, data):
     """Whatever was told before, once the hash is read its row is exactly Redis's, and every other one is closed."""
@@ -282,7 +282,7 @@ class World:
         return [row for row in self.table if row.removed_at is None]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MOVES, st.data())
 def test_a_mirror_that_looks_loses_and_repeats_at_any_moments_ends_with_what_redis_holds(moves, data):
     world = World()
@@ -303,7 +303,7 @@ def test_a_mirror_that_looks_loses_and_repeats_at_any_moments_ends_with_what_red
     assert values(world.live) == ([] if truth is None else values([truth]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MOVES)
 def test_a_mirror_that_misses_nothing_keeps_every_run_that_was_put_back(moves):
     world = World()

@@ -34,7 +34,7 @@ def test_a_rows_columns_are_those_that_the_short_way_fills() -> None:
     assert (*RECORD_FIELDS, *swift.BESIDE) == COMPARED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LIVES, st.lists(st.tuples(SIGHTS, st.integers(0, 20)), max_size=3), SIGHTS, st.data())
 def test_whatever_is_stored_and_told_both_ways_come_to_the_same_row(finals, before, sight, data):
     events = [e for n, final in enumerate(finals) for e in life(1_000 + n * 20_000, final)]

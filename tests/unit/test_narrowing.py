@@ -14,7 +14,7 @@ PATTERNS, NAMES = st.text("ab*?", max_size=7), st.lists(st.text("ab", max_size=8
 ACTOR = Actor(None, "key:a")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PATTERNS, PATTERNS, NAMES)
 def test_two_patterns_have_in_common_what_fits_both(one: str, other: str, names: list[str]) -> None:
     met = meet(one, other)
@@ -25,7 +25,7 @@ def test_two_patterns_have_in_common_what_fits_both(one: str, other: str, names:
     assert len(met) <= MOST
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("ab*?", max_size=4), st.text("ab*?", max_size=4), st.text("ab", max_size=6))
 def test_of_ordinary_patterns_nothing_is_lost(one: str, other: str, name: str) -> None:
     assert any(fits(pattern, name) for pattern in meet(one, other)) == (fits(one, name) and fits(other, name))
@@ -40,7 +40,7 @@ HELD = st.frozensets(st.sampled_from(["view", "retry", "pause", "clean"]), max_s
 SOME = st.tuples(st.sampled_from(["*", "a*", "*b", "?", "ab"]), HELD)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     HELD,
     st.lists(SOME, max_size=3),
