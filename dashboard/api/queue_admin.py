@@ -9,8 +9,9 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from dashboard.api.counts import counts, queue_seen, queues_seen
+from dashboard.api.counts import counts
 from dashboard.api.methods import takes
+from dashboard.api.seen import queue_seen, queues_seen
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 from queues.actions import bulk

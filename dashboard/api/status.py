@@ -6,8 +6,9 @@ from typing import Any
 
 from django.http import HttpResponse, JsonResponse
 
-from dashboard.api.counts import counts, queue_seen
+from dashboard.api.counts import counts
 from dashboard.api.methods import takes
+from dashboard.api.seen import queue_seen
 from dashboard.api.v1.values import masked_value
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request

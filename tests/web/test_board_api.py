@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,11 +11,9 @@ from urllib.parse import quote
 import pytest
 from django.contrib.auth.models import User
 
-from dashboard.api.board import queues as board_queues
 from dashboard.models import QueueGrant
 from queues import queue
 from queues.abilities import ABILITIES
-from queues.lookups.snapshot import snapshot
 from queues.models import AuditEntry
 from queues.options import reset_options
 from tests.mirroring import start
@@ -182,7 +179,7 @@ async def restricted(name: str, pattern: str) -> Browser:
 
 
 async def test_an_answer_that_stayed_the_same_is_not_sent_again_and_asks_redis_nothing(seeded, admin, monkeypatch):
-    monkeypatch.setattr(board_queues.snapshots, "snapshot", partial(snapshot, max_age_s=3600))
+    monkeypatch.setattr("dashboard.api.seen.FRESH_S", 3600)
     first = await admin.get("/admin/queues/api/queues", headers={"Accept-Encoding": "gzip"})
     assert first["Content-Encoding"] == "gzip"
     assert first["Cache-Control"] == "private, no-cache"

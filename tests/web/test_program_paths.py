@@ -259,7 +259,7 @@ async def test_clean_removes_what_is_older_than_it_is_kept_as_far_as_it_was_aske
 async def test_while_redis_is_away_counts_are_503_and_not_those_of_before(
     viewer, own_redis, prefix, settings, monkeypatch
 ):
-    monkeypatch.setattr("dashboard.api.counts.FRESH_S", 0.0)
+    monkeypatch.setattr("dashboard.api.seen.FRESH_S", 0.0)
     settings.TORIL = {"CONNECTIONS": {"default": {"URL": own_redis.url, "PREFIX": prefix}}}
     reset_options()
     await plant_waiting("default", "scan")

@@ -11,7 +11,6 @@ from dashboard.api.board import asked
 from dashboard.api.board.fresh import changed
 from dashboard.api.board.job_options import options_of
 from dashboard.api.board.job_shape import app_jobs
-from dashboard.api.board.queue_facts import found
 from dashboard.api.board.refusals import invalid
 from dashboard.api.board.route import Call
 from queues.actions.adding import add_text
@@ -39,7 +38,7 @@ async def told(call: Call, queue: str, whole: Whole) -> dict[str, Any]:
 
 async def logs(call: Call, queue: str, job_id: str) -> list[str]:
     """Every line that is kept, masked; none for a job that is not there. Of a very long log its end."""
-    await found(call, queue)
+    await call.queue(queue)
     call.grants.on(queue).require("job.payload")
     lines: list[str] = []
     length = 0
@@ -60,7 +59,7 @@ async def add(call: Call, queue: str) -> dict[str, Any]:
     name, options = sent.get("name", ""), sent.get("options", {})
     if not isinstance(name, str) or not isinstance(options, dict):
         raise invalid("INVALID_REQUEST_BODY", field="options" if isinstance(name, str) else "name")
-    await found(call, queue)
+    await call.queue(queue)
     checked = options_of(options, call.connection, call.grants)
     data = json_of(sent.get("data", {}))
     try:

@@ -12,8 +12,6 @@ from django.utils.translation import gettext as _
 
 from dashboard.api.board import asked
 from dashboard.api.board.fresh import changed
-from dashboard.api.board.queue_facts import found
-from dashboard.api.board.queues import around
 from dashboard.api.board.refusals import Said, invalid
 from dashboard.api.board.route import Call
 from queues.actions import bulk, groups, limits, obliterating
@@ -42,7 +40,7 @@ async def resume_all(call: Call) -> dict[str, Any]:
 
 async def _on_all(call: Call, action: str) -> dict[str, Any]:
     """All queues that the caller sees and may; those that are read-only are left as they are."""
-    seen = (await around(call)).queues
+    seen = (await call.around()).queues
     meant = [queue for queue in seen if call.grants.on(queue.name).may(f"queue.{action}")]
     if seen and not meant:
         call.grants.on(seen[0].name).require(f"queue.{action}")
@@ -50,7 +48,7 @@ async def _on_all(call: Call, action: str) -> dict[str, Any]:
     done = await groups.run(call.actor, planned, BUDGET_S)
     await changed(call.connection, *[queue.name for queue in meant])
     # One that was obliterated meanwhile failed to be paused, and nobody misses it.
-    there = await around(call)
+    there = await call.around()
     left = [share.queue for share in done.left] + [name for name, _why in done.failures if there.queue(name)]
     if left:
         raise _unfinished(_("Not done for these queues: %(queues)s.") % {"queues": ", ".join(left)[:500]})
@@ -105,7 +103,7 @@ async def retry(call: Call, queue: str, status: str) -> dict[str, Any]:
 
 async def _bulk(call: Call, queue: str, action: str, state: State, grace_ms: int = 0) -> Progress:
     call.grants.on(queue).require(f"queue.{action}")
-    await found(call, queue)
+    await call.queue(queue)
     planned = await bulk.plan(call.connection, queue, action, state, grace_ms)
     done = await bulk.run(call.actor, planned, BUDGET_S)
     await changed(call.connection, queue)
@@ -180,7 +178,7 @@ async def set_rate_limit(call: Call, queue: str) -> dict[str, Any]:
 async def release(call: Call, queue: str) -> dict[str, Any]:
     """Where nothing holds it back there is nothing to release, and that is no mistake."""
     call.grants.on(queue).require("queue.limits")
-    known = await found(call, queue)
+    known = await call.queue(queue)
     if known.is_local:
         raise Said(400, "RATE_LIMIT_NOT_SUPPORTED")
     try:

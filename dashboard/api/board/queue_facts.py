@@ -7,33 +7,18 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from dashboard import fitting
-from dashboard.api.board.queues import around
 from dashboard.api.board.refusals import Said
 from dashboard.api.board.route import Call
 from dashboard.presentation import dashboard_options
-from queues.errors import QueueNotFound
 from queues.lookups.heard import heard
 from queues.lookups.native import Minutes, minutes_of
-from queues.lookups.snapshot import refresh
-from queues.models import Queue
 from queues.models.local import is_in_process
 from queues.producer.making import queue_defaults
 from queues.protocol.adding import WIRE_NAMES
 
 
-async def found(call: Call, queue: str) -> Queue:
-    """The queue as it is now. Raises QueueNotFound; that it may not be seen was asked before."""
-    known = (await around(call)).queue(queue)
-    if known is None:
-        # Made a moment ago, no walk has found it yet.
-        known = (await refresh(call.connection, [queue])).queue(queue)
-    if known is None:
-        raise QueueNotFound(queue)
-    return known
-
-
 async def metrics(call: Call, queue: str) -> dict[str, Any]:
-    await found(call, queue)
+    await call.queue(queue)
     return {kind: _minutes(told) for kind, told in (await minutes_of(call.connection, queue)).items()}
 
 
@@ -44,12 +29,12 @@ def _minutes(told: Minutes) -> dict[str, Any]:
 
 async def default_job_options(call: Call, queue: str) -> dict[str, Any]:
     """What the settings give each job of the queue, under BullMQ's names."""
-    await found(call, queue)
+    await call.queue(queue)
     return {WIRE_NAMES[ours]: value for ours, value in queue_defaults(queue).items()}
 
 
 async def rate_limit(call: Call, queue: str) -> dict[str, Any]:
-    known = await found(call, queue)
+    known = await call.queue(queue)
     if known.is_local or known.rate_limit_max is None or not known.rate_limit_duration_ms:
         return {"supported": not known.is_local, "rateLimit": None}
     return {"supported": True, "rateLimit": {"max": known.rate_limit_max, "duration": known.rate_limit_duration_ms}}
@@ -57,7 +42,7 @@ async def rate_limit(call: Call, queue: str) -> dict[str, Any]:
 
 async def job_data_schema(call: Call, queue: str) -> dict[str, Any]:
     """The settings' schema, else that of the processor's own type; an empty one where nothing is known."""
-    await found(call, queue)
+    await call.queue(queue)
     known = fitting.known(queue, "")
     return dict(known.schema) if known else {}
 
@@ -65,7 +50,7 @@ async def job_data_schema(call: Call, queue: str) -> dict[str, Any]:
 async def workers(call: Call, queue: str) -> dict[str, Any]:
     if not dashboard_options().show_workers:
         raise Said(403, "WORKERS_DISABLED", _("The settings of this site leave workers out (show_workers)."))
-    await found(call, queue)
+    await call.queue(queue)
     listeners = None if is_in_process() else (await heard(call.connection)).listeners
     if listeners is None:
         return {"workers": None}

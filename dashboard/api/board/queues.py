@@ -28,10 +28,7 @@ from dashboard.api.board.route import Call
 from dashboard.api.board.tags import answer
 from dashboard.api.board.token import with_token
 from dashboard.api.board.written import Verbatim, written
-from dashboard.pages.frame import visible
 from dashboard.request import Request
-from queues.errors import RedisUnavailable
-from queues.lookups import snapshot as snapshots
 from queues.lookups.snapshot import Snapshot
 from queues.lookups.wholes import Whole, whole_page
 from queues.models import Queue
@@ -64,17 +61,9 @@ class Asked:
         )
 
 
-async def around(call: Call) -> Snapshot:
-    """The queues that the caller sees, as they are now. Raises RedisUnavailable: no program is told old figures."""
-    found = await snapshots.snapshot(call.connection)
-    if found.error:
-        raise RedisUnavailable(found.error)
-    return visible(call.request, found)
-
-
 async def queues(call: Call) -> HttpResponse:
     wanted = Asked.of(call.request)
-    found = await around(call)
+    found = await call.around()
     active = _active(found, wanted.active)
     told = [
         await _with_jobs(call, queue, wanted)

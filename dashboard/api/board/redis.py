@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from dashboard.api.board.queues import around
 from dashboard.api.board.refusals import Said
 from dashboard.api.board.route import Call
 from dashboard.presentation import dashboard_options
@@ -19,7 +18,7 @@ async def stats(call: Call) -> dict[str, Any]:
         raise Said(403, "FORBIDDEN", _("The settings of this site leave the Redis page out (show_redis)."))
     if is_in_process():
         raise Said(404, "REDIS_STATS_UNAVAILABLE", _("Jobs run in this process: there is no Redis."))
-    if not (await around(call)).queues:
+    if not (await call.around()).queues:
         return {}
     about = await server(call.connection)
     if not about.info:

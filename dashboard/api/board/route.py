@@ -12,13 +12,15 @@ from django.utils.translation import gettext as _
 
 from dashboard.api.board.refusals import Said
 from dashboard.api.board.tags import answer
+from dashboard.api.seen import queue_seen, queues_seen
 from dashboard.grants import Grants
 from dashboard.links import BASE
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 from queues.actions.actor import Actor
 from queues.errors import JobNotFound, QueueNotFound, ReadOnly
-from queues.lookups.snapshot import refresh
+from queues.lookups.snapshot import Snapshot, refresh
+from queues.models import Queue
 
 ROOT = f"/{BASE}/api/"
 
@@ -37,6 +39,14 @@ class Call:
     @property
     def actor(self) -> Actor:
         return self.request.grants.actor
+
+    async def around(self) -> Snapshot:
+        """The queues that the caller sees. Raises RedisUnavailable."""
+        return await queues_seen(self.request, self.connection)
+
+    async def queue(self, name: str) -> Queue:
+        """One of them. Raises QueueNotFound, RedisUnavailable."""
+        return await queue_seen(self.request, self.connection, name)
 
     def at(self, queue: str) -> tuple[Actor, str, str]:
         """What every action on a queue begins with."""

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from dashboard.api.board import asked
 from dashboard.api.board.fresh import changed
 from dashboard.api.board.job_shape import app_jobs, options_of
-from dashboard.api.board.queues import around
 from dashboard.api.board.refusals import Said, invalid
 from dashboard.api.board.route import Call
 from dashboard.api.board.written import as_stored
@@ -34,7 +33,7 @@ from queues.protocol.scheduling import NewSchedule, Schedule
 async def schedulers(call: Call) -> dict[str, Any]:
     """Of one queue where `queueName` names it. One that is paused here is none that BullMQ knows of."""
     named = asked.parameter(call.request, "queueName")
-    names = [queue.name for queue in (await around(call)).queues if queue.schedulers]
+    names = [queue.name for queue in (await call.around()).queues if queue.schedulers]
     if named:
         names = [name for name in (unquote(named), named) if name in names][:1]
     return {"schedulers": [_told(call, one) for one in await registered(call.connection, names)]}
