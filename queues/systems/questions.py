@@ -11,7 +11,7 @@ from typing import Any
 from queues.systems.llm import ModelError
 
 MOODS = ("positive", "negative", "neutral")
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_FENCE = "```"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +110,17 @@ def messages(kind: str, text: str, language: str) -> list[dict[str, str]]:
 
 def output(kind: str, text: str, answered: str) -> dict[str, Any]:
     """The job's output, from the model's words. Raises ModelError where they are not the JSON that was asked for."""
-    fenced = _FENCE.match(answered)
     try:
-        found = json.loads(fenced[1] if fenced else answered)
+        found = json.loads(_unfenced(answered))
         if not isinstance(found, dict):
             raise TypeError(found)
         return KINDS[kind].read(text, found)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ModelError("the model's output is not the JSON that was asked for") from None
+
+
+def _unfenced(answered: str) -> str:
+    """Models put JSON into a block of code, whatever they were told."""
+    told = answered.strip()
+    is_fenced = len(told) > 2 * len(_FENCE) and told.startswith(_FENCE) and told.endswith(_FENCE)
+    return told[len(_FENCE) : -len(_FENCE)].removeprefix("json") if is_fenced else told
