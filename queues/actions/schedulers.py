@@ -86,7 +86,7 @@ async def remove_scheduler(actor: Actor, connection: str, queue: str, schedule_i
     async def act() -> Done:
         found = await suspending.definition(connection, queue, schedule_id)
         if found is None:
-            paused = await keeping.kept(connection, queue, schedule_id, PAUSED)
+            paused = await _paused(connection, queue, schedule_id)
             await keeping.keep(connection, queue, keeping.definition_of(paused), REMOVED, actor.name)
             return Done(_("Scheduler “%(scheduler)s” was removed; it was paused.") % {"scheduler": schedule_id})
         row: KeptScheduler | None = None
@@ -154,7 +154,7 @@ async def edit_scheduler(actor: Actor, connection: str, queue: str, schedule: Ne
     async def act() -> Done:
         found = await suspending.definition(connection, queue, schedule.id)
         if found is None:
-            row = await keeping.kept(connection, queue, schedule.id, PAUSED)
+            row = await _paused(connection, queue, schedule.id)
             async with keeping.claimed(row):
                 row.definition = _edited(keeping.definition_of(row), schedule).to_json()
                 row.redefined = ""
@@ -196,11 +196,21 @@ async def _put_back(row: KeptScheduler, what: str) -> Done:
 async def _found(connection: str, queue: str, schedule_id: str) -> Definition:
     found = await suspending.definition(connection, queue, schedule_id)
     if found is None:
-        raise NotFound(
-            _("Queue “%(queue)s” has no scheduler “%(scheduler)s”; it may have been removed.")
-            % {"queue": queue, "scheduler": schedule_id}
-        )
+        raise _none(queue, schedule_id)
     return found
+
+
+async def _paused(connection: str, queue: str, schedule_id: str) -> KeptScheduler:
+    """One that Redis does not hold."""
+    try:
+        return await keeping.kept(connection, queue, schedule_id, PAUSED)
+    except NotFound:
+        raise _none(queue, schedule_id) from None
+
+
+def _none(queue: str, schedule_id: str) -> NotFound:
+    told = {"queue": queue, "scheduler": schedule_id}
+    return NotFound(_("Queue “%(queue)s” has no scheduler “%(scheduler)s”; it may have been removed.") % told)
 
 
 def _edited(kept: Definition, schedule: NewSchedule) -> Definition:

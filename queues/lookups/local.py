@@ -14,7 +14,7 @@ from queues.models.local import RUNNING_ORDER, jobs, queues
 from queues.options.values import LOCAL_CONNECTION
 from queues.processors import registry
 from queues.protocol.reads.marks import JobMark
-from queues.protocol.reads.scan import Place
+from queues.protocol.reads.scan import MOST_WALKED, Place, seen_last
 from queues.states import State
 
 #: How each state is listed, as Redis has it: next to run first, finished ones newest first.
@@ -81,17 +81,33 @@ def searched(queue: str, state: State, job_ids: Sequence[str], largest: int) -> 
 
 
 class LocalWalk:
-    """What `reads.scan.Walk` is for Redis: a place is a position, for rows do not move as long as a page is drawn."""
+    """What `reads.scan.Walk` is for Redis: a place is behind the last job that was seen and is still there."""
 
     def __init__(self, queue: str, state: State, is_reversed: bool, after: Place | None) -> None:
-        self._found, self.place = ordered(queue, state, is_reversed), after
+        found = ordered(queue, state, is_reversed)
+        self._ids: QuerySet[Job, str] = found.values_list("job_id", flat=True)
+        self._is_reversed, self.place = is_reversed, after
 
     async def step(self, count: int) -> list[str]:
-        start = self.place.position + 1 if self.place else 0
-        ids = [job_id async for job_id in self._found.values_list("job_id", flat=True)[start : start + count]]
+        start = await self._start()
+        ids = [job_id async for job_id in self._ids[start : start + count]]
         if ids:
-            self.place = Place(0, start + len(ids) - 1, "", ids[-1])
+            behind = await self._ids.acount() - start - len(ids)
+            self.place = Place(0, start + len(ids) - 1, str(max(0, behind)), ids[-1], seen_last(ids, self.place))
         return ids
+
+    async def _start(self) -> int:
+        place = self.place
+        if place is None:
+            return 0
+        if [job_id async for job_id in self._ids[place.position : place.position + 1]] == [place.id]:
+            return place.position + 1
+        held = [job_id async for job_id in self._ids[:MOST_WALKED]]
+        at = {job_id: number for number, job_id in enumerate(held)}
+        left = [at[job_id] + 1 for job_id in (place.id, *place.seen) if job_id in at]
+        if left or not self._is_reversed:
+            return left[0] if left else 0
+        return max(0, len(held) - int(float(place.score or 0)))
 
 
 def _listed(connection: str, job: Job) -> Job:

@@ -11,10 +11,10 @@ from queues.models import Job
 from queues.models.local import is_in_process
 from queues.protocol.diagnosis import broken_key
 from queues.protocol.reads import scan as redis_scan
-from queues.protocol.reads.scan import Place, Walk
+from queues.protocol.reads.scan import MOST_SEEN, Place, Walk
 from queues.states import State
 
-__all__ = ["Place", "Walked", "walked"]
+__all__ = ["MOST_SEEN", "Place", "Walked", "walked"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,42 @@ async def test_a_list_is_walked_to_its_end_while_workers_take_from_it(chat, is_r
     assert {*ids, "parked"} - taken <= set(seen)
 
 
+@pytest.mark.parametrize("is_reversed", [False, True])
+async def test_pages_of_a_list_neither_repeat_nor_skip_what_stays_whoever_takes_removes_and_adds(chat, is_reversed):
+    ids = names("j", 400)
+    chat.waiting(ids)
+    place, seen, gone = None, [], set()
+    for turn in range(100):
+        # As programs do: each page is asked for anew, by the place that the one before ended at.
+        walk = Walk("default", "chat", State.WAITING, is_reversed, place)
+        if not (step := await walk.step(10)):
+            break
+        seen += step
+        place = walk.place
+        # The last three seen are removed, a worker takes from one end, and others are added at the other.
+        gone |= {*step[-3:], *(one.decode() for one in (chat.client.rpop(f"{chat.base}wait", 2) or []))}
+        for job_id in step[-3:]:
+            chat.client.lrem(f"{chat.base}wait", 1, job_id)
+        if turn < 20:
+            chat.client.lpush(f"{chat.base}wait", *(f"new{turn}-{n}" for n in range(3)))
+    assert len(seen) == len(set(seen))
+    assert set(ids) - gone <= set(seen)
+    assert turn < 99
+
+
+async def test_a_place_of_which_nothing_is_left_leads_on(chat):
+    ids = names("j", 100)
+    chat.waiting(ids)
+    newest = Walk("default", "chat", State.WAITING, True)
+    await newest.step(90)
+    # A worker overtakes it: whatever is left was added later.
+    chat.client.delete(f"{chat.base}wait")
+    chat.client.lpush(f"{chat.base}wait", *(f"new{n}" for n in range(60)))
+    behind = Walk("default", "chat", State.WAITING, True, newest.place)
+    assert len(await behind.step(100)) == 10
+    assert not await behind.step(100)
+
+
 async def test_other_columns_sort_what_was_searched_and_those_without_a_value_stand_last(chat):
     chat.scored("failed", ["a"], processedOn=1_000, finishedOn=5_000)
     chat.scored("failed", ["b"], processedOn=1_000, finishedOn=2_000)

@@ -81,6 +81,7 @@ async def test_what_changes_something_asks_a_session_for_its_token(chat):
 
 
 async def test_lists_are_paged_by_cursor_whatever_comes_meanwhile(admin, connection, chat):
+    queues = [await plant_waiting(connection, name) and name for name in ("a", "b/ö", "c")]
     seen, cursor = [], ""
     while cursor is not None:
         page = (await sent(admin, "get", f"{CHAT}/jobs?limit=1&cursor={cursor}")).json()
@@ -93,11 +94,35 @@ async def test_lists_are_paged_by_cursor_whatever_comes_meanwhile(admin, connect
     assert seen == [*chat, "4"]
     other = (await sent(admin, "get", f"{CHAT}/jobs?limit=1")).json()["next"]
     assert (await sent(admin, "get", f"{CHAT}/jobs?state=failed&cursor={other}")).status_code == 400
-    queues = [await plant_waiting(connection, name) and name for name in ("a", "b/ö", "c")]
     first = (await sent(admin, "get", "/api/v1/queues?limit=3")).json()
     rest = (await sent(admin, "get", f"/api/v1/queues?limit=3&cursor={first['next']}")).json()
     assert [queue["name"] for queue in first["items"] + rest["items"]] == sorted([*queues, "chat"])
     assert (await sent(admin, "get", "/api/v1/queues/b%2F%C3%B6")).json()["name"] == "b/ö"
+
+
+async def test_the_newest_are_paged_though_the_one_that_a_page_ended_with_is_removed(admin, connection, chat):
+    seen, cursor = [], ""
+    while cursor is not None and len(seen) < 9:
+        page = (await sent(admin, "get", f"{CHAT}/jobs?limit=1&order=last&cursor={cursor}")).json()
+        seen += [job["id"] for job in page["items"]]
+        await sent(admin, "delete", f"{CHAT}/jobs/{seen[-1]}")
+        if len(seen) == 2:
+            await plant_waiting(connection, "chat", 1)
+        cursor = page["next"]
+    assert seen == chat[::-1]
+
+
+async def test_whoever_changes_a_queue_is_told_of_it_as_it_is_then(admin, chat):
+    assert (await sent(admin, "get", "/api/v1/queues")).json()["items"][0]["is_paused"] is False
+    for verb, is_paused in (("pause", True), ("resume", False)):
+        assert (await sent(admin, "post", f"{CHAT}/{verb}")).status_code == 200
+        (listed,) = (await sent(admin, "get", "/api/v1/queues")).json()["items"]
+        assert [listed["is_paused"], (await sent(admin, "get", CHAT)).json()["is_paused"]] == [is_paused] * 2
+    assert (await sent(admin, "put", f"{CHAT}/schedulers/s", {"every_ms": 60_000})).status_code == 201
+    (scheduler,) = (await sent(admin, "get", "/admin/queues/api/job-schedulers")).json()["schedulers"]
+    assert scheduler["id"] == "s"
+    missing = await sent(admin, "delete", f"{CHAT}/schedulers/none")
+    assert (missing.status_code, "has no scheduler" in missing.json()["detail"]) == (404, True)
 
 
 async def test_the_same_key_adds_once_and_tells_the_same(admin, operator, connection, client_of_redis, prefix):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from ninja import Query, Router
@@ -15,7 +16,7 @@ from dashboard.api.v1.searching import searched
 from dashboard.api.v1.values import masked_texts
 from queues.lookups.jobs import job_detail
 from queues.lookups.logs import log_from
-from queues.lookups.walking import Place, walked
+from queues.lookups.walking import MOST_SEEN, Place, walked
 from queues.states import State
 
 router = Router(tags=["jobs"])
@@ -56,7 +57,7 @@ async def list_jobs(
     found = await walked(connection, queue, State(state), _place(cursor, of), limit, is_reversed)
     return Jobs(
         items=[line(row, request.grants) for row in found.jobs],
-        next=sealed(of, str(found.after)) if found.after else None,
+        next=sealed(of, str(found.after), *found.after.seen) if found.after else None,
         total=found.total, is_least=False, lag_s=None, searched="",
     )  # fmt: skip
 
@@ -65,10 +66,11 @@ def _place(cursor: str | None, of: str) -> Place | None:
     told = opened(cursor, of)
     if told is None:
         return None
-    place = Place.read(told[0]) if len(told) == 1 and isinstance(told[0], str) else None
+    texts = [part for part in told if isinstance(part, str)]
+    place = Place.read(texts[0]) if texts and len(texts) == len(told) <= 1 + MOST_SEEN else None
     if place is None:
         raise strange()
-    return place
+    return replace(place, seen=tuple(texts[1:]))
 
 
 @router.get("/{segment:queue}/jobs/{segment:job_id}", response=Job, operation_id="getJob")

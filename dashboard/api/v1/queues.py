@@ -56,7 +56,10 @@ def shown(row: Row, connection: str) -> Queue:
 
 async def looked(request: Ask, connection: str) -> Snapshot:
     """The queues that the caller sees. Raises RedisUnavailable: old figures are no answer for a program."""
-    found = await snapshot(connection)
+    return _current(request, await snapshot(connection))
+
+
+def _current(request: Ask, found: Snapshot) -> Snapshot:
     if found.error:
         raise RedisGone(found.error)
     return visible(request, found)
@@ -91,10 +94,8 @@ async def list_queues(
 async def get_queue(request: Ask, queue: QueueName) -> Queue:
     """One queue"""
     connection = connection_of(request)
-    row = (await looked(request, connection)).queue(queue)
-    if row is None:
-        # Made a moment ago, it is in no walk yet.
-        row = (await refresh(connection, [queue])).queue(queue)
+    # As it is now, whoever changed it: the figures that all share may be a second old.
+    row = _current(request, await refresh(connection, [queue])).queue(queue)
     if row is None:
         raise QueueNotFound(queue)
     return shown(row, connection)

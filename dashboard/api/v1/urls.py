@@ -10,9 +10,11 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext as _
 
+from dashboard.api.board.fresh import changed
 from dashboard.api.v1 import describing, problems
 from dashboard.api.v1.app import api
 from dashboard.api.v1.bounds import require_bounded
+from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 
 View = Callable[..., Any]
@@ -28,6 +30,9 @@ def door(view: View) -> View:
             request.method = "GET"
         require_bounded(request)
         response = await view(request, *args, **kwargs)
+        if request.method != "GET" and response.status_code < 300 and "queue" in kwargs:
+            # Whoever acted sees what came of it, in lists too.
+            await changed(known_connection(request), kwargs["queue"])
         return not_allowed(response) if response.status_code == 405 else response
 
     through.csrf_exempt = False  # type: ignore[attr-defined]

@@ -18,20 +18,27 @@ from queues.states import State
 
 #: Fields of several jobs are read together until they are so large together.
 GROUP_BYTES = 2 * 1024 * 1024
-#: So many items of a list are walked to find a job again; Redis takes about 1 ms for it.
-MOST_WALKED = 50_000
+#: A job of a list is looked for so many places around the one where it was, and then among so many items from its
+#: end; Redis takes about 1 ms for these.
+NEAR, MOST_WALKED = 1_000, 50_000
 #: So often a place is looked for where others move it meanwhile.
 TRIES = 3
+#: Of a list a place knows so many of the jobs before it, in so many characters: should its own be gone, one of these
+#: is not.
+MOST_SEEN, MOST_SEEN_CHARS = 16, 800
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Behind this job, the last that was seen. `source`: in which of the state's keys; `score` of a set's member."""
+    """Behind this job, the last that was seen. `source`: in which of the state's keys; `score` of a set's member, of a
+    list's how many stood behind it. `seen`, which is not written: those of a list before it, the nearest first.
+    """
 
     source: int
     position: int
     score: str
     id: str
+    seen: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.source},{self.position},{self.score},{self.id}"
@@ -46,6 +53,14 @@ class Place:
         if not (comma and numbers and _is_score(score)):
             return None
         return cls(int(source), int(position), score, job_id)
+
+
+def seen_last(ids: Sequence[str], before: Place | None) -> tuple[str, ...]:
+    """Of these, which were just seen, all but the last; and of those before them: as many as a place keeps."""
+    known = [*reversed(ids[-1 - MOST_SEEN : -1]), *((before.id, *before.seen) if before else ())][:MOST_SEEN]
+    while sum(map(len, known)) > MOST_SEEN_CHARS:
+        known.pop()
+    return tuple(known)
 
 
 def _is_score(score: str) -> bool:
@@ -85,26 +100,35 @@ class Walk:
         place = self.place
         if place is None:
             return self._take(0, await self._range(0, count))
-        position = place.position
+        position, job_id = place.position, place.id
         for _ in range(TRIES):
             found = await self._range(position, count + 1)
-            if found and found[0][0] == place.id:
+            if found and found[0][0] == job_id:
                 return self._take(position + 1, found[1:])
-            if (at := await self._find(place)) is None:
+            if (at := await (self._find_listed(place) if self._is_list else self._find(place))) is None:
                 break
-            position = at
-        return await self._behind(place, count)
+            position, job_id = at
+        return await (self._behind_listed(place, count) if self._is_list else self._behind(place, count))
 
     def _take(self, start: int, found: Sequence[tuple[str, str]]) -> list[str]:
+        ids = [job_id for job_id, _ in found]
         if found:
-            job_id, score = found[-1]
-            self.place = Place(self._source, start + len(found) - 1, score, job_id)
-        return [job_id for job_id, _ in found]
+            seen = seen_last(ids, self.place) if self._is_list else ()
+            self.place = Place(self._source, start + len(found) - 1, found[-1][1], ids[-1], seen)
+        return ids
+
+    async def _behind_listed(self, place: Place, count: int) -> list[str]:
+        """What follows where nothing is left of what was seen: taken in order, what was before is gone too; against
+        the order there are no more behind it than there were.
+        """
+        start = 0
+        if not self._from_high and place.score:
+            length = int(await wire(self.connection).call(command("LLEN", self._key)))
+            start = max(0, length - int(float(place.score)))
+        return self._take(start, await self._range(start, count))
 
     async def _behind(self, place: Place, count: int) -> list[str]:
-        """What follows a job that is gone: of a set by its score; of a list all again, for what was before is gone."""
-        if self._is_list:
-            return self._take(0, await self._range(0, count))
+        """What follows a member of a set that is gone, by its score."""
         start = await self._before(place.score)
         while found := await self._range(start, count):
             rest = [one for one in found if not self._is_before(one, place)]
@@ -128,29 +152,35 @@ class Walk:
         return self._keys(self._sources[self._source])
 
     async def _range(self, start: int, count: int) -> list[tuple[str, str]]:
-        """(id, score) from this position on; a list's have none."""
+        """(id, score) from this position on; a list's is the number of those behind it."""
         on = wire(self.connection)
         if self._is_list:
             asked = (-(start + count), -(start + 1)) if self._from_high else (start, start + count - 1)
-            ids = await on.call(command("LRANGE", self._key, *asked))
-            return [(text(job_id), "") for job_id in (reversed(ids) if self._from_high else ids)]
+            length, ids = await on.run([command("LLEN", self._key), command("LRANGE", self._key, *asked)])
+            told = ids[::-1] if self._from_high else ids
+            return [(text(job_id), str(max(0, length - 1 - at))) for at, job_id in enumerate(told, start)]
         verb = "ZREVRANGE" if self._from_high else "ZRANGE"
         flat = await on.call(command(verb, self._key, start, start + count - 1, "WITHSCORES"))
         return [(text(job_id), score.decode()) for job_id, score in zip(flat[::2], flat[1::2], strict=True)]
 
-    async def _find(self, place: Place) -> int | None:
-        member = raw(place.id)
-        if not self._is_list:
-            found = await wire(self.connection).call(
-                command("ZREVRANK" if self._from_high else "ZRANK", self._key, member)
-            )
-            return None if found is None else int(found)
-        rank = -1 if self._from_high else 1
-        asked = [
-            command("LLEN", self._key),
-            command("LPOS", self._key, member, "RANK", rank, "MAXLEN", MOST_WALKED),
-        ]
-        length, at = await wire(self.connection).run(asked)
+    async def _find(self, place: Place) -> tuple[int, str] | None:
+        rank = command("ZREVRANK" if self._from_high else "ZRANK", self._key, raw(place.id))
+        found = await wire(self.connection).call(rank)
+        return None if found is None else (int(found), place.id)
+
+    async def _find_listed(self, place: Place) -> tuple[int, str] | None:
+        """Where the last of those that were seen stands that is left, and which it is."""
+        start = max(0, place.position - NEAR)
+        near = {job_id: at for at, (job_id, _) in enumerate(await self._range(start, 2 * NEAR), start)}
+        for job_id in (place.id, *place.seen):
+            at = near[job_id] if job_id in near else await self._far(job_id)
+            if at is not None:
+                return at, job_id
+        return None
+
+    async def _far(self, job_id: str) -> int | None:
+        asked = ("LPOS", self._key, raw(job_id), "RANK", -1 if self._from_high else 1, "MAXLEN", MOST_WALKED)
+        length, at = await wire(self.connection).run([command("LLEN", self._key), command(*asked)])
         if at is None:
             return None
         return int(length - 1 - at if self._from_high else at)
