@@ -12,15 +12,17 @@ from django.utils.translation import gettext as _
 from dashboard.live.codes import Close
 from dashboard.live.follower import Follower
 from dashboard.live.listener import Listener
-from dashboard.live.notice import message, read_mark, write_mark
+from dashboard.live.notice import message, read_mark
 from dashboard.live.subscription import Subscription, subscription
 from queues.errors import Forbidden, InvalidInput, QueueNotFound, TorilError
-from queues.protocol.together import START, Mark
+from queues.protocol.together import Mark
 
 MOST_CHARS = 16 * 1024
 #: So many at once, and so many a second.
 BURST, PER_S = 100.0, 20.0
 MOST_SUBSCRIPTIONS = 100
+#: So many look back at once: each is weighed for every event of the past.
+MOST_LOOKS_BACK = MOST_SUBSCRIPTIONS
 
 
 class Commands:
@@ -72,11 +74,12 @@ async def subscribe(listener: Listener, follower: Follower, asked: Mapping[str, 
     if not is_all and wanted == Subscription(events=wanted.events):
         raise InvalidInput(_("Say of what to tell, or “all”."))
     _check(listener, wanted)
+    if since is not None and listener.catching_up >= MOST_LOOKS_BACK:
+        raise InvalidInput(_("It is told of the past by %(most)s subscriptions already.") % {"most": MOST_LOOKS_BACK})
     await follower.subscribe(listener, wanted)
-    mark = follower.mark if follower.mark.position > START else None
     told = {**({"all": True} if is_all else {}), **wanted.told}
     # Nothing is awaited from here to the look back: what happens in between would be told twice, or not at all.
-    listener.put(message("subscribed", id=write_mark(mark) if mark else "", **told))
+    listener.put(message("subscribed", id=listener.place(follower.mark), **told))
     if since is not None:
         follower.catch_up(listener, wanted, since)
 

@@ -16,6 +16,7 @@ from dashboard.live.facts import Known
 from dashboard.live.histories import Histories, Return, lost
 from dashboard.live.listener import Listener
 from dashboard.live.notice import Message, Notice, message, notice_of
+from dashboard.live.pace import Pace
 from dashboard.live.source import InProcess, Source, Streams
 from dashboard.live.subscription import Index, Subscription
 from queues.errors import TorilError
@@ -127,6 +128,9 @@ class Follower:
     def _count(self, wanted: Subscription, by: int) -> None:
         if wanted.queue:
             self._named[wanted.queue] += by
+            if not self._named[wanted.queue]:
+                # Programs may name queues that nobody has, one after another.
+                del self._named[wanted.queue]
             return
         self._wide += by
         if not self._wide:
@@ -238,8 +242,9 @@ class Follower:
     async def _tell(self, batch: Batch) -> None:
         for queue, count in batch.missed.items():
             self._tell_all(lost(queue, missed=count or None), queue)
-        told = 0
+        told, pace = 0, Pace()
         for event in batch.events:
+            await pace.breathe()
             told += self._tell_one(event)
             if told >= TOLD_AT_ONCE:
                 told = 0

@@ -16,6 +16,7 @@ from dashboard.live.codes import Close
 from dashboard.live.facts import Known
 from dashboard.live.listener import Listener
 from dashboard.live.notice import Message, Notice, message, notice_of
+from dashboard.live.pace import Pace
 from dashboard.live.source import Source
 from dashboard.live.subscription import Index, Subscription
 from queues.errors import TorilError
@@ -99,12 +100,14 @@ class Histories:
         until = max((mark.position for back in returns for mark in back.until.values()), default=START)
         past = Known(self._connection, self._source.carried, self._present)
         index: Index[Return] = Index()
+        pace = Pace()
         for back in returns:
             index.add(back, back.wanted)
         async for batch in self._source.history(queues, Mark(since), Mark(until)):
             await past.learn(event for event in batch.events if notice_of(event, None) is not None)
             _tell_lost(batch, returns)
             for event in batch.events:
+                await pace.breathe()
                 _tell(event, past, index, returns)
             await _room(back.listener for back in returns)
         for back in returns:

@@ -12,9 +12,10 @@ from dashboard.credentials import Identity
 from dashboard.live.codes import Close
 from dashboard.live.facts import Known
 from dashboard.live.line import Line
-from dashboard.live.notice import Message, Notice
+from dashboard.live.notice import Message, Notice, unnamed, write_mark
 from dashboard.live.subscription import Subscription
 from queues.options.values import LOCAL_CONNECTION
+from queues.protocol.together import START, Mark
 
 #: With more than this at the server nothing more is handed to it …
 BEHIND_BYTES = 64 * 1024
@@ -22,6 +23,8 @@ BEHIND_BYTES = 64 * 1024
 STUCK_S = 10.0
 MOST_WAITING = 2_000
 PACE_S = 0.02
+#: Of so many queues it is known what it may; a program may ask for queues that nobody has.
+MOST_KNOWN = 10_000
 #: A history that is caught up with waits while more than this waits here.
 FULL = 500
 
@@ -79,9 +82,17 @@ class Listener:
     def sees(self, queue: str) -> bool:
         return self._rights(queue)[0]
 
+    def place(self, mark: Mark) -> str:
+        """Where it would go on, as it is told: no queue is named that it does not see. Empty where nobody knows yet."""
+        if mark.position <= START:
+            return ""
+        return write_mark(mark if not mark.queue or self.sees(mark.queue) else unnamed(mark))
+
     def _rights(self, queue: str) -> tuple[bool, bool]:
         """Whether it sees the queue, and may read what its jobs carry."""
         if queue not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self.rescope(self.identity)
             sees = self._grants.sees(queue)
             self._known[queue] = sees, sees and self._grants.on(queue).may("job.payload")
         return self._known[queue]

@@ -17,7 +17,8 @@ from queues.masking import mask_text
 from queues.models import Job as Row
 from queues.options import get_options
 from queues.options.values import LOCAL_CONNECTION
-from queues.protocol.codec import text
+from queues.protocol.codec import raw, text
+from queues.protocol.reads.families import ref_of
 from queues.states import State
 
 JobId = Annotated[str, Path(min_length=1, max_length=1024, description="A job's id.")]
@@ -47,7 +48,9 @@ class JobLine(BaseModel):
     attempts_started: int
     attempts_made: int
     stalled_count: int
-    parent: str | None = Field(description="Its parent as BullMQ writes it: `<prefix>:<queue>:<id>`.")
+    parent: str | None = Field(
+        description="Its parent as BullMQ writes it, `<prefix>:<queue>:<id>`; null also where its queue is not seen."
+    )
     scheduler_id: str | None
     deduplication_id: str | None
     worker: str | None = Field(description="Who took it last.")
@@ -98,8 +101,8 @@ def _facts(row: Row, grants: Grants, *, is_live: bool) -> dict[str, Any]:
     place = connection_name(row.connection)
     reads = grants.on(row.queue, place).may("job.payload")
     texts = {
-        "id": row.job_id, "name": row.name, "parent": row.parent_key, "scheduler_id": row.scheduler_id,
-        "deduplication_id": row.deduplication_id, "worker": row.processed_by,
+        "id": row.job_id, "name": row.name, "parent": _parent(row, place, grants),
+        "scheduler_id": row.scheduler_id, "deduplication_id": row.deduplication_id, "worker": row.processed_by,
     }  # fmt: skip
     return {
         **same,
@@ -111,6 +114,14 @@ def _facts(row: Row, grants: Grants, *, is_live: bool) -> dict[str, Any]:
         "problems": [plain(problem) for problem in row.problem_list],
         "error": plain(mask_text(row.failed_reason[:2_000]).split("\n", 1)[0]) if reads and row.failed_reason else None,
     }
+
+
+def _parent(row: Row, connection: str, grants: Grants) -> str:
+    """Its key, for whoever sees the queue in which it lies; one of an unknown prefix only for who sees everything."""
+    if not row.parent_key or grants.sees_all:
+        return row.parent_key
+    ref = ref_of(connection, raw(row.parent_key))
+    return row.parent_key if ref.is_known and grants.sees(ref.queue, ref.connection) else ""
 
 
 _SAME = frozenset(

@@ -1,0 +1,75 @@
+"""Programs that listen, and mean no good: names of hidden queues, memory that only grows, work without end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from dashboard.live import commands, listener, pace
+from dashboard.live.notice import read_mark, unnamed, write_mark
+from queues.protocol.together import Mark
+from tests.eventually import eventually
+from tests.listening import Told, identity, listening
+
+ALL = identity()
+
+
+@pytest.fixture
+def told(connection: str, sight: Any, transactional_db: None) -> Told:
+    return Told(sight.client, sight.keys.prefix)
+
+
+async def test_no_place_names_a_queue_that_is_not_seen(told):
+    told.job("1", queue="payroll")
+    told.job("1", queue="mail")
+    async with listening(ALL, identity(queues="mail*")) as (follower, all_, half):
+        await all_.subscribe(all=True)
+        await half.subscribe(all=True)
+        last = told.event("active", "1", "payroll")
+        await eventually(lambda: all_.told and follower.mark.queue == "payroll")
+        place = (await half.subscribe(all=True, since="0-1"))["id"]
+        assert half.place(follower.mark) == place == write_mark(unnamed(follower.mark))
+        assert all_.place(follower.mark) == f"{last}:payroll"
+        assert "payroll" not in json.dumps(half.heard)
+        # What comes in the same millisecond is not left out for that.
+        assert (read_mark(place) or Mark((0, 0))).of("mail") < (int(last.split("-")[0]), 0)
+        told.event("active", "1", "mail")
+        await eventually(lambda: half.steps == [("1", "job:started")])
+
+
+async def test_queues_that_nobody_has_are_forgotten_with_the_last_who_named_them(told, monkeypatch):
+    monkeypatch.setattr(listener, "MOST_KNOWN", 20)
+    async with listening(ALL) as (follower, ear):
+        for at in range(40):
+            name = f"nobody-has-{at}"
+            await ear.subscribe(queue=name)
+            await ear.say(action="unsubscribe", queue=name)
+        assert not follower._named
+        assert len(ear._known) <= 20
+
+
+async def test_a_look_back_leaves_others_their_turns_and_there_are_only_so_many(told, monkeypatch):
+    monkeypatch.setattr(pace, "STRETCH_S", 0.0)
+    told.job("1")
+    for _at in range(60):
+        told.event("active", "1")
+    async with listening(ALL) as (_follower, ear):
+        await ear.subscribe(queue="chat")
+        seen: set[int] = set()
+
+        async def watch() -> None:
+            while True:
+                seen.add(len(ear._mail))
+                await asyncio.sleep(0)
+
+        watching = asyncio.create_task(watch())
+        await ear.subscribe(queue="chat", since="0-1")
+        await eventually(lambda: len(ear.told) == 60)
+        watching.cancel()
+        await asyncio.wait({watching})
+        assert max(seen) < 30, "all of the past is told in one go"
+        monkeypatch.setattr(commands, "MOST_LOOKS_BACK", 0)
+        assert (await ear.subscribe(queue="chat", since="0-1"))["code"] == "invalid_input"

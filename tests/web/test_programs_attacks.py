@@ -1,0 +1,31 @@
+"""What a program with little right tries at the APIs: names of hidden queues, figures without end, what logs keep."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+
+from dashboard.models import QueueGrant
+from queues import queue
+from tests.web.conftest import signed_in
+from tests.web.test_v1_jobs import sent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+async def test_a_parent_in_a_hidden_queue_is_named_nowhere(admin, connection):
+    below = [{"queue": "mails", "name": "below", "job_id": "below"}]
+    await queue("payroll").add_flow("above", children=below, job_id="above")
+    await queue("mails").add_flow(
+        "root", children=[{"queue": "mails", "name": "leaf", "job_id": "leaf"}], job_id="root"
+    )
+    half = await signed_in("half")
+    user = await User.objects.aget(username="half")
+    await QueueGrant.objects.acreate(user=user, queue="mails", abilities=["view"])
+    for path in ("/mails/jobs/below", "/mails/jobs?search=below", "/mails/jobs", "/mails/jobs/below/flow"):
+        answer = await sent(half, "get", f"/api/v1/queues{path}")
+        assert answer.status_code == 200, answer.content
+        assert b"payroll" not in answer.content, path
+    for who, job_id, above in ((half, "leaf", "mails:root"), (admin, "below", "payroll:above")):
+        told = (await sent(who, "get", f"/api/v1/queues/mails/jobs/{job_id}")).json()
+        assert told["parent"].endswith(above)
