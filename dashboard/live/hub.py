@@ -15,9 +15,8 @@ from dashboard.credentials import Identity, recheck
 from dashboard.live.codes import Close
 from dashboard.live.follower import Follower
 from dashboard.live.listener import Listener
-from dashboard.live.notice import message, write_mark
+from dashboard.live.notice import message
 from queues.options import get_options
-from queues.protocol.together import START
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ class Hub:
         if listener in self.listeners and now - self.listeners[listener] >= get_options().live.heartbeat_s:
             self.listeners[listener] = now
             mark = self.follower(listener.connection).mark
-            listener.hear(message("heartbeat", id=write_mark(mark) if mark.position > START else ""))
+            listener.hear(message("heartbeat", id=listener.place(mark)))
 
     async def _let_go(self) -> None:
         for connection, follower in tuple(self._followers.items()):
