@@ -56,6 +56,11 @@ TORIL = {
     # Which code runs here: a version or a commit; the workers page points out who runs another.
     "RELEASE": ENVIRON.get("TORIL_VERSION", "").strip(),
     "READ_ONLY": environment.flag(ENVIRON, "READ_ONLY", False),
+    # Servers inside that webhooks may go to (docs/webhooks.md).
+    "WEBHOOKS": {"ALLOW": environment.words(ENVIRON, "WEBHOOK_ALLOW")},
+    # Who reads figures without a credential (docs/monitoring.md).
+    "METRICS": {"NETWORKS": environment.words(ENVIRON, "METRICS_NETWORKS")},
+    "PUBLIC_COUNTS": environment.flag(ENVIRON, "PUBLIC_COUNTS", False),
     # Whom rules tell: ALERT_MAIL_TO, ALERT_SLACK_URL (docs/alerts.md).
     "ALERTS": telling.alerts(ENVIRON),
 }

@@ -148,10 +148,13 @@ def is_within(networks: Iterable[Network], address: Address) -> bool:
 def _refusal(place: Place, address: Address) -> str:
     options = get_options().webhooks
     if options.https_only and place.scheme != "https":
-        return _("It begins with http://; webhooks go by https:// unless the settings allow the host.")
+        return _(
+            "It begins with http://; webhooks go by https:// unless the settings allow the host (WEBHOOKS, ALLOW)."
+        )
     if place.port not in options.ports:
-        return _("Port %(port)s is not one that webhooks go to.") % {"port": place.port}
+        return _("Port %(port)s is not one that webhooks go to (WEBHOOKS, PORTS).") % {"port": place.port}
     # Which address a name has inside is nobody's business who does not know it.
-    return _("“%(host)s” leads to an address that webhooks do not go to: private, local or reserved.") % {
-        "host": place.host
-    }
+    return _(
+        "“%(host)s” leads to an address that webhooks do not go to, private, local or reserved, unless the settings "
+        "allow the host (WEBHOOKS, ALLOW)."
+    ) % {"host": place.host}
