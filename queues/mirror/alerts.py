@@ -26,9 +26,10 @@ from queues.options.alert_rules import Rule
 
 log = logging.getLogger(__name__)
 
-#: How often every rule is looked at; where a look takes long, it rests so many times as long.
+#: How often every rule is looked at; where a look takes long, it rests so many times as long, but no longer than this:
+#: what is looked at too seldom (`judging.LONGEST_GAP`, FRESH) never fires.
 EVERY_S = 5.0
-REST = 10
+REST, LONGEST_REST_S = 10, 20.0
 PRUNE_EVERY_S = 600.0
 #: How often to look for messages that are due, how many are sent at once, and how long nobody else tries one of them.
 POLL_S = 1.0
@@ -62,7 +63,7 @@ class Alerts:
         if time.monotonic() >= self._prune_at:
             is_more = await self.database.call(books.prune, self.leader.check, timezone.now())
             self._prune_at = time.monotonic() + (1.0 if is_more else PRUNE_EVERY_S)
-        return max(EVERY_S, REST * (time.monotonic() - began))
+        return rest_s(time.monotonic() - began)
 
     async def _look(self, connection: str, wanted: Sequence[Rule]) -> None:
         found = await gather(connection, wanted_of(wanted), self._slow.get(connection, Slow()))
@@ -82,6 +83,11 @@ class Alerts:
             since = await self.database.call(_silent_since, connection)
             self._silent[connection] = since or found.at
         return self._silent[connection]
+
+
+def rest_s(took_s: float) -> float:
+    """How long to rest after a look that took so long."""
+    return min(max(EVERY_S, REST * took_s), LONGEST_REST_S)
 
 
 def wanted_of(wanted: Iterable[Rule]) -> Wanted:

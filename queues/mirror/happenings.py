@@ -56,7 +56,9 @@ class Happenings:
 
     def _operations(self) -> None:
         over = Operation.objects.filter(ended_at__gt=timezone.now() - LATELY)
-        for row in over.exclude(pk__in=self._told).order_by("pk")[:MOST]:
+        lately = set(over.values_list("pk", flat=True))
+        self._told &= lately
+        for row in Operation.objects.filter(pk__in=sorted(lately - self._told)[:MOST]).order_by("pk"):
             with transaction.atomic():
                 self.leader.check()
                 _tell_end(row)

@@ -11,9 +11,11 @@ from django.utils import timezone
 from queues import histogram
 from queues import queue as queue_of
 from queues.alerting import words
+from queues.alerting.judging import LONGEST_GAP
 from queues.errors import RedisUnavailable
 from queues.histogram import bucket
 from queues.mirror import stalls
+from queues.mirror.alerts import EVERY_S, FRESH, rest_s
 from queues.mirror.leader import LeaseLost
 from queues.models import Alert, AlertLook, Lease, MirrorReport, Queue, Sample, Series, Stall
 from queues.models.sample import EVENTS
@@ -201,6 +203,12 @@ async def test_few_jobs_may_clear_a_failure_rate_but_not_fire_it(connection, set
         configured(settings, RULES={"Rate": {"KIND": "failure_rate", "LEAST": 31, "CLEARS": 70, "FIRES": 80} | QUICK})
         await duty.turn()
     assert await phases() == [("mails", "cleared")]
+
+
+def test_however_long_a_look_takes_the_next_comes_before_holds_begin_anew_and_the_sign_of_life_ends():
+    assert rest_s(0.0) == EVERY_S
+    assert rest_s(1.0) > EVERY_S
+    assert 2 * rest_s(60.0) < min(LONGEST_GAP, FRESH).total_seconds()
 
 
 async def test_a_hold_that_nobody_watched_begins_anew(connection, settings):
