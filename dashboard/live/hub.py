@@ -117,9 +117,9 @@ class Hub:
     async def _let_go(self) -> None:
         for connection, follower in tuple(self._followers.items()):
             if follower.idle_s > LINGER_S:
+                # First: who joins while this one ends gets another, and not one whose histories are cut off.
+                del self._followers[connection]
                 await follower.stop()
-                if follower.idle_s:
-                    del self._followers[connection]
 
     # --- whether they still may
 

@@ -414,3 +414,20 @@ async def test_who_may_no_more_hears_no_more(told, monkeypatch):
     finally:
         await hub.stop()
         await hub.stop()
+
+
+async def test_who_joins_while_a_follower_is_let_go_gets_another(told, monkeypatch):
+    monkeypatch.setattr("dashboard.live.hub.LINGER_S", -1.0)
+    hub = Hub()
+    try:
+        first, second = (Listener(ALL, "default", None) for _ in range(2))
+        ended = hub.join(first)
+        hub.leave(first)
+        letting_go = asyncio.create_task(hub._let_go())
+        await asyncio.sleep(0)
+        goes_on = hub.join(second)
+        assert goes_on is not ended
+        await letting_go
+        assert hub.follower("default") is goes_on
+    finally:
+        await hub.stop()
