@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from queues.alerting import words
 from queues.errors import InvalidInput
 from queues.options import get_options
-from queues.options.alert_rules import KINDS, NoData, Rule, Unit
+from queues.options.alert_rules import KINDS, Kind, NoData, Rule, Unit
 from queues.options.alerts import WEBHOOKS
 
 UNITS: Mapping[Unit, Any] = {
@@ -37,23 +37,34 @@ LENGTHS: Mapping[str, tuple[Any, timedelta]] = {
 
 
 def shown(rule: Rule | None, given: QueryDict | None = None) -> dict[str, Any]:
-    """What the fields hold: what was sent, else the rule's own, else a new one's."""
+    """What the fields hold: what was sent, else the rule's own, else a new one's. Its levels are empty: what is usual for
+    one kind is nonsense for the next.
+    """
     kind = KINDS["backlog"] if rule is None else rule.about
     told: dict[str, Any] = {"NAME": rule.name if rule else "", "KIND": kind.name}
     told |= rule.told() if rule else _usual()
     if given is not None:
         told |= {name: given.get(name, "") for name in (*TEXTS, *NUMBERS, *WHOLES)}
         told |= {"CHANNELS": given.getlist("CHANNELS"), "IS_ON": given.get("IS_ON") == "1"}
+    elif rule is None:
+        told |= dict.fromkeys((*NUMBERS, "HOLD_S"), "")
     else:
         told |= {name: f"{told[name]:g}" for name in NUMBERS}
     channels = [*(one.name for one in get_options().alerts.channels), WEBHOOKS]
     chosen = channels if told.get("CHANNELS") is None else list(told["CHANNELS"] or ())
     return {
         "fields": told,
-        "kinds": [(name, words.LABELS[name], UNITS[one.unit]) for name, one in KINDS.items()],
+        "kinds": [(name, _offered(one)) for name, one in KINDS.items()],
         "channels": [(name, _("webhooks") if name == WEBHOOKS else name, name in chosen) for name in channels],
         "fires_anyhow": told["NO_DATA"] == NoData.FIRE.value,
     }
+
+
+def _offered(kind: Kind) -> str:
+    """What is watched, and what empty fields stand for."""
+    levels = {"fires": f"{kind.fires:,g}", "clears": f"{kind.clears:,g}", "hold": kind.hold_s}
+    told = {"label": words.LABELS[kind.name], "unit": UNITS[kind.unit]} | levels
+    return _("%(label)s, in %(unit)s: from %(fires)s, clears at %(clears)s, held for %(hold)s s") % told
 
 
 def _usual() -> dict[str, Any]:

@@ -202,6 +202,10 @@ async def test_rules_are_made_changed_and_removed_by_who_may_everywhere(admin, c
         assert said in answer.content.decode()
         assert 'name="QUEUE" value="mail*"' in answer.content.decode(), "what was typed is kept"
     assert 'value="Deep"' in await html(admin, f"{BASE}?form=rule&rule={row.pk}")
+    blank = await html(admin, f"{BASE}?form=rule")
+    for name in ("FIRES", "CLEARS", "HOLD_S"):
+        assert f'name="{name}" value=""' in blank, "what is usual for backlogs would be sent for what is chosen then"
+    assert "Oldest waiting, in seconds: from 900, clears at 300, held for 60 s" in blank
     changed = form | {"rule": row.pk, "NAME": "Deeper", "FIRES": "50", "CHANNELS": ["ops", "webhooks"]}
     assert (await admin.post(f"{BASE}?action=edit", changed)).status_code == 303
     await row.arefresh_from_db()
