@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import MutableMapping
 from typing import Any
@@ -16,6 +17,9 @@ from queues.worker.logs import FIELDS
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0))} | {
     code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
+#: A token in an address, a key, a webhook's secret: what opens something is never written, whoever puts it in a line.
+_SECRET = re.compile(r"(\btoken=|\btoril_[0-9A-Za-z]{8}_|\bwhsec_)[\w.~+/%-]+=*")
+_SIGNS = ("token=", "toril_", "whsec_")
 _SHARED: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -28,6 +32,10 @@ _SHARED: tuple[Any, ...] = (
 
 def one_line(text: object) -> str:
     return str(text).translate(_CONTROLS)
+
+
+def without_secrets(line: str) -> str:
+    return _SECRET.sub(r"\1…", line) if any(sign in line for sign in _SIGNS) else line
 
 
 def as_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
@@ -52,8 +60,8 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.msg, str) and not record.exc_info and not record.exc_text and not record.stack_info:
-            return self._draw(record, structlog.contextvars.get_contextvars())
-        return super().format(record)
+            return without_secrets(self._draw(record, structlog.contextvars.get_contextvars()))
+        return without_secrets(super().format(record))
 
     def _as_text(self, record: logging.LogRecord, bound: MutableMapping[str, Any]) -> str:
         words = record.getMessage()
@@ -105,5 +113,7 @@ def django_logging(level: str, form: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Django gives these handlers of their own (mail, a second console); the root's is enough.
-        "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")},
+        # httpx would tell each address that it asks, and such an address may be a secret.
+        "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")}
+        | {name: {"level": "WARNING"} for name in ("httpx", "httpcore")},
     }

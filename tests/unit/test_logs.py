@@ -11,11 +11,12 @@ from io import StringIO
 
 import pytest
 import structlog
+from daphne.access import AccessLogGenerator
 from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard import logs
+from dashboard import body_limit, logs
 from queues.runs import journal
 from queues.worker import logs as worker_logs
 
@@ -136,3 +137,33 @@ def test_where_the_settings_have_no_such_format_workers_have_their_own(monkeypat
         worker_logs.configure("text")
         assert completed(handler).endswith(" INFO completed chat 12 “welcome” (attempt 2 of 3) in 5 ms\n")
     assert JOB.items() <= fields.items()
+
+
+def test_what_opens_something_is_in_no_line(written):
+    key, secret = f"toril_{'a' * 8}_{'b' * 43}", "whsec_" + "c" * 43 + "="
+    token = "eyJhbGciOi.eyJpc3MiOi.x-_y"
+    told = f"GET /api/events?queue=chat&token={token}&since=1-0 HTTP/1.1 {key} {secret}"
+    structlog.get_logger("toril.test").warning("slow", request=told)
+    logging.getLogger("toril.test").warning("took too long: %s", told)
+    try:
+        raise ValueError(told)
+    except ValueError:
+        logging.getLogger("toril.test").exception("failed")
+    text = written.getvalue()
+    assert not any(each in text for each in (token, "b" * 43, "c" * 43))
+    assert text.count("?queue=chat&token=") >= 3
+    assert "since=1-0" in text
+    assert f"toril_{'a' * 8}_" in text, "which key it was is no secret"
+    stream = StringIO()
+    body_limit.install()
+    AccessLogGenerator(stream)("http", "complete", {
+        "client": "127.0.0.1:5", "method": "GET", "path": f"/api/events?token={token}\x1b[2J", "status": 200, "size": 1,
+    })  # fmt: skip
+    assert token not in stream.getvalue()
+    assert '"GET /api/events?token=…' in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_addresses_that_are_asked_are_not_told():
+    loggers = logs.django_logging("DEBUG", "text")["loggers"]
+    assert {loggers[name]["level"] for name in ("httpx", "httpcore")} == {"WARNING"}
