@@ -11,15 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from queues.delivery.outbox import listeners, tell_all
 from queues.delivery.selecting import Chosen, Happening
-from queues.mirror.feed import Feed
+from queues.mirror.feed import Sieve
 from queues.mirror.leader import Leader
-from queues.models import Cursor, Job
+from queues.models import Job
 from queues.options import get_options
 from queues.states import State
 
@@ -28,63 +27,37 @@ KINDS = {State.COMPLETED.value: "job.completed", State.FAILED.value: "job.failed
 BATCH, MOST_ENDED = 2_000, 500
 #: How often to look; and where nobody listens.
 LOOK_EVERY_S, UNHEARD_S = 0.2, 2.0
-READ = (
-    "pk connection queue job_id timestamp_ms state name processed_on_ms finished_on_ms attempts_made synced_at".split()
-)
+READ = "pk connection queue job_id timestamp_ms state name processed_on_ms finished_on_ms attempts_made".split()
 PAYLOAD = ("data", "return_value", "failed_reason")
 
 
-class Endings(Feed):
+class Endings(Sieve):
     name = "endings"
-    batch = BATCH
+    batch, most, read = BATCH, MOST_ENDED, READ
 
     def __init__(self, leader: Leader) -> None:
         super().__init__(leader)
+        self._to: Sequence[Chosen] = ()
         self._is_heard = True
 
     async def turn(self) -> float:
         return 0.0 if await super().turn() == 0.0 else LOOK_EVERY_S if self._is_heard else UNHEARD_S
 
-    def _some(self) -> int:
-        if not self._is_due():
-            return 0
-        with transaction.atomic():
-            self.leader.check()
-            cursor, _ = Cursor.objects.get_or_create(name=self.name)
-            # In this order: an endpoint that comes between the two hears of everything from its coming on.
-            latest = Job.objects.aggregate(latest=Max("change"))["latest"] or 0
-            to = listeners(None, KINDS.values())
-            self._is_heard = bool(to)
-            place, passed = self._next_place(cursor.at) if to else (latest, 0)
-            if to:
-                self.tell(_ended(Job.objects.filter(change__gt=cursor.at, change__lte=place)), to)
-            cursor.at = place
-            cursor.save(update_fields=["at"])
-        return passed
+    def wanted(self, rows: QuerySet[Job]) -> QuerySet[Job]:
+        oldest = timezone.now() - timedelta(days=get_options().webhooks.keep_days)
+        return rows.filter(state__in=list(KINDS), finished_on_ms__gte=int(oldest.timestamp() * 1000))
 
-    def _next_place(self, at: int) -> tuple[int, int]:
-        """How far to go now, and over how many rows: never over more endings than fit in one commit."""
-        changes = Job.objects.filter(change__gt=at).order_by("change").values_list("change", flat=True)
-        some = list(changes[: self.batch])
-        if not some:
-            return at, 0
-        ended = list(
-            _ended(Job.objects.filter(change__gt=at, change__lte=some[-1]))
-            .order_by("change")
-            .values_list("change", flat=True)[: MOST_ENDED + 1]
-        )
-        place = ended[MOST_ENDED - 1] if len(ended) > MOST_ENDED else some[-1]
-        return place, sum(change <= place for change in some)
+    def _pass(self, at: int) -> tuple[int, int]:
+        # In this order: an endpoint that comes between the two hears of everything from its coming on.
+        latest = Job.objects.aggregate(latest=Max("change"))["latest"] or 0
+        self._to = listeners(None, KINDS.values())
+        self._is_heard = bool(self._to)
+        return super()._pass(at) if self._is_heard else (latest, 0)
 
-    def tell(self, rows: QuerySet[Job], to: Sequence[Chosen]) -> None:
+    def take(self, jobs: Sequence[Job]) -> None:
         """Payloads are read of those alone for whom somebody asks."""
-        jobs = {_key(job): job for job in rows.order_by("change").only(*READ)}
-        tell_all([_happening(key, job) for key, job in jobs.items()], to, lambda some: _filled(some, jobs))
-
-
-def _ended(rows: QuerySet[Job]) -> QuerySet[Job]:
-    oldest = timezone.now() - timedelta(days=get_options().webhooks.keep_days)
-    return rows.filter(state__in=list(KINDS), finished_on_ms__gte=int(oldest.timestamp() * 1000))
+        told = {_key(job): job for job in jobs}
+        tell_all([_happening(key, job) for key, job in told.items()], self._to, lambda some: _filled(some, told))
 
 
 def _key(job: Job) -> str:

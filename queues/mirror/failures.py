@@ -17,9 +17,9 @@ from django.db.models.functions import Coalesce
 from queues.fingerprints import Fingerprint, fingerprint
 from queues.lookups.failures.jobs import ended_after
 from queues.mirror.failure_rows import Tally, causes_of, count, forget_some, latest, touch
-from queues.mirror.feed import Feed
+from queues.mirror.feed import Sieve
 from queues.mirror.leader import Leader
-from queues.models import Cursor, FailureCause, FailureGroup, Job
+from queues.models import FailureCause, FailureGroup, Job
 from queues.states import State
 
 #: Changes per commit: most are of jobs that did not fail, and are passed over unread.
@@ -58,11 +58,11 @@ class Failed:
 Placed = Sequence[tuple[Failed, FailureCause]]
 
 
-class Failures(Feed):
+class Failures(Sieve):
     """Duties: 1. count and group what failed, 2. let go what did not stay failed, 3. move rows, 4. forget."""
 
     name = "failures"
-    batch = BATCH
+    batch, most, read = BATCH, MOST_FAILED, READ
 
     def __init__(self, leader: Leader) -> None:
         super().__init__(leader)
@@ -79,30 +79,8 @@ class Failures(Feed):
             self._prune_at = time.monotonic() + (1.0 if is_more else PRUNE_EVERY_S)
         return LOOK_EVERY_S
 
-    def _some(self) -> int:
-        """As any feed, but reads the rows of failures alone; returns how many changes it passed."""
-        if not self._is_due():
-            return 0
-        with transaction.atomic():
-            self.leader.check()
-            cursor, _ = Cursor.objects.get_or_create(name=self.name)
-            place, passed = self._next_place(cursor.at)
-            rows = Job.objects.filter(change__gt=cursor.at, change__lte=place)
-            self.take(list(concerned(rows).order_by("change").only(*READ)))
-            cursor.at = place
-            cursor.save(update_fields=["at"])
-        return passed
-
-    def _next_place(self, at: int) -> tuple[int, int]:
-        """How far to go now, and over how many rows: never over more failures than fit in one commit."""
-        changes = Job.objects.filter(change__gt=at).order_by("change").values_list("change", flat=True)
-        some = list(changes[: self.batch])
-        if not some:
-            return at, 0
-        failed = list(concerned(Job.objects.filter(change__gt=at, change__lte=some[-1])).order_by("change")
-                      .values_list("change", flat=True)[: MOST_FAILED + 1])  # fmt: skip
-        place = failed[MOST_FAILED - 1] if len(failed) > MOST_FAILED else some[-1]
-        return place, sum(change <= place for change in some)
+    def wanted(self, rows: QuerySet[Job]) -> QuerySet[Job]:
+        return concerned(rows)
 
     def take(self, jobs: Sequence[Job]) -> None:
         gone = [job.pk for job in jobs if job.state != State.FAILED.value]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from queues.mirror.leader import Leader
 from queues.mirror.sides import LEAST_REST_S, REST
@@ -63,3 +64,43 @@ class Feed:
 
     def _at(self) -> int:
         return Cursor.objects.filter(name=self.name).values_list("at", flat=True).first() or 0
+
+
+class Sieve(Feed):
+    """A feed of the few changed rows that are `wanted`: the others are passed over unread, many in one commit."""
+
+    #: Columns that are read; and so many wanted rows at most in one commit.
+    read: Sequence[str]
+    most = BATCH
+
+    def wanted(self, rows: QuerySet[Job]) -> QuerySet[Job]:
+        raise NotImplementedError
+
+    def _some(self) -> int:
+        """How many changes it passed."""
+        if not self._is_due():
+            return 0
+        with transaction.atomic():
+            self.leader.check()
+            cursor, _ = Cursor.objects.get_or_create(name=self.name)
+            cursor.at, passed = self._pass(cursor.at)
+            cursor.save(update_fields=["at"])
+        return passed
+
+    def _pass(self, at: int) -> tuple[int, int]:
+        """Take in some; the place behind them, and over how many changes that led."""
+        place, passed = self._next_place(at)
+        rows = self.wanted(Job.objects.filter(change__gt=at, change__lte=place))
+        self.take(list(rows.order_by("change").only(*self.read)))
+        return place, passed
+
+    def _next_place(self, at: int) -> tuple[int, int]:
+        """How far to go now, and over how many rows: never over more wanted ones than fit in one commit."""
+        changes = Job.objects.filter(change__gt=at).order_by("change").values_list("change", flat=True)
+        some = list(changes[: self.batch])
+        if not some:
+            return at, 0
+        wanted = self.wanted(Job.objects.filter(change__gt=at, change__lte=some[-1]))
+        found = list(wanted.order_by("change").values_list("change", flat=True)[: self.most + 1])
+        place = found[self.most - 1] if len(found) > self.most else some[-1]
+        return place, sum(change <= place for change in some)
