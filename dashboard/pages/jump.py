@@ -150,6 +150,7 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
     for label, path, is_shown in told:
         if is_shown and _leads(path.partition("#")[0]):
             yield Found(_("page"), label, links.page_url(path, connection))
+    yield Found(_("page"), _("API"), reverse("v1-docs"))
     yield Found(_("page"), _("Records"), reverse("admin:index"))
 
 
