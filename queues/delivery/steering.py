@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 #: Hours for which the former secret may go on signing.
 OVERLAPS_H = (0, 24, 168)
+#: Webhooks of one connection: the sender looks for each of them twice a second.
+MOST_MADE = 200
 #: Deliveries that one click sends again.
 MOST_AGAIN = 10_000
 TOGETHER = 500
@@ -46,9 +48,11 @@ class Made:
 
 
 async def make(actor: Actor, connection: str, wish: Wish) -> Made:
-    """Raises InvalidInput, and AddressRefused where it leads inside."""
+    """Raises InvalidInput, AddressRefused where it leads inside, and Refused where there are too many."""
 
     def act() -> Made:
+        if Endpoint.objects.filter(connection=connection).count() >= MOST_MADE:
+            raise Refused(_("There are %(most)s webhooks already; remove one first.") % {"most": MOST_MADE})
         secret, now = sealing.new_secret(), timezone.now()
         row = Endpoint(connection=connection, secret=sealing.seal(secret), since=now)
         _own(row, actor)

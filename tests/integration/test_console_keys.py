@@ -99,3 +99,11 @@ def test_a_persons_key_and_a_dry_run(connection: str) -> None:
     assert [queues("keys", word, "mine", "--dry-run").code for word in ("rotate", "revoke")] == [0, 0]
     assert ApiSecret.objects.count() == 1
     assert ApiKey.objects.get().revoked_at is None
+
+
+def test_no_living_key_is_left_out_for_dead_ones(connection: str, monkeypatch) -> None:
+    monkeypatch.setattr("queues.lookups.keys.MOST", 2)
+    past = timezone.now() - timedelta(days=1)
+    for name, told in {"old": {}, "new": {}, "over": {"expires_at": past}, "ended": {"revoked_at": past}}.items():
+        ApiKey.objects.create(name=name, made_by="ana", **told)
+    assert [each["name"] for each in queues("keys", "list", "--json").json["keys"]] == ["new", "old"]

@@ -22,6 +22,8 @@ from queues.actions import queues as queue_actions
 from queues.actions.actor import Actor
 from queues.delivery import books, outbox, sealing, steering
 from queues.delivery.sender import Sender
+from queues.delivery.wishes import wish
+from queues.errors import Refused
 from queues.mirror.endings import Endings
 from queues.mirror.happenings import Happenings
 from queues.mirror.thread import DatabaseThread
@@ -366,6 +368,16 @@ async def test_while_a_secret_is_rotated_both_sign_and_then_the_new_one_alone() 
         assert not there.received[1].is_signed_with(first)
         assert there.received[1].is_signed_with(made.secret)
     assert len(there.ids) == 1
+
+
+async def test_a_connection_has_so_many_webhooks_and_no_more(monkeypatch: Any) -> None:
+    monkeypatch.setattr(steering, "MOST_MADE", 1)
+    user = await maker()
+    actor, wanted = Actor(user.pk, "root"), wish("more", "http://127.0.0.1/", ["job.failed"])
+    await steering.make(actor, "default", wanted)
+    with pytest.raises(Refused, match="There are 1 webhooks already"):
+        await steering.make(actor, "default", wanted)
+    await steering.make(actor, "replica", wanted)
 
 
 async def test_a_test_is_sent_once_also_where_the_webhook_is_disabled() -> None:
