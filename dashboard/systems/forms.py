@@ -21,7 +21,7 @@ from dashboard.pages.frame import around_of, frame, go
 from dashboard.request import Request
 from dashboard.systems.entries import chat, pages, papers, scans, texts
 from dashboard.systems.models import Paper, PaperWork, Work
-from queues.errors import InvalidInput
+from queues.errors import InvalidInput, ReadOnly, Refused, TorilError
 from queues.systems.questions import KINDS
 
 Words = str | Promise
@@ -206,10 +206,15 @@ async def form_page(request: Request, name: str) -> HttpResponse:
     system = SYSTEMS.get(name)
     if system is None:
         raise Http404
+    given: dict[str, str] = {}
+    error: TorilError | None = None
     if request.method == "POST":
         given = {field.name: value for field in system.fields if (value := request.POST.get(field.name, "").strip())}
-        await system.ask(request, given)
-        return go(request, links.systems_url(name), _("Added."))
+        try:
+            await system.ask(request, given)
+            return go(request, links.systems_url(name), _("Added."))
+        except (InvalidInput, Refused) as caught:
+            error = caught
     lines = await system.lines(request)
     is_open = any(work.is_open for line in lines for work in line.works)
     shown: dict[str, Any] = {"lines": lines, "is_open": is_open, "url": links.systems_url(name)}
@@ -217,10 +222,19 @@ async def form_page(request: Request, name: str) -> HttpResponse:
         return render(request, "systems/lines.html", {**shown, "now_ms": now_ms()})
     shown |= {
         "section": "systems",
+        "form_error": error,
+        "fields": [(field, given.get(field.name, "")) for field in system.fields],
         "name": name,
         "system": system,
         "systems": [(key, links.systems_url(key), one.title) for key, one in SYSTEMS.items()],
-        "missing": [queue for queue in system.queues if not request.grants.on(queue).may("job.add")],
+        **_closed(request, system.queues),
     }
-    around = await around_of(request, links.DEFAULT_CONNECTION)
-    return render(request, "systems/page.html", frame(around, **shown))
+    around = frame(await around_of(request, links.DEFAULT_CONNECTION), **shown)
+    return render(request, "systems/page.html", around, status=error.status if error else 200)
+
+
+def _closed(request: Request, queues: Sequence[str]) -> dict[str, Any]:
+    """Why nothing can be added: what is closed to everybody, or the queues that are to this person."""
+    why = {queue: error for queue in queues if (error := request.grants.on(queue).refusal("job.add"))}
+    closed = next((error for error in why.values() if isinstance(error, ReadOnly)), None)
+    return {"closed": closed, "missing": list(why)}

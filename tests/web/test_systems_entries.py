@@ -264,7 +264,7 @@ async def test_in_process_the_same_entry_needs_no_redis_and_what_needs_one_is_re
         assert await Page.objects.acount() == 0
 
 
-async def test_a_form_asks_as_a_program_does_and_shows_what_became_of_it(systems: str) -> None:
+async def test_a_form_asks_as_a_program_does_and_shows_what_became_of_it(systems: str, settings) -> None:
     ana = await signed_in("ana", "view", "add")
     base = "/admin/queues/systems"
     assert (await ana.get(base))["Location"] == f"{base}/pages"
@@ -280,8 +280,13 @@ async def test_a_form_asks_as_a_program_does_and_shows_what_became_of_it(systems
         assert ">queued<" in page
         assert "<b>?" not in page
     assert (await ana.get(f"{base}/nothing")).status_code == 404
-    assert (await ana.post(f"{base}/texts", {"kind": "classify"})).status_code == 400
+    wrong = await ana.post(f"{base}/scans", {"url": "nowhere <b>", "plan": "premium"})
+    assert (wrong.status_code, 'role="alert"' in wrong.content.decode()) == (400, True)
+    for kept in ('value="nowhere &lt;b&gt;"', "<option selected>premium"):
+        assert kept in wrong.content.decode(), "what was typed stays"
     vera = await signed_in("vera", "view")
     assert "You may not add jobs to scan" in (await vera.get(f"{base}/scans")).content.decode()
     assert (await vera.post(f"{base}/scans", {"url": "https://shop.example"})).status_code == 403
+    settings.TORIL = settings.TORIL | {"READ_ONLY": True}
+    assert "This site is read-only" in (await ana.get(f"{base}/scans")).content.decode()
     assert await Work.objects.acount() == 9
