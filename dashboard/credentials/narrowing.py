@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from dashboard.grants import Grants, Pattern
 from queues.actions.actor import Actor
 
-#: Two patterns with many stars have very many patterns in common. Where it would be more than this nothing is given.
-MOST = 64
+#: Two patterns with many stars have very many patterns in common. Where it would be more than this, or take more steps,
+#: nothing is given.
+MOST, MOST_STEPS = 16, 4_096
 EVERYTHING = ("*", "*")
 
 
+# The same pairs are asked for whenever a key is read anew; patterns made to be hard take a tenth of a second.
+@lru_cache(maxsize=4_096)
 def meet(one: str, other: str) -> frozenset[str]:
     """Patterns that together fit exactly the names which fit both; none where these would be too many, or too long."""
     try:
@@ -32,7 +36,7 @@ def _plain(pattern: str) -> str:
 def _meet(one: str, other: str, known: dict[tuple[str, str], frozenset[str]]) -> frozenset[str]:
     if (one, other) not in known:
         known[one, other] = frozenset(_either(one, other, known))
-        if len(known[one, other]) > MOST or len(known) > MOST * MOST:
+        if len(known[one, other]) > MOST or len(known) > MOST_STEPS:
             raise _Tangled
     return known[one, other]
 

@@ -25,6 +25,8 @@ from queues.options import get_options
 
 T = TypeVar("T")
 LONGEST_NAME, LONGEST_PATTERN, MOST_PATTERNS = 80, 255, 50
+#: More stars in a pattern would take long for nothing.
+MOST_STARS = 8
 #: Keys and services that make keys would never be got rid of.
 NEVER = frozenset({"keys"})
 _PUBLIC = string.ascii_letters + string.digits
@@ -116,7 +118,8 @@ def _patterns(told: tuple[str, ...]) -> tuple[str, ...]:
     if len(found) > MOST_PATTERNS:
         raise InvalidInput(_("A key names at most %(most)s patterns of queues.") % {"most": MOST_PATTERNS})
     for pattern in found:
-        if len(pattern) > LONGEST_PATTERN or not pattern.isprintable() or pattern.endswith(":"):
+        is_odd = len(pattern) > LONGEST_PATTERN or pattern.count("*") > MOST_STARS
+        if is_odd or not pattern.isprintable() or pattern.endswith(":"):
             raise InvalidInput(_("“%(pattern)s” is no pattern of queues.") % {"pattern": pattern[:60]})
     return found
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.credentials.narrowing import MOST, meet, narrowed
 from dashboard.grants import Grants, Pattern
 from queues.actions.actor import Actor
+from queues.actions.keys import Wanted, checked
+from queues.errors import InvalidInput
 from queues.patterns import fits
 
 PATTERNS, NAMES = st.text("ab*?", max_size=7), st.lists(st.text("ab", max_size=8), max_size=30)
@@ -34,6 +37,16 @@ def test_of_ordinary_patterns_nothing_is_lost(one: str, other: str, name: str) -
 def test_tangled_patterns_give_nothing() -> None:
     assert meet("*a" * 60, "*b" * 60) == frozenset()
     assert meet("a" * 3_000 + "*", "a*") in (frozenset(), frozenset({"a" * 3_000 + "*"}))
+
+
+def test_patterns_that_are_hard_to_reckon_with_are_refused_and_met_once() -> None:
+    for pattern in ("*a" * 9, "*" * 9, "a" * 256):
+        with pytest.raises(InvalidInput):
+            checked(Wanted("deploy", ("view",), (pattern,)))
+    assert checked(Wanted("deploy", ("view",), ("*a" * 8,))).queues == ("*a" * 8,)
+    before = meet.cache_info().hits
+    assert meet("*?a" * 8, "mails-*") is meet("*?a" * 8, "mails-*")
+    assert meet.cache_info().hits > before
 
 
 HELD = st.frozensets(st.sampled_from(["view", "retry", "pause", "clean"]), max_size=4)
