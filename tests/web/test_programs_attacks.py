@@ -29,3 +29,10 @@ async def test_a_parent_in_a_hidden_queue_is_named_nowhere(admin, connection):
     for who, job_id, above in ((half, "leaf", "mails:root"), (admin, "below", "payroll:above")):
         told = (await sent(who, "get", f"/api/v1/queues/mails/jobs/{job_id}")).json()
         assert told["parent"].endswith(above)
+
+
+async def test_so_many_percentiles_and_no_more(admin, connection):
+    for count, status in ((20, 200), (21, 400), (2_000, 400)):
+        shares = ",".join(str(at / 50) for at in range(count))
+        path = f"/admin/queues/api/metrics/latency?metric=runtime&percentiles={shares}"
+        assert (await sent(admin, "get", path)).status_code == status, count

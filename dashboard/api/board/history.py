@@ -21,6 +21,8 @@ from queues.lookups.kept_samples import Kept, all_of, day_of, kept_samples
 METRICS = ("completed", "failed", "queueage")
 KINDS: dict[str, Literal["run", "wait"]] = {"runtime": "run", "waittime": "wait"}
 PERCENTILES = (50.0, 95.0, 99.0)
+#: Each is reckoned for each point.
+MOST_PERCENTILES = 20
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -57,6 +59,8 @@ async def latency(call: Call) -> list[dict[str, Any]]:
     step = step if step in ("hour", "range") else "day"
     wanted = [asked.number(each.strip()) for each in asked.parameter(call.request, "percentiles").split(",")]
     shares = sorted({share for share in wanted if share is not None and 0 <= share <= 100}) or PERCENTILES
+    if len(shares) > MOST_PERCENTILES:
+        raise invalid("INVALID_QUERY_PARAM", field="percentiles")
     found = await times(call.connection, await _queues(call), kind, step, from_ms / 1000, to_ms / 1000)
     return [_latency(point, list(shares)) for point in found]
 
