@@ -19,6 +19,17 @@ from queues.options.alerts import WEBHOOKS
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Of what became of an alert; `is_own`: of itself, not of who heard. `at` None: not yet."""
+
+    sentence: str
+    at: datetime | None
+    is_own: bool = False
+    colour: str = ""
+    is_bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """`told`: (sentence, moment or None, whether something is wrong with it)."""
 
@@ -50,6 +61,16 @@ class Line:
     def lasted_ms(self) -> int:
         begun, ended = self.alert.fired_at or self.alert.since, self.alert.cleared_at or self.alert.seen_at
         return max(0, int((ended - begun).total_seconds() * 1000))
+
+    @property
+    def course(self) -> Sequence[Step]:
+        """As it came."""
+        alert = self.alert
+        own = ((_("over its level"), alert.since, ""), (_("fired"), alert.fired_at, "s-failed"))
+        own = (*own, (_("cleared"), alert.cleared_at, "s-completed"))
+        steps = [Step(said, at, is_own=True, colour=colour) for said, at, colour in own if at is not None]
+        steps += [Step(said, at, is_bad=is_bad) for said, at, is_bad in self.told]
+        return sorted(steps, key=lambda step: (step.at is None, step.at or alert.since))
 
     @property
     def left_s(self) -> str:
@@ -90,7 +111,7 @@ def _told(
 ) -> Iterator[tuple[str, datetime | None, bool]]:
     for notice in notices:
         yield became(notice)
-    if alert.held == telling.SILENCE and silence is not None:
+    if silence is not None and (alert.phase == Alert.Phase.FIRING or alert.held == telling.SILENCE):
         who = {"who": silence.actor, "why": silence.reason}
         yield _("silenced by %(who)s: %(why)s; that ends") % who, silence.until, False
     elif alert.held == telling.COOLDOWN:

@@ -71,9 +71,12 @@ async def alert_page(request: Request, number: int) -> HttpResponse:
     before = await sync_to_async(lookup.before_it)(alert, MOST_BEFORE)
     around = await around_of(request, connection)
     queue = around.queue(alert.queue) if around and not around.error else None
+    line = alert_lines.line(alert, request.grants, notices.get(alert.pk, ()), standing.silences)
+    silence = line.silence
     context = {
         "section": "alerts",
-        "line": alert_lines.line(alert, request.grants, notices.get(alert.pk, ()), standing.silences),
+        "line": line,
+        "may_end": silence is not None and alert_lines.may_silence(request.grants, connection, silence.queue),
         "label": words.LABELS.get(alert.kind, alert.kind),
         "notes": alert_lines.notes(standing) if alert.phase != Alert.Phase.CLEARED else [],
         "before": [alert_lines.line(one, request.grants) for one in before],

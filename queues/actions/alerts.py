@@ -85,7 +85,7 @@ async def silence(
     def act() -> Done:
         where = {"connection": connection, "queue": queue, "rule": rule, "rule_name": rule_name}
         AlertSilence.objects.create(until=until, reason=reason.replace("\0", "\ufffd"), actor=actor.name[:150], **where)
-        return Done(_("Nobody is told of it until then; it is shown here all the same."))
+        return Done(_("It is silenced: nobody is told of it, and it is shown here all the same."))
 
     return await record(deed, _hop(act), of_done)
 

@@ -125,7 +125,7 @@ def rule_sentence(rule: Rule) -> str:
         "failure_rate": _("the share of jobs that fail %(where)s, of at least %(least)s within %(window)s"),
         "latency": _("how long 95 of 100 jobs wait for their start %(where)s, of at least %(least)s within %(window)s"),
         "stalled": _("how often jobs stall %(where)s within %(window)s"),
-        "no_worker": _("jobs that wait %(where)s while nobody works on it, but in paused ones"),
+        "no_worker": _("jobs that wait %(where)s while nobody takes them, but in paused ones"),
         "scheduler_missed": _("how late the next run of a scheduler is %(where)s"),
         "mirror_behind": _("how far the mirror is behind Redis"),
         "redis_memory": _("how full Redis’s memory is"),

@@ -181,6 +181,30 @@ async def test_who_may_silence_a_queue_silences_that_and_no_more(connection):
     assert told == [("alert.silence", "mails-1")] * 2
 
 
+async def test_an_alert_tells_its_course_as_it_came_and_by_whom_it_is_silenced(connection):
+    alert = await in_database(plant_alert)(1, "mails-1", told_at=timezone.now())
+    for kind, channel, ago_s in (("cleared", "chat", 1), ("fired", "chat", 50), ("fired", "mail", 40)):
+        told = {"sent_at": timezone.now() - timedelta(seconds=ago_s), "made_at": timezone.now()}
+        notice = await AlertNotice.objects.acreate(rule=alert.rule, kind=kind, channel=channel, **told)
+        await notice.alerts.aadd(alert)
+    browser, viewer = await granted("alerts"), await signed_in("onlooker")
+    user = await User.objects.aget(username="onlooker")
+    await QueueGrant.objects.acreate(user=user, queue="mails*", abilities=["view"])
+    for person, may_end in ((browser, True), (viewer, False)):
+        page = await html(person, f"{BASE}/1")
+        assert "Silenced Why μ By άνα Until" in text_of(page)
+        assert ("action=end-silence" in page) is may_end
+        assert "silenced by άνα: μ; that ends" in text_of(await html(person))
+    answer = await browser.post(f"{BASE}?action=end-silence", {"silence": 1, "alert": 1})
+    assert answer.headers["Location"] == f"{BASE}/1"
+    assert "Silence it" in text_of(await html(browser, f"{BASE}/1"))
+    await Alert.objects.aupdate(phase="cleared", cleared_at=timezone.now() - timedelta(seconds=5), value=1)
+    told = text_of(await html(browser, f"{BASE}/1"))
+    course = ("over its level", "chat heard of it", "mail heard of it", "It cleared at 1 job.", "chat heard that it")
+    places = [told.index(said) for said in course]
+    assert places == sorted(places), told
+
+
 async def test_rules_are_made_changed_and_removed_by_who_may_everywhere(admin, connection, settings):
     configured(settings, CHANNELS={"ops": {"MAIL": ["ops@example.com"]}})
     form = {"NAME": "Deep", "KIND": "backlog", "QUEUE": "mail*", "CONNECTION": "*", "FIRES": "5", "CLEARS": "2"}
