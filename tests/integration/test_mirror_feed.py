@@ -1,17 +1,22 @@
-"""Who follows the rows finds what changed by an index, however large the table: on either database."""
+"""Who follows or lists rows finds them by an index, however large the table: on either database."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from queues.models import Job
+from queues.lookups.webhooks import LARGEST
+from queues.lookups.webhooks import _rows as rows_of
+from queues.models import Delivery, Job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
-def plan(rows: QuerySet[Job]) -> str:
+def plan(rows: QuerySet[Any]) -> str:
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
@@ -26,3 +31,11 @@ def test_what_changed_is_found_without_reading_the_table(at: int) -> None:
     assert "toril_job_change" in plan(changed.order_by("change")[:500])
     assert "toril_job_change" in plan(changed.filter(change__lte=at + 9).order_by("change"))
     assert "toril_job_failure_group" in plan(Job.objects.filter(failure_group=7).order_by("-finished_on_ms"))
+
+
+def test_deliveries_that_are_due_or_listed_are_found_without_reading_or_sorting_all():
+    assert "toril_delivery_due" in plan(Delivery.objects.filter(endpoint=1, due_at__lte=timezone.now())[:8])
+    for queues in (None, ["mails"]):
+        listed = plan(rows_of(1, queues).filter(state="sent", pk__lt=LARGEST).order_by("-pk")[:50])
+        assert "B-TREE" not in listed
+        assert "Sort" not in listed

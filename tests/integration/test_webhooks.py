@@ -24,6 +24,7 @@ from queues.delivery import books, outbox, sealing, steering
 from queues.delivery.sender import Sender
 from queues.delivery.wishes import wish
 from queues.errors import Refused
+from queues.lookups.webhooks import deliveries
 from queues.mirror.endings import Endings
 from queues.mirror.happenings import Happenings
 from queues.mirror.thread import DatabaseThread
@@ -378,6 +379,20 @@ async def test_a_connection_has_so_many_webhooks_and_no_more(monkeypatch: Any) -
     with pytest.raises(Refused, match="There are 1 webhooks already"):
         await steering.make(actor, "default", wanted)
     await steering.make(actor, "replica", wanted)
+
+
+async def test_deliveries_of_all_states_are_listed_together_the_newest_first() -> None:
+    row, _ = await endpoint(await maker(), "https://example.com/")
+    await waiting(row, 5)
+    keys = [key async for key in Delivery.objects.order_by("-pk").values_list("pk", flat=True)]
+    for state, some in ((State.SENT, keys[1::2]), (State.FAILED, keys[4:])):
+        await Delivery.objects.filter(pk__in=some).aupdate(state=state)
+    found, before = [], None
+    while page := await deliveries(row.pk, ["mails-1"], before=before, most=2):
+        found += [each.pk for each in page.rows]
+        if (before := page.before) is None:
+            break
+    assert found == keys
 
 
 async def test_a_test_is_sent_once_also_where_the_webhook_is_disabled() -> None:
