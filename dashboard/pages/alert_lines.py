@@ -66,8 +66,11 @@ class Line:
     def course(self) -> Sequence[Step]:
         """As it came."""
         alert = self.alert
-        own = ((_("over its level"), alert.since, ""), (_("fired"), alert.fired_at, "s-failed"))
-        own = (*own, (_("cleared"), alert.cleared_at, "s-completed"))
+        own = (
+            (_("over its level"), alert.since, ""),
+            (_("fired"), alert.fired_at, "s-failed"),
+            (_("cleared"), alert.cleared_at, "s-completed"),
+        )
         steps = [Step(said, at, is_own=True, colour=colour) for said, at, colour in own if at is not None]
         steps += [Step(said, at, is_bad=is_bad) for said, at, is_bad in self.told]
         return sorted(steps, key=lambda step: (step.at is None, step.at or alert.since))

@@ -21,6 +21,7 @@ from dashboard.models import QueueGrant
 from queues.actions import queues as queue_actions
 from queues.actions.actor import Actor
 from queues.delivery import books, outbox, sealing, steering
+from queues.delivery.notices import tell_maker
 from queues.delivery.sender import Sender
 from queues.delivery.wishes import wish
 from queues.errors import Refused
@@ -29,6 +30,7 @@ from queues.mirror.endings import Endings
 from queues.mirror.happenings import Happenings
 from queues.mirror.thread import DatabaseThread
 from queues.models import AuditEntry, Cursor, Delivery, DeliveryTry, Endpoint, Job, Operation, Queue
+from queues.options import reset_options
 from queues.protocol import writes
 from tests.eventually import eventually
 from tests.mirroring import add, finish, mirror_running, start
@@ -336,6 +338,21 @@ async def test_a_receiver_that_is_gone_asks_for_time_or_fails_for_long_is_let_be
     for row, kept in ((rows[0], 4), (rows[3], 12)):
         await steering.enable(Actor(user.pk, "ana"), row.pk)
         assert await Delivery.objects.filter(endpoint=row, due_at__isnull=False).acount() == kept
+
+
+async def test_where_its_maker_cannot_be_mailed_those_who_are_mailed_alerts_hear_that_it_was_disabled(
+    settings: Any,
+) -> None:
+    told = {"CHANNELS": {"ops": {"MAIL": ["ops@example.com"]}}, "SITE": "https://ops.example"}
+    settings.TORIL = settings.TORIL | {"ALERTS": told}
+    reset_options()
+    user = await maker("ana")
+    row, _secret = await endpoint(user, "https://hooks.example/x", connection="replica")
+    for about in ({}, {"email": ""}, {"email": "ana@example.com", "is_active": False}):
+        await User.objects.filter(pk=user.pk).aupdate(**about)
+        await tell_maker(row, lambda function, *given: sync_to_async(function)(*given))
+    assert [each.to for each in mail.outbox] == [["ana@example.com"], ["ops@example.com"], ["ops@example.com"]]
+    assert f"https://ops.example/admin/queues/webhooks/{row.pk}?connection=replica" in mail.outbox[0].body
 
 
 async def test_rights_are_asked_again_before_it_is_sent() -> None:
