@@ -28,11 +28,12 @@ async def socket(scope: Any, receive: Any, send: Any) -> None:
     """An ASGI application; `dashboard.socket_door` stands before it."""
     if (await receive())["type"] != "websocket.connect":
         return
-    # Accepted in any case: a browser is told the code only of a socket that was open.
-    await send({"type": "websocket.accept"})
-    query = parse_qs(scope.get("query_string", b"").decode("ascii", "replace"), max_num_fields=20)
+    query = parse_qs(scope.get("query_string", b"").decode("ascii", "replace"))
     connection = query.get("connection", ["default"])[0]
     found = await _who(scope["toril_headers"], query.get("token", [""])[0])
+    # Accepted in any case: a browser is told the code only of a socket that was open. And not before: what is sent to
+    # an open socket waits in memory, without end.
+    await send({"type": "websocket.accept"})
     if isinstance(found, Identity):
         found = _refusal(found, connection) or found
     if isinstance(found, Close):

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.live import commands, listener, pace
+from dashboard.live import commands, listener, pace, socket
 from dashboard.live.notice import read_mark, unnamed, write_mark
+from queues.errors import Unauthorized
 from queues.protocol.together import Mark
 from tests.eventually import eventually
 from tests.listening import Told, identity, listening
@@ -73,3 +74,25 @@ async def test_a_look_back_leaves_others_their_turns_and_there_are_only_so_many(
         assert max(seen) < 30, "all of the past is told in one go"
         monkeypatch.setattr(commands, "MOST_LOOKS_BACK", 0)
         assert (await ear.subscribe(queue="chat", since="0-1"))["code"] == "invalid_input"
+
+
+async def test_no_socket_is_open_before_it_is_known_who_asks(monkeypatch):
+    """What is sent to an open one waits in memory."""
+    sent: list[str] = []
+    asked: list[tuple[list[str], str]] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(told: dict[str, Any]) -> None:
+        sent.append(told["type"])
+
+    async def identify(*_shown: Any, token: str) -> None:
+        asked.append((list(sent), token))
+        raise Unauthorized("nobody")
+
+    monkeypatch.setattr(socket, "identify", identify)
+    odd = "&".join(["token=t", *(f"x{at}=1" for at in range(100))])
+    await socket.socket({"query_string": odd.encode(), "toril_headers": {}}, receive, send)
+    assert asked == [([], "t")]
+    assert sent == ["websocket.accept", "websocket.close"]
