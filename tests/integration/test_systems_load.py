@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from queues.options import Limiter, get_options, reset_options
 from queues.processors import Registry, registry
 from queues.protocol import reads
 from queues.states import State
+from queues.systems import research, steps
 from queues.systems.settings import QUEUES
 from queues.worker.plans import QueuePlan
 from queues.worker.worker import Worker
@@ -90,10 +92,20 @@ async def test_rate_limits_hold_over_all_workers_while_more_waits_than_they_let_
         assert early == [], plan.name
 
 
-async def test_research_runs_longer_than_its_lock_and_nobody_takes_it_for_stalled(systems: str, settings: Any) -> None:
+async def test_research_runs_longer_than_its_lock_and_nobody_takes_it_for_stalled(
+    systems: str, settings: Any, client_of_redis: redis.Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import queues.systems.jobs  # noqa: F401 - registers the samples
 
-    settings.TORIL_SYSTEMS_PACE, settings.TORIL_SYSTEMS_RESEARCH_S = 1.0, 6.5
+    settings.TORIL_SYSTEMS_PACE = 0
+    may_write = asyncio.Event()
+
+    async def held(job: Any, stage: str, *told: Any) -> None:
+        await steps.step(job, stage, *told)
+        if stage == "writing":
+            await may_write.wait()
+
+    monkeypatch.setattr(research, "step", held)
     told = replace(get_options().queue("deep-research"), lock_duration_ms=4_000, stalled_interval_ms=500)
     plan = QueuePlan("deep-research", registry.of("deep-research"), told)
     assert all(processor.timeout_s is None for processor in plan.processors.values())
@@ -104,15 +116,24 @@ async def test_research_runs_longer_than_its_lock_and_nobody_takes_it_for_stalle
         data = {"message": "Sleep?", "messageId": "m1", "conversationId": "c1"}
         job = await queue("deep-research").add("deep-research", data, job_id="long")
 
+        async def outlived_its_lock() -> bool:
+            """The lock that it began with has run out, by Redis's clock, and a stalled check came after that."""
+            began_ms = (await job.refresh()).processed_on_ms
+            checked = client_of_redis.get(f"{prefix}:deep-research:stalled-check")
+            return bool(began_ms and checked and int(checked) > began_ms + told.lock_duration_ms)
+
         async def ended() -> bool:
             return (await job.state()) is State.COMPLETED
 
+        await eventually(outlived_its_lock, timeout_s=60)
+        assert client_of_redis.exists(f"{prefix}:deep-research:long:lock")
+        may_write.set()
         await eventually(ended, timeout_s=60)
         found = await job.refresh()
     finally:
+        may_write.set()
         for worker in workers:
             await worker.stop(drain_timeout_s=5)
-    assert found.finished_on_ms - found.processed_on_ms > told.lock_duration_ms
     assert (found.attempts_made, found.attempts_started, found.stalled_count) == (1, 1, 0)
     assert found.return_value["report"].startswith("# Sleep?")
     assert found.progress["stage"] == "writing"
