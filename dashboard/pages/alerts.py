@@ -118,7 +118,7 @@ async def _now(request: Request, connection: str, around: Snapshot | None) -> di
         "may_silence_all": may_make and sees_any(grants, connection),
         "channels_known": get_options().alerts.channels if may_make else (),
         "untold": [(one.title, alert_lines.became(one)) for one in await sync_to_async(lookup.untold)()]
-        if may_make
+        if may_make and grants.sees_all
         else [],
         "here_url": links.alerts_url(connection, fragment="now"),
         "tab": "now",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.utils import timezone
 
 from dashboard.models import QueueGrant
 from queues import queue
+from queues.models import AlertNotice
 from tests.web.conftest import signed_in
 from tests.web.test_v1_jobs import sent
 
@@ -36,3 +38,17 @@ async def test_so_many_percentiles_and_no_more(admin, connection):
         shares = ",".join(str(at / 50) for at in range(count))
         path = f"/admin/queues/api/metrics/latency?metric=runtime&percentiles={shares}"
         assert (await sent(admin, "get", path)).status_code == status, count
+
+
+async def test_a_message_that_did_not_arrive_names_no_hidden_queue(admin, connection):
+    """Also to whoever makes rules for all queues, and sees a few."""
+    browser = await signed_in("ruler")
+    user = await User.objects.aget(username="ruler")
+    await QueueGrant.objects.acreate(user=user, queue="mails", abilities=["view"])
+    await user.user_permissions.aadd(await Permission.objects.aget(codename="alerts"))
+    told = {"rule": "built-in:backlog", "kind": "fired", "made_at": timezone.now(), "channel": "ops"}
+    await AlertNotice.objects.acreate(title="[Toril] Backlog: payroll", tries=1, answer="It answered 500.", **told)
+    page = (await browser.get("/admin/queues/alerts")).content.decode()
+    assert "?form=rule" in page
+    assert "payroll" not in page
+    assert "payroll" in (await admin.get("/admin/queues/alerts")).content.decode()
