@@ -203,15 +203,18 @@ def disable(row: Endpoint, why: Endpoint.Why) -> None:
 
 
 def disable_the_full() -> list[Endpoint]:
-    """Those for which too much waits: more comes than they take."""
-    most = get_options().webhooks.most_waiting
-    waiting = Delivery.objects.filter(due_at__isnull=False).order_by().values("endpoint")
-    full = [one["endpoint"] for one in waiting.annotate(n=Count("pk")) if one["n"] > most]
+    """Those for which too much waits that was made since they were enabled: more comes than they take. What waited
+    before may be sent in peace.
+    """
+    most, waiting = get_options().webhooks.most_waiting, Delivery.objects.filter(due_at__isnull=False).order_by()
+    counted = waiting.values("endpoint").annotate(n=Count("pk"))
+    full = [one["endpoint"] for one in counted if one["n"] > most]
     rows = list(Endpoint.objects.select_for_update().filter(pk__in=full, enabled=True)) if full else []
-    for row in rows:
+    disabled = [row for row in rows if waiting.filter(endpoint=row, made_at__gte=row.since).count() > most]
+    for row in disabled:
         disable(row, Why.FULL)
         row.save(update_fields=["enabled", "why", "disabled_at"])
-    return rows
+    return disabled
 
 
 def forget() -> int:

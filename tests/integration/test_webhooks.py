@@ -431,6 +431,10 @@ async def test_one_for_which_too_much_waits_is_disabled_and_what_ended_long_ago_
     assert (disabled.pk, disabled.why) == (row.pk, "full")
     await row.arefresh_from_db()
     assert not row.enabled
+    # Enabled again it is sent what waits, and not disabled for it at once.
+    await steering.enable(Actor(None, "root"), row.pk)
+    assert await sync_to_async(transaction.atomic(books.disable_the_full))() == []
+    await steering.disable(Actor(None, "root"), row.pk)
     old = await Delivery.objects.order_by("pk").afirst()
     await DeliveryTry.objects.acreate(delivery=old, at=timezone.now())
     await Delivery.objects.filter(pk=old.pk).aupdate(made_at=timezone.now() - timedelta(days=3))
