@@ -21,7 +21,7 @@ from dashboard.live.source import Source
 from dashboard.live.subscription import Index, Subscription
 from queues.errors import TorilError
 from queues.protocol.events import Event
-from queues.protocol.together import START, Batch, Mark, Position, position
+from queues.protocol.together import START, Batch, Mark, Position, event_id, position
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +100,14 @@ class Histories:
         until = max((mark.position for back in returns for mark in back.until.values()), default=START)
         past = Known(self._connection, self._source.carried, self._present)
         index: Index[Return] = Index()
-        pace = Pace()
+        pace, is_first = Pace(), True
         for back in returns:
             index.add(back, back.wanted)
         async for batch in self._source.history(queues, Mark(since), Mark(until)):
             await past.learn(event for event in batch.events if notice_of(event, None) is not None)
+            if is_first:
+                _tell_deleted(batch, returns)
+            is_first = False
             _tell_lost(batch, returns)
             for event in batch.events:
                 await pace.breathe()
@@ -113,6 +116,16 @@ class Histories:
         for back in returns:
             for queue, count in back.unseen.items():
                 back.listener.put(lost(queue, unseen=count))
+
+
+def _tell_deleted(batch: Batch, returns: Iterable[Return]) -> None:
+    """To whoever was told an event of a stream that is another one now."""
+    for back in returns:
+        at, queue = back.since
+        is_asked = queue in back.queues and back.listener.sees(queue)
+        if is_asked and queue in batch.streams and batch.streams[queue].is_younger(event_id(at)):
+            back.lost.add(queue)
+            back.listener.put(lost(queue))
 
 
 def _tell_lost(batch: Batch, returns: Iterable[Return]) -> None:

@@ -46,6 +46,11 @@ class Stream:
     first: str = OLDEST
     last: str = OLDEST
 
+    def is_younger(self, event_id: str) -> bool:
+        """Than an event of this queue: the stream that had it was deleted, or Redis has lost it."""
+        has_begun_later = self.trimmed == 0 and _position(self.first) > _position(event_id)
+        return has_begun_later or _position(self.last) < _position(event_id)
+
 
 async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator[Event, None]:
     """From now on, or after an event's id. Raises RedisUnavailable at the start alone: later outages are waited out."""
@@ -99,7 +104,9 @@ def missed_before(place: Place, now: Stream) -> int | None:
     """How many events were lost between a place and what is left: None for none, 0 for an unknown number."""
     if place.index is None or now.added is None or now.trimmed is None:
         may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
-        return 0 if may_be_missing and _position(now.first) > _position(place.cursor) else None
+        # Of an empty stream all is gone.
+        left = now.last if now.first == OLDEST else now.first
+        return 0 if may_be_missing and _position(left) > _position(place.cursor) else None
     has_own = now.trimmed < place.index
     if now.added < place.index or (has_own and _position(now.first) > _position(place.cursor)):
         # What was read last should still be there: the stream was deleted and begun anew.

@@ -43,6 +43,8 @@ class Batch:
     #: There is more to be read at once.
     is_cut: bool = False
     bytes: int = 0
+    #: Of the queues that were looked at.
+    streams: Mapping[str, Stream] = field(default_factory=dict)
 
 
 def mark_of(event: Event) -> Mark:
@@ -112,7 +114,8 @@ def _batch(
     size = sum(len(value) for events in found.values() for event in events for value in event.fields.values())
     # What was written after the clock was read is not after it.
     last = max((mark_of(event) for event in kept), default=horizon)
-    return Batch(sorted(kept, key=mark_of), missed, horizon if cut else max(horizon, last), bool(cut), size)
+    mark = horizon if cut else max(horizon, last)
+    return Batch(sorted(kept, key=mark_of), missed, mark, bool(cut), size, streams)
 
 
 def _move(place: Place, now: Stream | None, events: list[Event], *, is_all: bool) -> None:

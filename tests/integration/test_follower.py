@@ -240,6 +240,30 @@ async def test_what_the_stream_lost_is_told_and_only_to_who_lost_it(told):
         assert len(late.answers("gap")) == 2
 
 
+@pytest.mark.parametrize("is_begun_anew", [False, True])
+@pytest.mark.parametrize("way", ["deleted", "emptied"])
+async def test_who_comes_back_to_a_stream_that_has_lost_their_place_is_told_so(told, way, is_begun_anew):
+    told.job("1")
+    async with listening(ALL, ALL) as (_, goes, other):
+        await goes.subscribe(queue="chat")
+        told.event("active", "1")
+        await eventually(lambda: len(goes.told) == 1)
+        place = goes.told[0]["id"]
+        await other.subscribe(queue="chat", since=place)
+        await goes.say(action="unsubscribe", all=True)
+        if way == "emptied":
+            told.event("progress", "1", data="1")
+            told.client.xtrim(told.keys("events"), maxlen=0, approximate=False)
+        else:
+            told.client.delete(told.keys("events"))
+        if is_begun_anew:
+            told.event("completed", "1", returnvalue="1")
+        await goes.subscribe(queue="chat", since=place)
+        await eventually(lambda: goes.answers("gap"))
+        await eventually(lambda: not is_begun_anew or goes.steps[-1] == ("1", "job:completed"))
+        assert {each["queue"] for each in goes.answers("gap")} == {"chat"}
+
+
 async def test_of_a_job_that_is_gone_its_row_tells_whose_it_was_and_without_one_that_is_said(told):
     await Job.objects.acreate(
         connection="default",
