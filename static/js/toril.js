@@ -186,6 +186,17 @@
     place.replaceChildren(line);
   });
 
+  // --- what is shown once: a reload leads to where it is kept, and does not send the form again that made it; and such a
+  // form is sent once, however often its button is pressed
+  const once = document.querySelector("[data-once]");
+  if (once) history.replaceState(null, "", once.dataset.once);
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || !event.target.matches("[data-single]")) return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => { for (const form of all("[data-sent]")) delete form.dataset.sent; });
+
   document.addEventListener("change", (event) => { // a select that shows or hides what depends on it
     const field = event.target.closest("[data-shows]");
     if (field) document.getElementById(field.dataset.shows).hidden = field.value !== field.dataset.when;

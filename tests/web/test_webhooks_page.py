@@ -39,7 +39,7 @@ async def plant(number: int, queue: str, maker: str = "", **fields: Any) -> Endp
 
 
 def secret_in(html: str) -> str:
-    return re.search(r'value="(whsec_[A-Za-z0-9+/=]{44})"', html)[1]
+    return re.search(r">(whsec_[A-Za-z0-9+/=]{44})<", html)[1]
 
 
 @sync_to_async
