@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.systems.endings import Note, changes
 from dashboard.systems.models import OPEN, Work
+from dashboard.systems.telling import tell_if_owed
 from queues import queue
 from queues.errors import TorilError
 from queues.models import Job
@@ -26,7 +27,9 @@ GONE_AFTER = timedelta(seconds=60)
 
 async def settle(rows: Iterable[Work]) -> None:
     """Let each row say what its job does. Where Redis does not answer they stay as they are."""
-    await asyncio.gather(*(_settle(row) for row in rows if row.is_open))
+    every = list(rows)
+    await asyncio.gather(*(_settle(row) for row in every if row.is_open))
+    await tell_if_owed(every)
 
 
 async def _settle(row: Work) -> None:

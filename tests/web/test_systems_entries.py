@@ -208,6 +208,8 @@ async def test_who_asked_to_be_told_is_told_once_when_the_job_has_ended(caller: 
         await post(caller, "/v1/jobs/summarize", told)
     first = await Work.objects.order_by("pk").afirst()
     await sync_to_async(write)(Note("completed", "ai-jobs", first.job_id, timezone.now(), '{"output": {}}'))
+    # What could not be added was answered so, and has not ended.
+    await Work.objects.exclude(pk=first.pk).aupdate(status=Status.FAILED)
     assert await sync_to_async(tell_who_asked)() == 1
     # As after a crash between the two.
     await Work.objects.filter(pk=first.pk).aupdate(owes_webhook=True)
@@ -215,6 +217,19 @@ async def test_who_asked_to_be_told_is_told_once_when_the_job_has_ended(caller: 
     (job,) = await queue("webhooks").jobs("waiting")
     assert (job.data["url"], job.data["event"]) == ("https://hooks.example/0", "job.succeeded")
     assert job.data["payload"] == {"id": first.job_id, "queue": "ai-jobs", "status": "completed"}
+
+
+async def test_who_asked_to_be_told_is_told_of_what_no_worker_wrote(caller: Program) -> None:
+    told = {"url": "https://shop.example", "id": "scan-later", "delayMs": 60_000, "webhookUrl": "https://h.example/1"}
+    await post(caller, "/api/scans", told)
+    assert (await caller.delete("/api/scans/scan-later")).status_code == 200
+    _, found = await post(caller, "/v1/jobs/summarize", {**TEXT, "webhookUrl": "https://h.example/2"})
+    async with working(summarize, "ai-jobs"):
+        await eventually(lambda: said(caller, f"/v1/jobs/{found['id']}", "SUCCEEDED"), 30)
+    jobs = await queue("webhooks").jobs("waiting")
+    assert [(job.data["url"], job.data["event"]) for job in jobs] == [
+        ("https://h.example/1", "job.failed"), ("https://h.example/2", "job.succeeded"),
+    ]  # fmt: skip
 
 
 async def test_a_row_follows_its_job_through_attempts_and_takes_what_no_database_would(caller: Program) -> None:

@@ -17,6 +17,7 @@ from dashboard.systems import asking
 from dashboard.systems.adding import add, require_add
 from dashboard.systems.models import Scan, Status, Work
 from dashboard.systems.settling import settle
+from dashboard.systems.telling import tell_if_owed
 from queues.actions.jobs import remove_job
 from queues.actions.schedulers import add_scheduler
 from queues.actions.workers import cancel_job
@@ -128,6 +129,7 @@ async def cancel(request: Request, scan_id: str) -> Scan:
     changed = {"status": Status.FAILED, "error_message": why, "completed_at": timezone.now()}
     await Work.objects.filter(pk=row.pk).exclude(status=Status.COMPLETED).aupdate(**changed)
     await row.arefresh_from_db()
+    await tell_if_owed([row])
     return row
 
 
