@@ -52,3 +52,11 @@ async def test_a_message_that_did_not_arrive_names_no_hidden_queue(admin, connec
     assert "?form=rule" in page
     assert "payroll" not in page
     assert "payroll" in (await admin.get("/admin/queues/alerts")).content.decode()
+
+
+async def test_of_very_many_mistakes_the_first_are_told(admin, connection):
+    body = {f"field{at}": at for at in range(2_000)}
+    answer = await sent(admin, "post", "/api/v1/queues/chat/jobs", body)
+    told = answer.json()
+    assert (answer.status_code, told["detail"]) == (400, "body/name: Field required (and 2,000 more)")
+    assert len(told["errors"]) == 100

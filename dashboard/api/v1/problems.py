@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from pydantic import BaseModel, Field
 
 MEDIA_TYPE = "application/problem+json"
+#: A body may hold a mistake for every few bytes.
+MOST_MISTAKES = 100
 
 
 class Mistake(BaseModel):
@@ -50,12 +52,12 @@ def title(status: int) -> str:
         return "Error"
 
 
-def unusable(errors: Iterable[Mapping[str, Any]]) -> HttpResponse:
-    """400 for what does not fit the document, each place named; what was sent is not repeated."""
-    mistakes = [Mistake(at=_place(error["loc"]), detail=str(error["msg"])) for error in errors]
+def unusable(errors: Sequence[Mapping[str, Any]]) -> HttpResponse:
+    """400 for what does not fit the document, the first places named; what was sent is not repeated."""
+    mistakes = [Mistake(at=_place(error["loc"]), detail=str(error["msg"])) for error in errors[:MOST_MISTAKES]]
     first = mistakes[0] if mistakes else Mistake(at="request", detail="It does not fit.")
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return answer(400, f"{first.at}: {first.detail}{more}", "invalid_input", mistakes=mistakes[:100])
+    more = f" (and {len(errors) - 1:,} more)" if len(errors) > 1 else ""
+    return answer(400, f"{first.at}: {first.detail}{more}", "invalid_input", mistakes=mistakes)
 
 
 def _place(loc: Sequence[Any]) -> str:
