@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from dashboard.api.counts import counts
 from dashboard.api.methods import takes
-from dashboard.api.seen import queue_seen, queues_seen
+from dashboard.api.seen import figures_seen, queue_seen, queues_seen
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 from queues.actions import bulk
@@ -31,7 +31,7 @@ _WORD = re.compile(r"[^\W_]+")
 @takes("GET")
 async def metrics(request: Request) -> HttpResponse:
     """One queue's: `{"queue": "ai-jobs", "waiting": 5, …, "total": 110}`."""
-    return _told(_figures(await queue_seen(request, known_connection(request), _queue(request))))
+    return _told(_figures(await figures_seen(request, known_connection(request), _queue(request))))
 
 
 @takes("GET")

@@ -7,6 +7,7 @@ from dashboard.request import Request
 from queues.errors import QueueNotFound, RedisUnavailable
 from queues.lookups.snapshot import Snapshot, refresh, snapshot
 from queues.models import Queue
+from queues.options import get_options
 
 #: Of who looks at counts often enough: programs that ask within it ask Redis once.
 FRESH_S = 1.0
@@ -27,6 +28,17 @@ async def queue_seen(request: Request, connection: str, name: str) -> Queue:
     if found is None:
         raise QueueNotFound(name)
     return found
+
+
+async def figures_seen(request: Request, connection: str, name: str) -> Queue:
+    """As `queue_seen`; one of the settings that no job has made yet is there, and empty."""
+    try:
+        return await queue_seen(request, connection, name)
+    except QueueNotFound:
+        request.grants.require_sight(name, connection)
+        if name not in get_options().queues:
+            raise
+    return Queue(connection=connection, name=name)
 
 
 def current(request: Request, found: Snapshot) -> Snapshot:

@@ -8,7 +8,7 @@ from django.http import HttpResponse, JsonResponse
 
 from dashboard.api.counts import counts
 from dashboard.api.methods import takes
-from dashboard.api.seen import queue_seen
+from dashboard.api.seen import figures_seen
 from dashboard.api.v1.values import masked_value
 from dashboard.pages.frame import known_connection
 from dashboard.request import Request
@@ -31,7 +31,7 @@ async def status(request: Request) -> HttpResponse:
     if job_id := request.GET.get("jobId"):
         body = {"job": await _job(request, connection, name, job_id)}
     else:
-        body = {"stats": counts(await queue_seen(request, connection, name))}
+        body = {"stats": counts(await figures_seen(request, connection, name))}
     return JsonResponse(body, headers={"Cache-Control": "no-store"})
 
 

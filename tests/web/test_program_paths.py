@@ -117,6 +117,16 @@ async def test_the_counts_add_up_and_are_those_of_scan_unless_another_is_named(
     assert missing["error"]["code"] == "queue_not_found"
 
 
+async def test_a_queue_of_the_settings_counts_nothing_before_its_first_job(viewer, connection, settings):
+    settings.TORIL = {**settings.TORIL, "QUEUES": {"scan": {}, "ai-jobs": {}}}
+    reset_options()
+    nothing = dict.fromkeys(("waiting", "active", "completed", "failed", "delayed", "total"), 0)
+    assert (await read(viewer, "/api/queue/status"))["stats"] == nothing
+    assert await read(viewer, f"{ADMIN}/metrics") == {"queue": "ai-jobs", **nothing}
+    browser = await seeing("open", abilities=["view"])
+    assert (await read(browser, "/api/queue/status", 404))["error"]["code"] == "queue_not_found"
+
+
 async def test_a_queue_that_was_made_a_moment_ago_is_there(viewer, connection):
     await plant_waiting(connection, "old")
     await read(viewer, "/api/queue/status?queue=old")
