@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,19 @@ UNITS: Mapping[Unit, Any] = {
 TEXTS = ("NAME", "KIND", "CONNECTION", "QUEUE", "NO_DATA")
 NUMBERS = ("FIRES", "CLEARS")
 WHOLES = ("HOLD_S", "WINDOW_S", "LEAST", "COOLDOWN_S")
+_LABELS: Mapping[str, Any] = {
+    "NAME": gettext_lazy("Name"),
+    "KIND": gettext_lazy("Watches"),
+    "QUEUE": gettext_lazy("Queues"),
+    "CONNECTION": gettext_lazy("Connections"),
+    "FIRES": gettext_lazy("Fires from"),
+    "CLEARS": gettext_lazy("clears at"),
+    "HOLD_S": gettext_lazy("when held for"),
+    "WINDOW_S": gettext_lazy("Counted within"),
+    "LEAST": gettext_lazy("of at least"),
+    "COOLDOWN_S": gettext_lazy("Not told again within"),
+}
+_SETTING = re.compile(r"\['(\w+)'\]|\bFIRES\b")
 #: How long to be silent: what is posted → label and length.
 LENGTHS: Mapping[str, tuple[Any, timedelta]] = {
     "1h": (gettext_lazy("1 hour"), timedelta(hours=1)),
@@ -37,8 +51,8 @@ LENGTHS: Mapping[str, tuple[Any, timedelta]] = {
 
 
 def shown(rule: Rule | None, given: QueryDict | None = None) -> dict[str, Any]:
-    """What the fields hold: what was sent, else the rule's own, else a new one's. Its levels are empty: what is usual for
-    one kind is nonsense for the next.
+    """What the fields hold: what was sent, else the rule's own, else a new one's. Its levels are empty: what is usual
+    for one kind is nonsense for the next.
     """
     kind = KINDS["backlog"] if rule is None else rule.about
     told: dict[str, Any] = {"NAME": rule.name if rule else "", "KIND": kind.name}
@@ -60,11 +74,16 @@ def shown(rule: Rule | None, given: QueryDict | None = None) -> dict[str, Any]:
     }
 
 
+def plainly(error: Exception) -> str:
+    """What is wrong with a rule, by the names that its form has for what settings call FIRES."""
+    return _SETTING.sub(lambda found: f"“{_LABELS.get(found[1] or found[0], found[0])}”", str(error))
+
+
 def _offered(kind: Kind) -> str:
     """What is watched, and what empty fields stand for."""
     levels = {"fires": f"{kind.fires:,g}", "clears": f"{kind.clears:,g}", "hold": kind.hold_s}
     told = {"label": words.LABELS[kind.name], "unit": UNITS[kind.unit]} | levels
-    return _("%(label)s, in %(unit)s: from %(fires)s, clears at %(clears)s, held for %(hold)s s") % told
+    return _("%(label)s, in %(unit)s (fires %(fires)s, clears %(clears)s, held %(hold)s s)") % told
 
 
 def _usual() -> dict[str, Any]:

@@ -47,8 +47,8 @@ async def alerts_page(request: Request) -> HttpResponse:
         except (InvalidInput, Refused) as error:
             if request.GET.get("action") not in ("make", "edit"):
                 raise
-            context = {"form": "rule", "form_error": str(error), "rule_number": whole(request.POST.get("rule"))}
-            context |= alert_form.shown(None, request.POST)
+            context = {"form": "rule", "form_error": alert_form.plainly(error)}
+            context |= {"rule_number": whole(request.POST.get("rule")), **alert_form.shown(None, request.POST)}
     else:
         context = await _form(request, connection)
     if request.GET.get("show") == "past":

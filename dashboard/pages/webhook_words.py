@@ -85,7 +85,7 @@ class Line:
         if self.is_orphan:
             return _("Told nothing: the account that made it is gone or inactive.")
         if row.failing_since:
-            return _("Fails since %(ago)s. %(error)s") % {"ago": ago(row.failing_since), "error": row.error}
+            return _("Failing, first %(ago)s. %(error)s") % {"ago": ago(row.failing_since), "error": row.error}
         if row.succeeded_at:
             return _("Received %(ago)s.") % {"ago": ago(row.succeeded_at)}
         return _("Nothing was sent yet.")

@@ -217,7 +217,7 @@ async def test_rules_are_made_changed_and_removed_by_who_may_everywhere(admin, c
     assert again.status_code == 400
     assert "There is a rule of this name already" in again.content.decode()
     for wrong, said in (
-        ({"CLEARS": "5"}, "must be below FIRES"), ({"FIRES": "many"}, "is no number"),
+        ({"CLEARS": "5"}, "“clears at” must be below “Fires from” (5)"), ({"FIRES": "many"}, "is no number"),
         ({"KIND": "odd"}, "must be one of"),
         ({"NAME": " "}, "1 to 100 characters"), ({"KIND": "failure_rate", "FIRES": "101"}, "at most 100"),
     ):  # fmt: skip
@@ -229,7 +229,7 @@ async def test_rules_are_made_changed_and_removed_by_who_may_everywhere(admin, c
     blank = await html(admin, f"{BASE}?form=rule")
     for name in ("FIRES", "CLEARS", "HOLD_S"):
         assert f'name="{name}" value=""' in blank, "what is usual for backlogs would be sent for what is chosen then"
-    assert "Oldest waiting, in seconds: from 900, clears at 300, held for 60 s" in blank
+    assert "Oldest waiting, in seconds (fires 900, clears 300, held 60 s)" in blank
     changed = form | {"rule": row.pk, "NAME": "Deeper", "FIRES": "50", "CHANNELS": ["ops", "webhooks"]}
     assert (await admin.post(f"{BASE}?action=edit", changed)).status_code == 303
     await row.arefresh_from_db()
