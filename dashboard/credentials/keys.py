@@ -102,10 +102,15 @@ def grants_now(key_id: int) -> Grants | None:
 
 def _given(key: ApiKey) -> Grants:
     abilities, scopes = frozenset(key.held), key.scopes
-    actor = Actor(key.owner_id, f"key:{key.name}", key.pk)
+    actor = Actor(key.owner_id, f"key:{_called(key)}", key.pk)
     if key.owner is None:
         return scoped(actor, abilities, scopes)
     return narrowed(grants_of(key.owner), actor, abilities, scopes)
+
+
+def _called(key: ApiKey) -> str:
+    """On record: nobody's key passes for a service's, or for another person's of that name."""
+    return key.name if key.owner is None else f"{key.owner.get_username()[:60]}/{key.name}"
 
 
 def _lives(ends: datetime | None) -> bool:

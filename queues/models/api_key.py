@@ -46,7 +46,7 @@ class ApiKey(models.Model):
         default_permissions = ()
         verbose_name = _("API key")
         constraints = (
-            # The audit names a key's acts `key:<name>`.
+            # The audit names a service's acts `key:<name>`, and those of a person's key `key:<person>/<name>`.
             models.UniqueConstraint(
                 fields=("owner", "name"), condition=Q(revoked_at__isnull=True), name="toril_key_name"
             ),

@@ -106,7 +106,9 @@ async def test_a_persons_key_never_may_more_than_they_may_at_that_moment():
         return set(answer.json()["may"]) & {"job.retry", "queue.pause"} if answer.status_code == 200 else {"nothing"}
 
     assert [await may(queue) for queue in ("mails-1", "chat", "other")] == [{"job.retry"}, {"job.retry"}, {"nothing"}]
-    assert (await program(key).get(WHO)).json()["actor"] == "key:deploy"
+    service = await plant_key(abilities=["retry"])
+    who = [(await program(each).get(WHO)).json()["actor"] for each in (key, service)]
+    assert who == ["key:ana/deploy", "key:deploy"], "the one passes for the other"
     await QueueGrant.objects.acreate(user=ana, queue="*-eu", abilities=["view", "pause"])
     assert [await may(queue) for queue in ("mails-eu", "mails-1", "chat-eu")] == [
         {"job.retry", "queue.pause"}, {"job.retry"}, {"nothing"},

@@ -33,6 +33,9 @@ def stand(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
     yield opened
 
     opened.close()
+    written = opened.log("web")
+    assert "/api/events?" in written, "the server tells what was asked of it"
+    assert "token=ey" not in written, "a token is in the log"
 
 
 @pytest.fixture
