@@ -1,4 +1,5 @@
-"""Toril's own API behind a real server: the requests of docs/api.md as they stand there, and a fuzzer over all of it.
+"""Toril's own API behind a real server: the requests of its page and of the README as they stand there, and a fuzzer
+over all of it.
 
 `bin/bench api` is the long run.
 """
@@ -40,9 +41,10 @@ def stand(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
         opened.close()
 
 
-def test_the_requests_of_the_page_of_the_api_are_answered_as_it_says(stand: Stand, tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", ["docs/api.md", "README.md"])
+def test_the_requests_of_a_page_are_answered_as_it_says(stand: Stand, tmp_path: Path, document: str) -> None:
     (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
-    told = BLOCK.findall((ROOT / "docs" / "api.md").read_text())
+    told = BLOCK.findall((ROOT / document).read_text().replace("http://localhost:8000", stand.address))
     script = f"\necho; echo '{MARK}'\n".join(text for kind, text in told if kind == "sh")
     path = f"{Path(sys.executable).parent}:{stand.environ['PATH']}"
     done = subprocess.run(
