@@ -65,8 +65,8 @@ class Known:
     def __init__(self, connection: str, read: Read, present: Known | None = None) -> None:
         self.connection, self._read, self._present = connection, read, present
         self._jobs: OrderedDict[Address, Facts] = OrderedDict()
-        #: Which fields jobs of a queue were seen to carry.
-        self._carried: dict[str, set[str]] = {}
+        #: Which fields jobs of a queue were seen to carry, by a look back too.
+        self._carried: dict[str, set[str]] = {} if present is None else present._carried
 
     def of(self, event: Event) -> Facts | None:
         found = self._jobs.get((event.queue, event.job_id))
@@ -78,11 +78,9 @@ class Known:
         """Whether jobs of this queue were seen to have these fields; of one that was never seen, a look back cannot
         tell.
         """
-        if self._present is None:
-            return self._carried.get(queue, set()).issuperset(names)
-        return queue not in self._present._carried | self._carried or any(
-            each.get(queue, set()).issuperset(names) for each in (self._carried, self._present._carried)
-        )
+        if self._present is not None and queue not in self._carried:
+            return True
+        return self._carried.get(queue, set()).issuperset(names)
 
     async def learn(self, events: Iterable[Event]) -> None:
         """Of every job in these. Raises RedisUnavailable."""
