@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from django.utils import timezone
 from dashboard.models import QueueGrant
 from queues.actions import queues as queue_actions
 from queues.actions.actor import Actor
-from queues.delivery import books, outbox, sealing, steering
+from queues.delivery import books, notices, outbox, sealing, steering
 from queues.delivery.notices import tell_maker
 from queues.delivery.sender import Sender
 from queues.delivery.wishes import wish
@@ -41,6 +42,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_database
 
 KINDS = ["job.completed", "job.failed", "queue.paused", "queue.resumed"]
 State = Delivery.State
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -353,6 +355,27 @@ async def test_where_its_maker_cannot_be_mailed_those_who_are_mailed_alerts_hear
         await tell_maker(row, lambda function, *given: sync_to_async(function)(*given))
     assert [each.to for each in mail.outbox] == [["ana@example.com"], ["ops@example.com"], ["ops@example.com"]]
     assert f"https://ops.example/admin/queues/webhooks/{row.pk}?connection=replica" in mail.outbox[0].body
+
+
+async def test_makers_of_many_that_are_disabled_together_are_mailed_together(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.TORIL = settings.TORIL | {"WEBHOOKS": settings.TORIL["WEBHOOKS"] | {"MOST_WAITING": 100}}
+    together, mailed = threading.Barrier(2), []
+
+    def slow(subject: str, *_: Any) -> None:
+        together.wait(60)
+        mailed.append(subject)
+
+    monkeypatch.setattr(notices, "send_mail", slow)
+    monkeypatch.setattr(notices, "LONGEST_S", 600)
+    user = await maker("ana")
+    for name in ("one", "two"):
+        row, _secret = await endpoint(user, "https://hooks.example/x", name=name, held_until=timezone.now() + HOUR)
+        await waiting(row, 101)
+    async with sending() as sender:
+        await sender.turn()
+    assert sorted(mailed) == ["Webhook “one” was disabled", "Webhook “two” was disabled"]
 
 
 async def test_rights_are_asked_again_before_it_is_sent() -> None:
