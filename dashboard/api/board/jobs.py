@@ -13,11 +13,11 @@ from dashboard.api.board.job_options import options_of
 from dashboard.api.board.job_shape import app_jobs
 from dashboard.api.board.refusals import invalid
 from dashboard.api.board.route import Call
+from dashboard.api.v1.values import masked_texts
 from queues.actions.adding import add_text
 from queues.errors import InvalidInput, JobNotFound
 from queues.lookups.logs import forwards
 from queues.lookups.wholes import Whole, whole_job
-from queues.masking import mask_text
 from queues.models import Job
 from queues.protocol.codec import to_json
 from queues.protocol.running import now_ms
@@ -43,7 +43,8 @@ async def logs(call: Call, queue: str, job_id: str) -> list[str]:
     lines: list[str] = []
     length = 0
     async for chunk in forwards(call.connection, queue, job_id):
-        lines += map(mask_text, chunk)
+        # Of long lines in a thread: others are served meanwhile.
+        lines += await masked_texts(chunk)
         length += sum(map(len, chunk))
         if length > MOST_LOGGED:
             lines.append(_("… the log goes on, and is too long to be sent …"))
