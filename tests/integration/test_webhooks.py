@@ -201,10 +201,10 @@ async def test_who_is_told_what_of_an_ending() -> None:
         user = await maker(f"u{number}", *abilities)
         await endpoint(user, "https://example.com/", **({"kinds": ["job.completed", "job.failed"]} | wished))
     told = []
-    for number, (_wished, _abilities, job, _is_told, _carries) in enumerate(CASES.values()):
-        row = await ended(**({"data": DATA} | job))
-        async with feeding() as feed:
-            await turned(feed)
+    endings = [await ended(**({"data": DATA} | job)) for _wished, _abilities, job, *_ in CASES.values()]
+    async with feeding() as feed:
+        await turned(feed)
+    for number, row in enumerate(endings):
         rows = [each async for each in Delivery.objects.filter(endpoint__name=f"u{number}", job_id=row.job_id)]
         carried = [json.loads(each.body)["data"].get("data") for each in rows]
         assert all(each in (None, {"plan": {"tier": "pro"}, "items": [7], "password": "•••"}) for each in carried)
