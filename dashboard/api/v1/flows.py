@@ -10,6 +10,7 @@ from ninja import Query, Router
 from ninja.responses import Status
 from pydantic import BaseModel
 
+from dashboard.api.seen import queues_seen
 from dashboard.api.v1.asking import Ask, Done, IdempotencyKey, connection_of, told
 from dashboard.api.v1.declared import may
 from dashboard.api.v1.flow_shapes import AddedFlow, Flow, FlowJob, Flows, Group, NewFlow, Place, Retried, place, shown
@@ -17,7 +18,7 @@ from dashboard.api.v1.flow_shapes import added as told_flow
 from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.job_shapes import JobId
 from dashboard.api.v1.paging import Cursor, Page, opened, place_key, sealed, strange
-from dashboard.api.v1.queues import QueueName, looked
+from dashboard.api.v1.queues import QueueName
 from dashboard.pages.flow_nodes import seeing
 from queues.actions.adding_flow import add_flow
 from queues.actions.flows import retry_leaves
@@ -39,7 +40,7 @@ async def list_flows(request: Ask) -> Flows:
     By their roots, newest first, at most 50: parents that wait, and those among the newest other jobs.
     """
     connection = connection_of(request)
-    seen = [row.name for row in (await looked(request, connection)).queues]
+    seen = [row.name for row in (await queues_seen(request, connection)).queues]
     if is_in_process():
         return Flows(items=[], next=None, looked=0, queues=0, of=len(seen))
     found = await lookup.recent_roots(connection, seen, seeing(request))

@@ -9,8 +9,9 @@ from ninja import Query, Router
 from ninja.responses import Status
 from pydantic import BaseModel, Field
 
+from dashboard.api.seen import queues_seen
 from dashboard.api.v1.asking import Ask, Done, Sent, connection_of, told
-from dashboard.api.v1.queues import QueueName, looked
+from dashboard.api.v1.queues import QueueName
 from dashboard.api.v1.values import plain
 from queues.actions.deploys import LONGEST, mark_deploy
 from queues.errors import NotFound, QueueNotFound
@@ -97,7 +98,7 @@ async def get_metrics(request: Ask, span: RangeName = "1h") -> Metrics:
     That the caller sees, together, with each one's totals.
     """
     connection = _shown_here(request)
-    seen = await looked(request, connection)
+    seen = await queues_seen(request, connection)
     names = None if request.grants.sees_all else [row.name for row in seen.queues]
     return await _told(connection, span, names)
 
@@ -114,7 +115,7 @@ async def get_queue_metrics(
     Or of one job name of it; its names in `totals`.
     """
     connection = _shown_here(request)
-    if (await looked(request, connection)).queue(queue) is None and not await _was_there(connection, queue):
+    if (await queues_seen(request, connection)).queue(queue) is None and not await _was_there(connection, queue):
         raise QueueNotFound(queue)
     return await _told(connection, span, None, queue, name)
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from ninja import Path, Query, Router
 from pydantic import BaseModel, Field
 
+from dashboard.api.seen import current, queues_seen
 from dashboard.api.v1.asking import Ask, Done, connection_of, told
 from dashboard.api.v1.paging import USUAL, Cursor, Limit, Page, part_of
-from dashboard.pages.frame import visible
 from queues.actions import queues as acting
-from queues.errors import QueueNotFound, TorilError
-from queues.lookups.snapshot import Snapshot, refresh, snapshot
+from queues.errors import QueueNotFound
+from queues.lookups.snapshot import refresh
 from queues.models import Queue as Row
 from queues.states import State
 
@@ -54,24 +54,6 @@ def shown(row: Row, connection: str) -> Queue:
     )  # fmt: skip
 
 
-async def looked(request: Ask, connection: str) -> Snapshot:
-    """The queues that the caller sees. Raises RedisUnavailable: old figures are no answer for a program."""
-    return _current(request, await snapshot(connection))
-
-
-def _current(request: Ask, found: Snapshot) -> Snapshot:
-    if found.error:
-        raise RedisGone(found.error)
-    return visible(request, found)
-
-
-class RedisGone(TorilError):
-    """Redis does not answer now."""
-
-    code = "redis_unavailable"
-    status = 503
-
-
 @router.get("", response=Page[Queue], operation_id="listQueues")
 async def list_queues(
     request: Ask,
@@ -84,7 +66,7 @@ async def list_queues(
     Every queue of the connection that the caller may see, with its counts.
     """
     connection = connection_of(request)
-    rows = [row for row in (await looked(request, connection)).queues if name.casefold() in row.name.casefold()]
+    rows = [row for row in (await queues_seen(request, connection)).queues if name.casefold() in row.name.casefold()]
     rows.sort(key=lambda row: row.name)
     found, after = part_of(rows, lambda row: row.name, f"queues:{connection}:{name}", cursor, limit)
     return Page(items=[shown(row, connection) for row in found], next=after)
@@ -95,7 +77,7 @@ async def get_queue(request: Ask, queue: QueueName) -> Queue:
     """One queue"""
     connection = connection_of(request)
     # As it is now, whoever changed it: the figures that all share may be a second old.
-    row = _current(request, await refresh(connection, [queue])).queue(queue)
+    row = current(request, await refresh(connection, [queue])).queue(queue)
     if row is None:
         raise QueueNotFound(queue)
     return shown(row, connection)

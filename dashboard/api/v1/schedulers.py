@@ -11,12 +11,13 @@ from ninja import Query, Router
 from ninja.responses import Status
 from pydantic import BaseModel, Field
 
+from dashboard.api.seen import queues_seen
 from dashboard.api.v1.asking import Ask, Done, IdempotencyKey, Sent, connection_of, told
 from dashboard.api.v1.declared import may
 from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.jobs_adding import AddedJob
 from dashboard.api.v1.paging import USUAL, Cursor, Limit, part_of, place_key
-from dashboard.api.v1.queues import QueueName, looked
+from dashboard.api.v1.queues import QueueName
 from dashboard.api.v1.scheduler_shapes import (
     Moment,
     NewScheduler,
@@ -60,7 +61,7 @@ async def list_schedulers(
         request.grants.require_sight(queue)
     if is_in_process():
         return Schedulers(items=[], next=None, found=0, total=0)
-    names = [row.name for row in (await looked(request, connection)).queues if queue in ("", row.name)]
+    names = [row.name for row in (await queues_seen(request, connection)).queues if queue in ("", row.name)]
     listed = await lookup.scheduler_list(connection, names)
     rows = sorted(listed.schedulers, key=_key)
     found, after = part_of(rows, _key, place_key("schedulers", connection, queue), cursor, limit)
