@@ -18,6 +18,7 @@ from queues.alerting import books, channels
 from queues.alerting.gathering import Gathered, Slow, Wanted, gather
 from queues.alerting.rules import rules
 from queues.delivery.sending import post
+from queues.lookups.alerts import FRESH_S
 from queues.mirror.leader import Leader
 from queues.mirror.thread import DatabaseThread
 from queues.models import AlertLook, AlertNotice
@@ -39,7 +40,7 @@ CLAIMED = timedelta(seconds=90)
 AGAIN_S = (15, 60, 120, 300, 600, 1_800, 3_600)
 HEARTBEAT_EVERY_S = 60.0
 #: Looks older than this are no sign of life.
-FRESH = timedelta(seconds=60)
+FRESH = timedelta(seconds=FRESH_S)
 
 
 class Alerts:
