@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from django.http import HttpResponse, JsonResponse
@@ -17,6 +18,8 @@ from dashboard.links import DEFAULT_CONNECTION
 from dashboard.request import Request
 from queues.errors import InvalidInput, NotFound
 
+P = ParamSpec("P")
+T = TypeVar("T")
 LONGEST_URL, LONGEST_TEXT = 2_000, 100_000
 MOST_LISTED = 100
 
@@ -41,6 +44,21 @@ def entry(**views: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return view
+
+
+def whole(ask: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """What is asked for is added whole, though who asked hangs up meanwhile."""
+
+    @wraps(ask)
+    async def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.create_task(ask(*args, **kwargs))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            raise
+
+    return asked
 
 
 def fields_of(request: Request) -> dict[str, Any]:

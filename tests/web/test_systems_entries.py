@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -133,6 +134,14 @@ async def test_jobs_carry_what_their_programs_read_and_a_page_is_a_flow(caller: 
     _, first = await post(caller, "/api/scans", {"url": "https://a.example", "plan": "standard"})
     _, second = await post(caller, "/api/scans", {"url": "https://b.example", "plan": "premium"})
     assert [job.id for job in await queue("scan").jobs("prioritized")] == [second["id"], first["id"]]
+
+
+async def test_what_is_asked_for_is_added_whole_though_who_asked_hangs_up(caller: Program) -> None:
+    asked = asyncio.create_task(post(caller, "/api/papers", {"url": "https://arxiv.org/abs/2401.01234"}))
+    await eventually(Work.objects.aexists, 30)
+    asked.cancel()
+    await asyncio.wait({asked})
+    assert await Work.objects.acount() == 4
 
 
 async def test_an_id_that_is_taken_is_a_conflict_and_the_first_scan_stays(caller: Program) -> None:

@@ -21,6 +21,7 @@ LONGEST_MESSAGE, LONGEST_CONVERSATION = 20_000, 100
 KNOWN = ("message", "conversationId")
 
 
+@asking.whole
 async def ask(request: Request, queue: str, fields: Mapping[str, Any]) -> Message:
     """Take a message for `chat` or `deep-research`. A conversation is of whoever began it."""
     text = asking.text_of(fields, "message", LONGEST_MESSAGE)

@@ -28,6 +28,7 @@ EMBEDDING_STATUS = {Status.QUEUED: "queued", Status.PROCESSING: "start", Status.
                     Status.FAILED: "error"}  # fmt: skip
 
 
+@asking.whole
 async def ask(request: Request, given: Sequence[Any]) -> list[tuple[Page, list[PageWork]]]:
     """Add a flow for each page. All of them are checked before the first is added."""
     if not 1 <= len(given) <= MOST_PAGES:

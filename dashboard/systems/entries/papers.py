@@ -38,6 +38,7 @@ ADDRESS = re.compile(
 LONGEST_TITLE, LONGEST_AUTHORS = 500, 10_000
 
 
+@asking.whole
 async def ask(request: Request, fields: Mapping[str, Any]) -> tuple[Paper, list[PaperWork]]:
     """Add the paper, and a job to each queue. Where one cannot be added its row says so, and the error is raised."""
     address = ADDRESS.fullmatch(asking.text_of(fields, "url", asking.LONGEST_URL).strip())

@@ -33,6 +33,7 @@ YEAR_MS = 365 * 86_400_000
 LONGEST_ID = 200
 
 
+@asking.whole
 async def ask(request: Request, fields: Mapping[str, Any]) -> Scan:
     """Add a scan: premium users' before the others', `delayMs` later. Raises AlreadyThere for an id that is taken."""
     url, plan = asking.address_of(fields, "url"), asking.one_of(fields, "plan", PLANS, "standard")

@@ -27,6 +27,7 @@ STATUS = {
 }
 
 
+@asking.whole
 async def ask(request: Request, kind: str, fields: Mapping[str, Any]) -> TextJob:
     """Add the job. `kind` is one of KINDS."""
     text = asking.text_of(fields, "text", asking.LONGEST_TEXT)
