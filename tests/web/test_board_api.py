@@ -223,14 +223,14 @@ async def secretive(connection, client_of_redis, prefix):
     client_of_redis.rpush(f"{prefix}:chat:7:logs", f"INFO password={SECRET}")
     await queue("chat").upsert_scheduler("s", every_ms=60_000, data={"password": SECRET})
     child = {"queue": "chat", "name": "c", "data": {"password": SECRET}, "job_id": "child"}
-    await queue("chat").add_flow("p", {"password": SECRET}, children=[child], job_id="root")
-    client_of_redis.hset(f"{prefix}:chat:root:failed", f"{prefix}:chat:child", f"password={SECRET}")
+    await queue("chat").add_flow("p", {"password": SECRET}, children=[child], job_id="whole")
+    client_of_redis.hset(f"{prefix}:chat:whole:failed", f"{prefix}:chat:child", f"password={SECRET}")
     return client_of_redis
 
 
 SHOWN = (
     "/queues?activeQueue=chat", "/queues?activeQueue=chat&status=failed", "/queues/chat/7", "/queues/chat/7/logs",
-    "/queues/chat/root/flow", "/job-schedulers",
+    "/queues/chat/whole/flow", "/job-schedulers",
 )  # fmt: skip
 
 

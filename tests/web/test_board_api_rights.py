@@ -41,7 +41,7 @@ async def two(connection, client_of_redis, prefix):
         {"queue": "mails", "name": "open", "job_id": "open"},
         {"queue": "secret", "name": "hidden-child", "job_id": "hidden"},
     ]
-    await queue("mails").add_flow("parent", children=children, job_id="root")
+    await queue("mails").add_flow("parent", children=children, job_id="whole")
     below = [{"queue": "mails", "name": "below", "job_id": "below"}]
     await queue("secret").add_flow("hidden-parent", children=below, job_id="above")
 
@@ -52,7 +52,7 @@ async def test_a_queue_that_is_not_seen_is_nowhere(two):
         await ask(half, "GET", path)
         for path in (
             "/queues", "/queues?activeQueue=secret", "/job-schedulers", "/job-schedulers?queueName=secret",
-            "/queues/mails/root/flow", "/queues/mails/below/flow", "/queues/mails/open/flow",
+            "/queues/mails/whole/flow", "/queues/mails/below/flow", "/queues/mails/open/flow",
             "/metrics/history?from=0&to=5&queue=secret", "/metrics/history/usage",
         )
     ]  # fmt: skip
