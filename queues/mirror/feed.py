@@ -46,17 +46,22 @@ class Feed:
         return 0.0
 
     def _some(self) -> int:
+        """How many changes it passed."""
         if not self._is_due():
             return 0
         with transaction.atomic():
             self.leader.check()
             cursor, _ = Cursor.objects.get_or_create(name=self.name)
-            jobs = list(Job.objects.filter(change__gt=cursor.at).order_by("change")[: self.batch])
-            if jobs:
-                self.take(jobs)
-                cursor.at = jobs[-1].change
-                cursor.save(update_fields=["at"])
-        return len(jobs)
+            cursor.at, passed = self._pass(cursor.at)
+            cursor.save(update_fields=["at"])
+        return passed
+
+    def _pass(self, at: int) -> tuple[int, int]:
+        """Take in some; the place behind them, and over how many changes that led."""
+        jobs = list(Job.objects.filter(change__gt=at).order_by("change")[: self.batch])
+        if jobs:
+            self.take(jobs)
+        return (jobs[-1].change if jobs else at), len(jobs)
 
     def _is_due(self) -> bool:
         """Asked without a transaction: an idle follower never keeps a writer waiting."""
@@ -76,19 +81,7 @@ class Sieve(Feed):
     def wanted(self, rows: QuerySet[Job]) -> QuerySet[Job]:
         raise NotImplementedError
 
-    def _some(self) -> int:
-        """How many changes it passed."""
-        if not self._is_due():
-            return 0
-        with transaction.atomic():
-            self.leader.check()
-            cursor, _ = Cursor.objects.get_or_create(name=self.name)
-            cursor.at, passed = self._pass(cursor.at)
-            cursor.save(update_fields=["at"])
-        return passed
-
     def _pass(self, at: int) -> tuple[int, int]:
-        """Take in some; the place behind them, and over how many changes that led."""
         place, passed = self._next_place(at)
         rows = self.wanted(Job.objects.filter(change__gt=at, change__lte=place))
         self.take(list(rows.order_by("change").only(*self.read)))
