@@ -20,8 +20,8 @@ from dashboard.live.pace import Pace
 from dashboard.live.source import Source
 from dashboard.live.subscription import Index, Subscription
 from queues.errors import TorilError
-from queues.protocol.events import Event
-from queues.protocol.together import START, Batch, Mark, Position, event_id, position
+from queues.protocol.events import Event, position
+from queues.protocol.together import START, Batch, Mark, Position, event_id
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,11 @@ from queues.models.local import jobs
 from queues.options import get_options
 from queues.protocol import connections, events
 from queues.protocol.codec import raw
+from queues.protocol.events import position
 from queues.protocol.keys import Keys
 from queues.protocol.reads.carried import Carried, carried
 from queues.protocol.tailing import Place, begin
-from queues.protocol.together import START, Batch, Mark, event_id, mark_of, position, read_together
+from queues.protocol.together import START, Batch, Mark, event_id, mark_of, read_together
 from queues.protocol.wire import Wire
 
 #: So long a read waits for news; Redis's silence is noticed after a little more.

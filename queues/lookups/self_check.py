@@ -18,8 +18,9 @@ from queues.lookups.mirror_state import Followed, MirrorState, mirror_state
 from queues.lookups.server import About, server
 from queues.models import Lease, Queue
 from queues.protocol.connections import prefix, wire
+from queues.protocol.events import position
 from queues.protocol.reads.about import Upkeep, clock_skew_ms, upkeep
-from queues.protocol.reads.pulses import position, pulses
+from queues.protocol.reads.pulses import pulses
 from queues.protocol.scripts import all_scripts, check_version
 
 #: So many queues are looked at one by one, those with the most jobs.

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 from queues.mirror.told_runs import ToldRun
 from queues.protocol import codec
-from queues.protocol.events import Event
+from queues.protocol.events import Event, position
 from queues.protocol.reads.bulk import whole_characters
-from queues.protocol.reads.pulses import position
 from queues.states import State
 
 #: Events that say where a job is now.

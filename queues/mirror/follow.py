@@ -17,8 +17,8 @@ from queues.mirror.sides import Sides
 from queues.mirror.stalls import stalls_of
 from queues.mirror.store import MOST_ROWS, Change
 from queues.mirror.tally import Tally
-from queues.protocol.events import Event, changed, read_events, server_now
-from queues.protocol.reads.pulses import position, pulses
+from queues.protocol.events import Event, changed, position, read_events, server_now
+from queues.protocol.reads.pulses import pulses
 
 #: Events per reading, over all streams; fewer where they are large.
 MOST_EVENTS = 2_000

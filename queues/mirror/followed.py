@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from queues.protocol.codec import QueueFacts
-from queues.protocol.reads.pulses import START, Pulse, position
+from queues.protocol.events import position
+from queues.protocol.reads.pulses import START, Pulse
 from queues.states import LISTED, State
 
 ALL = frozenset(LISTED)

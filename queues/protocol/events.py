@@ -84,3 +84,9 @@ def entry_event(queue: str, entry_id: bytes, flat: Any) -> Event:
     fields = codec.pairs(flat)
     kind, job_id = fields.get(b"event", b""), fields.get(b"jobId", b"")
     return Event(queue, entry_id.decode(), codec.text(kind), codec.text(job_id), fields)
+
+
+def position(event_id: str) -> tuple[int, int]:
+    """An event's id as something that can be compared."""
+    ms, _, n = event_id.partition("-")
+    return int(ms), int(n or 0)

@@ -11,7 +11,7 @@ from queues.errors import RedisUnavailable
 from queues.protocol import codec
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire, prefix
-from queues.protocol.events import Event, changed, entry_event
+from queues.protocol.events import Event, changed, entry_event, position
 from queues.protocol.fleet import client_name
 from queues.protocol.keys import Keys
 from queues.protocol.refusals import refusal
@@ -48,8 +48,8 @@ class Stream:
 
     def is_younger(self, event_id: str) -> bool:
         """Than an event of this queue: the stream that had it was deleted, or Redis has lost it."""
-        has_begun_later = self.trimmed == 0 and _position(self.first) > _position(event_id)
-        return has_begun_later or _position(self.last) < _position(event_id)
+        has_begun_later = self.trimmed == 0 and position(self.first) > position(event_id)
+        return has_begun_later or position(self.last) < position(event_id)
 
 
 async def tail(connection: str, queue: str, after: str | None) -> AsyncGenerator[Event, None]:
@@ -94,9 +94,7 @@ async def read_on(ear: Wire, queue: str, stream: bytes, place: Place) -> tuple[i
     missed = missed_before(place, look)
     if missed is not None and place.index is not None:
         place.index += missed
-    _count(place, look, events)
-    if events:
-        place.cursor = events[-1].id
+    move(place, look, events)
     return missed, events
 
 
@@ -106,22 +104,29 @@ def missed_before(place: Place, now: Stream) -> int | None:
         may_be_missing = now.trimmed != 0 and place.cursor != OLDEST
         # Of an empty stream all is gone.
         left = now.last if now.first == OLDEST else now.first
-        return 0 if may_be_missing and _position(left) > _position(place.cursor) else None
+        return 0 if may_be_missing and position(left) > position(place.cursor) else None
     has_own = now.trimmed < place.index
-    if now.added < place.index or (has_own and _position(now.first) > _position(place.cursor)):
+    if now.added < place.index or (has_own and position(now.first) > position(place.cursor)):
         # What was read last should still be there: the stream was deleted and begun anew.
         place.index = None
         return 0
     return now.trimmed - place.index if now.trimmed > place.index else None
 
 
-def _count(place: Place, now: Stream, events: list[Event]) -> None:
+def move(place: Place, now: Stream | None, events: list[Event], *, is_all: bool = True) -> None:
+    """Behind these events: all that there were after it, or (`is_all` false) the first of them. Where it stands among
+    all events ever is found again where the stream, if it was looked at, tells.
+    """
     if place.index is not None:
         place.index += len(events)
-    elif not events or events[-1].id == now.last:
+    elif now is None:
+        pass
+    elif is_all and (not events or events[-1].id == now.last):
         place.index = now.added
-    elif events[0].id == now.first and now.trimmed is not None:
+    elif events and events[0].id == now.first and now.trimmed is not None:
         place.index = now.trimmed + len(events)
+    if events:
+        place.cursor = events[-1].id
 
 
 async def _look_and_read(ear: Wire, queue: str, stream: bytes, cursor: str) -> tuple[Stream, list[Event]]:
@@ -151,8 +156,3 @@ def stream_of(told: Any) -> Stream:
 
 def _gap(queue: str, cursor: str, missed: int) -> Event:
     return Event(queue, cursor, GAP, "", {b"count": str(missed).encode()} if missed else {})
-
-
-def _position(event_id: str) -> tuple[int, int]:
-    ms, _, number = event_id.partition("-")
-    return int(ms), int(number or 0)

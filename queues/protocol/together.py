@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from queues.protocol.commands import Command, command
-from queues.protocol.events import Event, entry_event, now_command
+from queues.protocol.events import Event, entry_event, now_command, position
 from queues.protocol.keys import Keys
 from queues.protocol.refusals import refusal
-from queues.protocol.tailing import ANSWER_S, Place, Stream, missed_before, stream_of
+from queues.protocol.tailing import ANSWER_S, Place, Stream, missed_before, move, stream_of
 from queues.protocol.wire import Wire
 
 Position = tuple[int, int]
@@ -49,11 +49,6 @@ class Batch:
 
 def mark_of(event: Event) -> Mark:
     return Mark(position(event.id), event.queue)
-
-
-def position(event_id: str) -> Position:
-    ms, _, number = event_id.partition("-")
-    return int(ms), int(number or 0)
 
 
 def event_id(at: Position) -> str:
@@ -109,23 +104,10 @@ def _batch(
             missed[name] = lost
             place.index = stream.trimmed if place.index is None else place.index + lost
         events = [event for event in read if not cut or mark_of(event) <= horizon]
-        _move(place, stream, events, is_all=len(events) == len(read))
+        move(place, stream, events, is_all=len(events) == len(read))
         kept += events
     size = sum(len(value) for events in found.values() for event in events for value in event.fields.values())
     # What was written after the clock was read is not after it.
     last = max((mark_of(event) for event in kept), default=horizon)
     mark = horizon if cut else max(horizon, last)
     return Batch(sorted(kept, key=mark_of), missed, mark, bool(cut), size, streams)
-
-
-def _move(place: Place, now: Stream | None, events: list[Event], *, is_all: bool) -> None:
-    if place.index is not None:
-        place.index += len(events)
-    elif now is None:
-        pass
-    elif is_all and (not events or events[-1].id == now.last):
-        place.index = now.added
-    elif events and events[0].id == now.first and now.trimmed is not None:
-        place.index = now.trimmed + len(events)
-    if events:
-        place.cursor = events[-1].id

@@ -72,9 +72,3 @@ async def run_id(on: Wire) -> str:
         return ""
     told = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
     return told.get(b"run_id", b"").decode()
-
-
-def position(event_id: str) -> tuple[int, int]:
-    """An event's id as something that can be compared."""
-    ms, _, n = event_id.partition("-")
-    return int(ms), int(n or 0)
