@@ -19,8 +19,9 @@ from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
 from dashboard.pages.frame import around_of, frame, go
 from dashboard.request import Request
+from dashboard.systems import owned
 from dashboard.systems.entries import chat, pages, papers, scans, texts
-from dashboard.systems.models import Paper, PaperWork, Work
+from dashboard.systems.models import Page, Paper, PaperWork, Work
 from queues.errors import InvalidInput, ReadOnly, Refused, TorilError
 from queues.systems.questions import KINDS
 
@@ -68,12 +69,13 @@ async def _ask_page(request: Request, fields: Mapping[str, Any]) -> object:
 
 async def _pages(request: Request) -> list[Line]:
     return [
-        Line(page.title or page.url, page.created_at, works) for page, works in await pages.own(request, MOST_ROWS, 0)
+        Line(page.title or page.url, page.created_at, works)
+        for page, works in await owned.newest(request, Page, MOST_ROWS, 0)
     ]
 
 
 async def _papers(request: Request) -> list[Line]:
-    found = await papers.own(request, MOST_ROWS, 0)
+    found = await owned.newest(request, Paper, MOST_ROWS, 0)
     return [Line(paper.title, paper.created_at, works, _read(paper, works)) for paper, works in found]
 
 

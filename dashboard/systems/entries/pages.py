@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from dashboard.request import Request
-from dashboard.systems import asking
+from dashboard.systems import asking, owned
 from dashboard.systems.adding import add_family, new_id, require_add
 from dashboard.systems.models import Page, PageWork, Status
-from dashboard.systems.settling import settle
 from queues.errors import InvalidInput, NotFound, TorilError
+from queues.producer import FlowSpec
 
 CURL, EMBEDDINGS = "curl-generation", "embeddings-generation"
 KNOWN = ("url", "title", "text", "method", "parameters")
@@ -65,10 +65,10 @@ async def _add(request: Request, page: Page, text: str) -> list[PageWork]:
     told = {"pageId": str(page.pk), "url": page.url, "title": page.title, **asking.own_of(request)}
     call = {**told, "method": page.method, "parameters": page.parameters}
     # A page without an example is embedded all the same.
-    child = {"name": "generate", "data": call, "on_failure": "ignore_dependency"}
+    child: FlowSpec = {"name": "generate", "data": call, "on_failure": "ignore_dependency"}
     parent = {**told, "model": MODEL, "text": text}
     try:
-        await add_family(request, embedding, "embed", parent, [(curl, child)])  # type: ignore[list-item]
+        await add_family(request, embedding, "embed", parent, [(curl, child)])
     except TorilError:
         # Where its jobs were refused there is nothing to show of it.
         await Page.objects.filter(pk=page.pk, works__isnull=True).adelete()
@@ -89,25 +89,15 @@ async def _post(request: Request) -> HttpResponse:
 
 
 async def _get(request: Request, page_id: UUID) -> HttpResponse:
-    page = await Page.objects.filter(pk=page_id, owner=request.identity.caller).prefetch_related("works").afirst()
-    if page is None:
+    found = await owned.one(request, Page, page_id)
+    if found is None:
         raise NotFound(_("You have no page “%(id)s”.") % {"id": page_id})
-    works = list(page.works.all())
-    await settle(works)
-    return asking.told(shown(page, works))
-
-
-async def own(request: Request, limit: int, offset: int) -> list[tuple[Page, list[PageWork]]]:
-    """The newest first, as their jobs are now."""
-    mine = Page.objects.filter(owner=request.identity.caller).order_by("-created_at").prefetch_related("works")
-    found = [(page, list(page.works.all())) async for page in mine[offset : offset + limit]]
-    await settle(work for _page, works in found for work in works)
-    return found
+    return asking.told(shown(*found))
 
 
 async def _listed(request: Request) -> HttpResponse:
     limit, offset = asking.page_of(request)
-    pages = [shown(page, works) for page, works in await own(request, limit, offset)]
+    pages = [shown(page, works) for page, works in await owned.newest(request, Page, limit, offset)]
     return asking.told({"pages": pages, "limit": limit, "offset": offset})
 
 

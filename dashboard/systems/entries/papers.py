@@ -11,10 +11,9 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
 from dashboard.request import Request
-from dashboard.systems import asking
+from dashboard.systems import asking, owned
 from dashboard.systems.adding import add, new_id, require_add
 from dashboard.systems.models import Paper, PaperWork
-from dashboard.systems.settling import settle
 from queues.errors import InvalidInput, NotFound
 
 #: queue → what its jobs are called.
@@ -72,25 +71,15 @@ async def _post(request: Request) -> HttpResponse:
 
 
 async def _get(request: Request, paper_id: UUID) -> HttpResponse:
-    paper = await Paper.objects.filter(pk=paper_id, owner=request.identity.caller).prefetch_related("works").afirst()
-    if paper is None:
+    found = await owned.one(request, Paper, paper_id)
+    if found is None:
         raise NotFound(_("You have no paper “%(id)s”.") % {"id": paper_id})
-    works = list(paper.works.all())
-    await settle(works)
-    return asking.told(shown(paper, works))
-
-
-async def own(request: Request, limit: int, offset: int) -> list[tuple[Paper, list[PaperWork]]]:
-    """The newest first, as their jobs are now."""
-    mine = Paper.objects.filter(owner=request.identity.caller).order_by("-created_at").prefetch_related("works")
-    found = [(paper, list(paper.works.all())) async for paper in mine[offset : offset + limit]]
-    await settle(work for _paper, works in found for work in works)
-    return found
+    return asking.told(shown(*found))
 
 
 async def _listed(request: Request) -> HttpResponse:
     limit, offset = asking.page_of(request)
-    papers = [shown(paper, works) for paper, works in await own(request, limit, offset)]
+    papers = [shown(paper, works) for paper, works in await owned.newest(request, Paper, limit, offset)]
     return asking.told({"papers": papers, "limit": limit, "offset": offset})
 
 
