@@ -64,11 +64,3 @@ def relative(ms: int, now: int) -> str:
     if ms < now:
         return gettext("%(time)s ago") % {"time": rough(now - ms)}
     return gettext("in %(time)s") % {"time": rough(ms - now)}
-
-
-def exact(ms: int) -> datetime | None:
-    """The moment in UTC; None where no calendar reaches."""
-    try:
-        return datetime.fromtimestamp(ms / 1_000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None

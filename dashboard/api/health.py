@@ -14,6 +14,7 @@ from dashboard.pages.frame import known_connection
 from dashboard.request import Request
 from queues.errors import TorilError
 from queues.lookups.shared import shared
+from queues.moments import iso
 from queues.options import get_options
 from queues.protocol import reads
 
@@ -47,4 +48,4 @@ async def _ask(connection: str) -> bool:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(datetime.now(UTC))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -20,6 +20,7 @@ from queues.lookups.schedulers import SchedulerDetail, scheduler_detail
 from queues.lookups.snapshot import Snapshot, snapshot
 from queues.masking import mask_json
 from queues.models.local import is_in_process
+from queues.moments import exact
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -93,7 +94,4 @@ def detail_context(request: Request, detail: SchedulerDetail, around: Snapshot |
 
 
 def _moment(ms: int | None) -> datetime | None:
-    try:
-        return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
+    return None if ms is None else exact(ms)

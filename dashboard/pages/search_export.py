@@ -8,7 +8,6 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
-from dashboard import moments
 from dashboard.grants import Grants
 from dashboard.pages import exports
 from dashboard.request import Request
@@ -16,6 +15,7 @@ from queues.lookups.keyed import jobs_of
 from queues.lookups.search import Key, Query, Seen, matching
 from queues.masking import mask_json, mask_text
 from queues.models import Job
+from queues.moments import exact
 
 #: Read, masked and written at once.
 CHUNK = 100
@@ -72,5 +72,5 @@ def _values(job: Job, grants: Grants) -> dict[str, Any]:
 
 
 def _moment(ms: int | None) -> str:
-    at = moments.exact(ms) if ms else None
+    at = exact(ms) if ms else None
     return at.isoformat(timespec="milliseconds") if at else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from dashboard.context import connection_of
 from dashboard.links import DEFAULT_CONNECTION
 from dashboard.request import Request
 from queues.errors import InvalidInput, NotFound
+from queues.moments import iso
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -149,7 +150,7 @@ def own_of(request: Request) -> dict[str, str]:
 
 def moment(at: datetime | None) -> str | None:
     """As JavaScript writes it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
+    return iso(at) if at else None
 
 
 def told(body: Any, status: int = 200, location: str = "") -> HttpResponse:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from dashboard.systems.telling import tell_if_owed
 from queues import queue
 from queues.errors import TorilError
 from queues.models import Job
+from queues.moments import exact
 from queues.producer import FoundJob
 from queues.states import State
 
@@ -81,7 +82,4 @@ async def _remembered(row: Work) -> Note | None:
 
 def _moment(ms: int | None) -> datetime:
     """Now, where a job's time is none."""
-    try:
-        return datetime.fromtimestamp((ms or 0) / 1_000, UTC) if ms else timezone.now()
-    except (ValueError, OverflowError, OSError):
-        return timezone.now()
+    return (exact(ms) if ms else None) or timezone.now()

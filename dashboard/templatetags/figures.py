@@ -16,6 +16,7 @@ from dashboard.choices import DEFAULT, Choices
 from dashboard.pages import attempts, rows, sentences
 from dashboard.pages import timeline as told
 from queues.models import AuditEntry, Job, Queue
+from queues.moments import exact, iso
 from queues.states import State, job_actions
 
 register = template.Library()
@@ -25,14 +26,14 @@ register = template.Library()
 def when(context: Context, value: Any, tell: str = "ago") -> SafeString | str:
     """A <time> that toril.js keeps ticking. `tell`: ago, age (no “ago”), clock, exact (with milliseconds)."""
     ms = moments.as_ms(value)
-    at = None if ms is None else moments.exact(ms)
+    at = None if ms is None else exact(ms)
     if ms is None or at is None:
         return "" if ms is None else str(ms)
     # What is pushed or kept for all is drawn without a viewer: then as for one who chose nothing.
     choices = context.get("choices") or DEFAULT
     return format_html(
         '<time datetime="{}" data-time="{}" title="{} UTC">{}</time>',
-        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        iso(at),
         tell,
         f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d}",
         _told(ms, at, tell, moments.as_ms(context.get("now")), choices),
@@ -56,7 +57,7 @@ def _written(at: datetime, tell: str, choices: Choices, now: int) -> str:
     time = date_format(there, choices.time_format)
     if tell == "exact":
         time = _with_thousandths(time, there.microsecond // 1_000)
-    today = moments.exact(now)
+    today = exact(now)
     is_today = today is not None and there.date() == today.astimezone(choices.tzinfo).date()
     day = "" if tell == "clock" and is_today else f"{date_format(there, choices.date_format)} "
     return f"{day}{time} {there:%Z}"

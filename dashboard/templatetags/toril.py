@@ -16,6 +16,7 @@ from dashboard.theme import PATH as THEME_PATH
 from dashboard.theme import own_style_mark
 from queues import masking
 from queues.models import Job, Queue
+from queues.moments import exact, iso
 
 register = template.Library()
 
@@ -181,12 +182,12 @@ def moment(value: Any, now: Any = None) -> SafeString | str:
     ms = moments.as_ms(value)
     if ms is None:
         return ""
-    at = moments.exact(ms)
+    at = exact(ms)
     if at is None:
         return str(ms)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        iso(at),
         f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1_000:03d} UTC",
         moments.relative(ms, _now(now)),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 from queues import masking
 from queues.delivery.selecting import Chosen, Happening, chosen
 from queues.models import Delivery, Endpoint
+from queues.moments import iso
 from queues.protocol.codec import to_json
 
 #: A payload field of more characters is left out, and named in `omitted`.
@@ -104,8 +105,7 @@ def body_of(told: Happening, *, with_payload: bool) -> str:
     data = dict(told.data)
     if with_payload:
         data |= _payload(told)
-    moment = told.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"type": told.kind, "timestamp": moment, "data": data}, separators=(",", ":"), default=str)
+    return json.dumps({"type": told.kind, "timestamp": iso(told.at), "data": data}, separators=(",", ":"), default=str)
 
 
 def _payload(told: Happening) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Max, QuerySet
@@ -19,6 +19,7 @@ from queues.delivery.selecting import Chosen, Happening
 from queues.mirror.feed import Sieve
 from queues.mirror.leader import Leader
 from queues.models import Job
+from queues.moments import exact, iso
 from queues.options import get_options
 from queues.states import State
 
@@ -96,13 +97,9 @@ def _with_payload(told: Happening, row: dict[str, str]) -> Happening:
 
 
 def _moment(ms: int | None) -> datetime | None:
-    """None where it is none that a date can be: a producer may write anything."""
-    try:
-        return datetime.fromtimestamp(ms / 1000, UTC) if ms is not None else None
-    except (ValueError, OverflowError, OSError):
-        return None
+    return None if ms is None else exact(ms)
 
 
 def _told(ms: int | None) -> str | None:
     found = _moment(ms)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else None
+    return iso(found) if found else None

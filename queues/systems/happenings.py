@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from queues.moments import iso
 from queues.systems import texts
 from queues.systems.faults import MADE_UP
 
@@ -127,7 +128,7 @@ def conversation(random: Random, message: str) -> dict[str, Any]:
         "messageId": identifier(random),
         "message": message,
         "authMethod": random.choice(("jwt", "api-key")),
-        "requestedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "requestedAt": iso(datetime.now(UTC)),
     }
 
 
