@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -145,10 +144,10 @@ class Exposition:
 def _gauge(
     name: str, words: str, told: Iterable[tuple[Sequence[str], float]], labels: Sequence[str] = ()
 ) -> GaugeMetricFamily:
-    family: Any = GaugeMetricFamily(name, words, labels=labels)
+    family = GaugeMetricFamily(name, words, labels=labels)
     for values, value in told:
         family.add_metric(values, value)
-    return family  # type: ignore[no-any-return]
+    return family
 
 
 def _oldest_s(queue: Queue, now_ms: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, Permission, User
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from dashboard.models import QueueGrant
 from tests.web.browser import Browser
 
 
@@ -38,6 +39,15 @@ async def signed_in(name: str, *permissions: str, group: str = "", **fields: Any
     )
     browser = Browser()
     await browser.aforce_login(user)
+    return browser
+
+
+async def signed_in_on(name: str, *queues: str, abilities: Iterable[str]) -> Browser:
+    """A browser whose person holds these abilities on the queues that fit, and nothing else."""
+    browser = await signed_in(name)
+    user = await User.objects.aget(username=name)
+    for queue in queues:
+        await QueueGrant.objects.acreate(user=user, queue=queue, abilities=list(abilities))
     return browser
 
 

@@ -15,7 +15,7 @@ from queues.models import Alert, AlertLook, AlertNotice, AlertRule, AlertSilence
 from queues.options import reset_options
 from tests.alerting import configured, in_database, known, looking, plant_alert, sending
 from tests.mirroring import add
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in, signed_in_on
 from tests.web.planted import EVIL, is_inert, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,10 +29,7 @@ async def html(browser, path: str = BASE, status: int = 200, **asked) -> str:
 
 
 async def granted(*abilities: str, queue: str = "mails*"):
-    browser = await signed_in("granted")
-    user = await User.objects.aget(username="granted")
-    await QueueGrant.objects.acreate(user=user, queue=queue, abilities=["view", *abilities])
-    return browser
+    return await signed_in_on("granted", queue, abilities=("view", *abilities))
 
 
 async def test_it_says_what_fires_since_when_by_which_rule_and_who_heard_of_it(admin, connection, settings):

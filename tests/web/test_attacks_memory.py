@@ -21,7 +21,7 @@ from tests.operating import begun, duty, now, run
 from tests.planting import plant_failed
 from tests.searching import kept, take_in
 from tests.web.browser import Browser
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in_on
 from tests.web.keyed import plant_key, program
 from tests.web.planted import text_of
 
@@ -31,10 +31,7 @@ NEW, LIST, SEARCH = f"{BASE}/operations/new", f"{BASE}/operations", f"{BASE}/sea
 
 
 async def granted(name: str, queue: str, *abilities: str) -> Browser:
-    browser = await signed_in(name)
-    user = await User.objects.aget(username=name)
-    await QueueGrant.objects.acreate(user=user, queue=queue, abilities=["view", *abilities])
-    return browser
+    return await signed_in_on(name, queue, abilities=("view", *abilities))
 
 
 def forged(target: Target, **changed: Any) -> str:

@@ -9,9 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.contrib.auth.models import User
 
-from dashboard.models import QueueGrant
 from queues import queue
 from queues.abilities import ABILITIES
 from queues.models import AuditEntry
@@ -19,7 +17,7 @@ from queues.options import reset_options
 from tests.mirroring import start
 from tests.web.boarded import ask, plant_board
 from tests.web.browser import Browser
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in, signed_in_on
 from tests.web.planted import plant_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,10 +170,7 @@ async def test_a_child_is_added_to_a_parent_that_its_adder_may_add_to(seeded, ad
 
 async def restricted(name: str, pattern: str) -> Browser:
     """Everything on the queues that fit, and nothing else."""
-    browser = await signed_in(name)
-    user = await User.objects.aget(username=name)
-    await QueueGrant.objects.acreate(user=user, queue=pattern, abilities=list(ABILITIES))
-    return browser
+    return await signed_in_on(name, pattern, abilities=ABILITIES)
 
 
 async def test_an_answer_that_stayed_the_same_is_not_sent_again_and_asks_redis_nothing(seeded, admin, monkeypatch):

@@ -8,7 +8,6 @@ import time
 import pytest
 from django.contrib.auth.models import User
 
-from dashboard.models import QueueGrant
 from queues import queue
 from queues.histogram import bucket, pack
 from queues.models import AuditEntry, Sample, Series
@@ -18,17 +17,14 @@ from tests.inprocess import in_process  # noqa: F401
 from tests.planting import plant_failed
 from tests.web.boarded import API, ask
 from tests.web.browser import Browser
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = 20_000 * DAY_S
 
 
 async def restricted(pattern: str, *abilities: str) -> Browser:
-    browser = await signed_in("half")
-    user = await User.objects.aget(username="half")
-    await QueueGrant.objects.acreate(user=user, queue=pattern, abilities=["view", *abilities])
-    return browser
+    return await signed_in_on("half", pattern, abilities=("view", *abilities))
 
 
 @pytest.fixture

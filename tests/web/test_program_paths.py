@@ -8,10 +8,8 @@ from datetime import datetime
 
 import pytest
 import redis
-from django.contrib.auth.models import User
 
 from dashboard.api import health
-from dashboard.models import QueueGrant
 from queues.lookups import snapshot
 from queues.models import AuditEntry
 from queues.options import reset_options
@@ -19,7 +17,7 @@ from queues.protocol import reads
 from tests.eventually import eventually
 from tests.inprocess import in_process, running, until  # noqa: F401
 from tests.planting import plant_delayed, plant_failed, plant_waiting
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in_on
 from tests.web.planted import plant_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,11 +34,7 @@ async def read(browser, path: str, status: int = 200):
 
 async def seeing(*queues: str, abilities=("view",)):
     """Somebody who sees these alone."""
-    browser = await signed_in("someone")
-    user = await User.objects.aget(username="someone")
-    for queue in queues:
-        await QueueGrant.objects.acreate(user=user, connection="*", queue=queue, abilities=list(abilities))
-    return browser
+    return await signed_in_on("someone", *queues, abilities=abilities)
 
 
 # --- health

@@ -10,10 +10,9 @@ from html import unescape
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
 from django.http import QueryDict
 
-from dashboard.models import QueueGrant, SavedView
+from dashboard.models import SavedView
 from dashboard.pages import search_narrowing
 from dashboard.pages.operation_target import target_of
 from queues import queue
@@ -23,7 +22,7 @@ from queues.states import State
 from tests.planting import plant_failed
 from tests.searching import HOUR_MS, NOW_MS, kept, take_in
 from tests.web.browser import Browser
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in_on
 from tests.web.planted import EVIL, is_inert, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,10 +64,7 @@ async def exported(browser: Browser, q: str, form: str) -> str:
 
 
 async def granted(*abilities: str, on: str = "chat") -> Browser:
-    browser = await signed_in("part")
-    user = await User.objects.aget(username="part")
-    await QueueGrant.objects.acreate(user=user, queue=on, abilities=["view", *abilities])
-    return browser
+    return await signed_in_on("part", on, abilities=("view", *abilities))
 
 
 # --- what is found

@@ -21,7 +21,7 @@ from queues.protocol.keys import FleetKeys
 from tests.eventually import eventually
 from tests.inprocess import in_process  # noqa: F401
 from tests.planting import plant_waiting
-from tests.web.conftest import signed_in
+from tests.web.conftest import signed_in_on
 from tests.web.test_v1_jobs import sent
 from tests.working import operating, working
 
@@ -46,11 +46,7 @@ async def ask(browser, method: str, path: str, body=None, status: int = 200, **h
 
 async def seeing(*queues: str, abilities=("view",)):
     """Somebody who holds these abilities there alone."""
-    browser = await signed_in("someone")
-    user = await User.objects.aget(username="someone")
-    for queue in queues:
-        await QueueGrant.objects.acreate(user=user, connection="*", queue=queue, abilities=list(abilities))
-    return browser
+    return await signed_in_on("someone", *queues, abilities=abilities)
 
 
 async def recorded() -> list[str]:

@@ -44,6 +44,7 @@ class Bounded(Parser):
 def require_bounded(request: HttpRequest) -> None:
     """Raises TooLarge, before anything reads the body."""
     try:
+        # Reading it is what checks its size.
         request.body  # noqa: B018
     except RequestDataTooBig:
         raise TooLarge(_("The body is larger than this API reads at once; add fewer jobs with each request.")) from None

@@ -35,6 +35,7 @@ def door(view: View) -> View:
             await changed(known_connection(request), kwargs["queue"])
         return not_allowed(response) if response.status_code == 405 else response
 
+    # Ninja exempts its views; a function has no such attribute for the types, and Django looks for it.
     through.csrf_exempt = False  # type: ignore[attr-defined]
     return through
 
