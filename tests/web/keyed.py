@@ -7,8 +7,17 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.credentials import keys, keysets
+from dashboard.credentials.rates import rates
 from queues.models import ApiKey, ApiSecret
 from tests.web.browser import Browser
+
+
+def forget_callers() -> None:
+    """What this process remembers of keys, issuers and rates: the next test has none of these."""
+    keys.known.clear()
+    keysets.forget()
+    rates.clear()
 
 
 class Program(Browser):

@@ -18,7 +18,7 @@ from queues.models import ApiKey, ApiSecret
 from queues.options import reset_options
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
-from tests.web.keyed import Program, plant_key, plant_secret, program
+from tests.web.keyed import Program, forget_callers, plant_key, plant_secret, program
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.web.echo")]
 WHO = "/api/who"
@@ -27,8 +27,8 @@ WHO = "/api/who"
 @pytest.fixture(autouse=True)
 def _nothing_known():
     yield
-    for forget in (keys.known.clear, rates.clear, reset_options):
-        forget()
+    forget_callers()
+    reset_options()
 
 
 async def status(credential: str, path: str = WHO) -> int:

@@ -15,9 +15,7 @@ from django.contrib.auth.models import User
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
-from dashboard.credentials import keys, keysets
 from dashboard.credentials.paths import COUNTS, PROGRAMS, is_program
-from dashboard.credentials.rates import rates
 from queues.abilities import ABILITIES, ROLES
 from queues.models import ApiKey, AuditEntry, Operation
 from queues.operations import Target
@@ -25,7 +23,7 @@ from queues.options import reset_options
 from queues.states import State
 from tests.web.browser import Browser
 from tests.web.conftest import signed_in
-from tests.web.keyed import plant_key, plant_secret, program
+from tests.web.keyed import forget_callers, plant_key, plant_secret, program
 from tests.web.planted import plant_job
 from tests.web.program_routes import BODIES, NAMES, QUERIES, ROUTES, STREAMS
 from tests.web.tokens import claims, described, handmade, token
@@ -90,8 +88,8 @@ def test_the_table_knows_every_address_of_programs():
 @pytest.fixture(autouse=True)
 def _nothing_known():
     yield
-    for forget in (keys.known.clear, rates.clear, keysets.forget, reset_options):
-        forget()
+    forget_callers()
+    reset_options()
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from django.contrib.auth.models import User
 
 from dashboard.credentials import keys
 from dashboard.credentials.giving import covers
-from dashboard.credentials.rates import rates
 from dashboard.models import QueueGrant
 from queues.models import ApiKey, ApiSecret, AuditEntry
 from tests.web.conftest import signed_in
-from tests.web.keyed import plant_key, program
+from tests.web.keyed import forget_callers, plant_key, program
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.web.echo")]
 PAGE, NEW = "/admin/queues/keys", "/admin/queues/keys/new"
@@ -23,8 +22,7 @@ SHOWN = re.compile(r"toril_[0-9A-Za-z]{8}_[\w-]{43}")
 @pytest.fixture(autouse=True)
 def _nothing_known(connection):
     yield
-    keys.known.clear()
-    rates.clear()
+    forget_callers()
 
 
 def shown(answer) -> str:

@@ -13,10 +13,9 @@ import time
 
 import pytest
 
-from dashboard.credentials import keys, keysets
-from dashboard.credentials.rates import rates
+from dashboard.credentials import keysets
 from queues.options import reset_options
-from tests.web.keyed import program
+from tests.web.keyed import forget_callers, program
 from tests.web.tokens import ISSUER, SECRET, claims, described, encoded, handmade, jwk, pem, token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.web.echo")]
@@ -27,8 +26,8 @@ VIEW = {"abilities": ["view"], "queues": ["*"]}
 @pytest.fixture(autouse=True)
 def _nothing_known():
     yield
-    for forget in (keys.known.clear, rates.clear, keysets.forget, reset_options):
-        forget()
+    forget_callers()
+    reset_options()
 
 
 @pytest.fixture
