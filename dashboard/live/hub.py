@@ -11,7 +11,8 @@ import logging
 import time
 from weakref import WeakKeyDictionary
 
-from dashboard.credentials import Identity, recheck
+from dashboard.credentials.identifying import recheck
+from dashboard.credentials.identity import Identity
 from dashboard.live.codes import Close
 from dashboard.live.follower import Follower
 from dashboard.live.listener import Listener

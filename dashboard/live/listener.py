@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dashboard.credentials import Identity
+from dashboard.credentials.identity import Identity
 from dashboard.live.codes import Close
 from dashboard.live.facts import Known
 from dashboard.live.line import Line

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 from autobahn.exception import Disconnected
 from django.http import parse_cookie
 
-from dashboard.credentials import Identity, identify
+from dashboard.credentials.identifying import identify
+from dashboard.credentials.identity import Identity
 from dashboard.live.codes import Close
 from dashboard.live.commands import Commands
 from dashboard.live.hub import hub

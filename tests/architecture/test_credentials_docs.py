@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.credentials import identify, keys, keysets, paths
+from dashboard.credentials import keys, keysets, paths
+from dashboard.credentials.identifying import identify
 from dashboard.credentials.keysets import FETCH_S, FRESH_S, LEAST_RSA_BITS, MOST_BYTES, SOONER_S, STALE_S
 from dashboard.credentials.rates import rates
 from queues.errors import ConfigurationError

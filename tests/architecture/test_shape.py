@@ -65,8 +65,9 @@ def test_workers_tell_the_version_of_the_package():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
 
 
-def test_a_worker_loads_no_web_server():
+def test_a_worker_loads_no_web_server_and_nothing_that_only_programs_need():
     heavy = ("daphne", "twisted.internet.reactor", "autobahn", "channels.generic")
+    heavy += ("ninja", "pydantic", "jwt", "httpx", "prometheus_client")
     code = (
         "import django, sys; django.setup(); import queues.management.commands.runworkers;"
         f" print([name for name in {heavy} if name in sys.modules])"

@@ -11,7 +11,7 @@ import pytest
 import redis
 from django.utils import timezone
 
-from dashboard.credentials import identify
+from dashboard.credentials.identifying import identify
 from dashboard.grants import Grants, Pattern
 from dashboard.live.codes import Close
 from dashboard.live.hub import Hub

@@ -10,7 +10,9 @@ from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from dashboard.credentials import NOBODY, identify, keys, recheck
+from dashboard.credentials import keys
+from dashboard.credentials.identifying import identify, recheck
+from dashboard.credentials.identity import NOBODY
 from dashboard.credentials.rates import rates
 from dashboard.models import QueueGrant
 from queues.errors import Unauthorized
