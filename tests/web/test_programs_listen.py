@@ -32,6 +32,8 @@ def stand(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -
     opened.web()
     yield opened
 
+    # Whichever of these tests ran, one address with a token was asked.
+    assert httpx.get(f"{opened.address}/api/events?token=eyJhbGciOiJub25lIn0.e30.e30", timeout=30).status_code == 401
     opened.close()
     written = opened.log("web")
     assert "/api/events?" in written, "the server tells what was asked of it"
