@@ -34,7 +34,7 @@ SAID_CHARACTERS = 600
 settings.register_profile("toril", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("toril")
 #: About how many seconds a kilobyte of a folder's tests takes, of those that mostly wait and those that mostly compute.
-WAITING = {"acceptance": 8.0, "integration": 1.5}
+WAITING = {"acceptance": 8.0, "faults": 8.0, "integration": 1.5}
 COMPUTING = {"browser": 5.0, "interop": 2.0, "web": 0.7}
 
 

@@ -1,4 +1,6 @@
-"""Lists the benchmarks in tests/bench and runs them one after the other, in the tests' virtualenv."""
+"""Lists the benchmarks in tests/bench and runs them one after the other, in the tests' virtualenv. What begins with the
+first option is theirs: `bin/bench faults --minutes 1`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ FOLDER = ROOT / "tests" / "bench"
 
 def run(arguments: Sequence[str]) -> int:
     known = {path.stem: path for path in sorted(FOLDER.glob("[!_]*.py"))}
-    names = list(known) if list(arguments) == ["all"] else list(arguments)
+    names, options = _names_and_options(arguments)
+    names = list(known) if names == ["all"] else names
     if not names:
         return _list(known)
     for name in names:
@@ -30,8 +33,16 @@ def run(arguments: Sequence[str]) -> int:
     # Every one is run even after one has failed: each compares its own pair.
     # What the tests stand on imports this folder's modules.
     told = environment(virtualenv) | {"PYTHONPATH": str(ROOT / "bin")}
-    codes = [subprocess.call([virtualenv.python, "-m", f"tests.bench.{name}"], cwd=ROOT, env=told) for name in names]
+    codes = [
+        subprocess.call([virtualenv.python, "-m", f"tests.bench.{name}", *options], cwd=ROOT, env=told)
+        for name in names
+    ]
     return max(codes)
+
+
+def _names_and_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    first = next((at for at, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    return list(arguments[:first]), list(arguments[first:])
 
 
 def _list(known: dict[str, Path]) -> int:

