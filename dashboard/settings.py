@@ -40,12 +40,7 @@ if DEMO and find_spec("queues.systems.settings"):
     LIVE |= import_module("queues.systems.settings").LIVE
 
 TORIL = {
-    "CONNECTIONS": {
-        "default": {
-            "URL": options.redis_url(ENVIRON, REDIS_URL_FILE),
-            "PREFIX": ENVIRON.get("QUEUE_PREFIX") or options.DEFAULT_PREFIX,
-        }
-    },
+    "CONNECTIONS": options.redis_connections(ENVIRON, REDIS_URL_FILE),
     # <QUEUE>_QUEUE_CONCURRENCY, <QUEUE>_RATE_LIMIT_PER_MINUTE and the like; also of queues that are not named here.
     "QUEUES": options.queue_overrides(QUEUES, ENVIRON),
     "VARIABLES": options.queue_variables(ENVIRON),

@@ -11,9 +11,17 @@ from queues.errors import ConfigurationError
 from queues.options import reading
 from queues.options.alerts import AlertOptions, alerts
 from queues.options.api import ApiOptions, api
+from queues.options.connections import connection
 from queues.options.credentials import Credentials, credentials
 from queues.options.dashboard import Dashboard
-from queues.options.environment import queue_overrides, queue_variables, redis_configured, redis_url
+from queues.options.environment import (
+    queue_overrides,
+    queue_variables,
+    redis_configured,
+    redis_connection,
+    redis_connections,
+    redis_url,
+)
 from queues.options.live import LiveOptions, live
 from queues.options.metrics import MetricsOptions, metrics
 from queues.options.mirror import Kept, MirrorOptions, Payloads, Policy, mirror
@@ -58,6 +66,8 @@ __all__ = [
     "queue_overrides",
     "queue_variables",
     "redis_configured",
+    "redis_connection",
+    "redis_connections",
     "redis_url",
     "reset_options",
 ]
@@ -143,7 +153,7 @@ def load(toril: Mapping[str, Any]) -> Options:
     reading.mapping("TORIL", toril)
     reading.refuse_unknown("TORIL", toril, _KNOWN)
     described = reading.mapping("TORIL['CONNECTIONS']", toril.get("CONNECTIONS", {}))
-    connections = {name: reading.connection(name, value) for name, value in described.items()}
+    connections = {name: connection(name, value) for name, value in described.items()}
     if not connections:
         connections = {"default": ConnectionOptions("default", DEFAULT_URL)}
     if "default" not in connections:

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
-from urllib.parse import urlsplit
 
 from queues.errors import ConfigurationError
-from queues.options.values import (
-    DEFAULT_PREFIX,
-    DEFAULT_URL,
-    LOCAL_CONNECTION,
-    Backoff,
-    ConnectionOptions,
-    Keep,
-    Limiter,
-    QueueOptions,
-)
+from queues.options.values import Backoff, Keep, Limiter, QueueOptions
 
 
 def mapping(where: str, value: Any, what: str = "a dict") -> Mapping[Any, Any]:
@@ -52,45 +42,6 @@ def boolean(where: str, value: Any) -> bool:
     if text in ("", "0", "false", "no", "off"):
         return False
     raise ConfigurationError(f"{where} must be true or false, not {value!r}.")
-
-
-def connection(name: str, value: Any) -> ConnectionOptions:
-    where = f"TORIL['CONNECTIONS'][{name!r}]"
-    value = mapping(where, value, "a dict with URL and PREFIX")
-    if not isinstance(name, str) or not name or len(name) > 64:
-        raise ConfigurationError(f"{where}: a connection's name is a text of 1 to 64 characters.")
-    if name == LOCAL_CONNECTION:
-        raise ConfigurationError(f"{where}: this name is kept for jobs that run in process.")
-    refuse_unknown(where, value, {"URL", "PREFIX"})
-    url = checked_url(f"{where}['URL']", str(value.get("URL", DEFAULT_URL)))
-    prefix = str(value.get("PREFIX", DEFAULT_PREFIX))
-    if not prefix:
-        raise ConfigurationError(f"{where}['PREFIX'] is empty.")
-    return ConnectionOptions(name, url, prefix)
-
-
-def checked_url(where: str, url: str) -> str:
-    """The URL, if it names one server. The sentence never repeats it: it may hold a password."""
-    if "," in url:
-        raise ConfigurationError(
-            f"{where} lists several hosts; Sentinel and Cluster are not supported yet, name one server."
-        )
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ConfigurationError(f"{where} must begin with redis://, rediss:// or unix://.")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ConfigurationError(f"{where} has a host or a port (1 to 65535) that cannot be read.") from None
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise ConfigurationError(f"{where} names no socket file.")
-        return url
-    if not host or port == 0:
-        raise ConfigurationError(f"{where} names no host, or port 0.")
-    if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise ConfigurationError(f"{where} ends with a database that is not a number.")
-    return url
 
 
 def text(where: str, value: Any) -> str:

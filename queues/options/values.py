@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 DEFAULT_URL = "redis://localhost:6379"
 DEFAULT_PREFIX = "bull"
+DEFAULT_SENTINEL_MASTER = "mymaster"
 #: Under this name SQL keeps jobs that run in process; no configured connection may have it.
 LOCAL_CONNECTION = "in-process"
 
@@ -64,11 +65,31 @@ class QueueOptions:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """A named Redis plus prefix. `url` is redis://, rediss:// or unix://, with user, password and db inside."""
+    """A named Redis plus prefix. `url` is redis://, rediss:// or unix://, with user, password and db inside; several
+    hosts in it, with commas between, are Sentinels or nodes of a Cluster.
+    """
 
     name: str
     url: str
     prefix: str = DEFAULT_PREFIX
+    #: "single", "sentinel" or "cluster"; empty: one host is single, several are asked (queues/protocol/topology.py).
+    topology: str = ""
+    sentinel_master: str = DEFAULT_SENTINEL_MASTER
+    #: Of the Sentinels themselves; that of the servers stands in the URL.
+    sentinel_username: str = ""
+    sentinel_password: str = field(default="", repr=False)
+    #: None: as the URL says.
+    sentinel_tls: bool | None = None
+    #: Files in PEM: whom to trust, and how to prove oneself.
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_check_hostname: bool = True
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """`host:port`, as the URL names them; one empty text for a socket file."""
+        return tuple(urlsplit(self.url).netloc.rpartition("@")[2].split(","))
 
     @property
     def safe_url(self) -> str:

@@ -24,6 +24,8 @@ from queues.protocol.address import Address
 from queues.protocol.commands import Argument, Command
 from queues.protocol.refusals import refusal
 from queues.protocol.scripts import check_version
+from queues.protocol.tls import Tls, reason
+from queues.protocol.topology import ASK_S, Ask, check_role, located
 
 T = TypeVar("T")
 ANSWER_S = 1.7
@@ -81,8 +83,7 @@ class BlockingWire:
         except TimeoutError:
             raise RedisUnavailable(f"Redis did not answer within {timeout_s:g} s.") from None
         except (OSError, hiredis.HiredisError) as error:
-            said = getattr(error, "strerror", None) or error
-            raise RedisUnavailable(f"Redis cannot be reached: {said}.") from None
+            raise RedisUnavailable(f"Redis cannot be reached: {reason(error)}.") from None
         _give_back(self._options, line)
         return replies
 
@@ -116,6 +117,8 @@ class _Line:
         try:
             for reply in self.ask([*address.login(), ("PING",)], deadline):
                 _checked(reply)
+            if address.must_be_primary:
+                check_role(self.ask([("ROLE",)], deadline)[0])
         except BaseException:
             self.close()
             raise
@@ -176,8 +179,16 @@ def _dial(address: Address, deadline: float) -> socket.socket:
             failure = error
             continue
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return opened if address.tls is None else address.tls.wrap_socket(opened, server_hostname=address.host)
+        return opened if address.tls is None else _over_tls(opened, address)
     raise failure
+
+
+def _over_tls(opened: socket.socket, address: Address) -> socket.socket:
+    try:
+        return cast(Tls, address.tls).context().wrap_socket(opened, server_hostname=address.host)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def _connected(family: int, place: Any, deadline: float) -> socket.socket:
@@ -236,9 +247,27 @@ def _take(options: ConnectionOptions, deadline: float) -> _Line:
         line.close()
     check_version()
     try:
-        return _Line(Address.of(options), deadline)
+        return _Line(drive(located(Address.of(options), _asking(deadline))), deadline)
     except RedisRefused as error:
         raise RedisUnavailable(f"Redis cannot be reached: {error}") from None
+
+
+def _asking(deadline: float) -> Ask:
+    """How `topology` asks a Sentinel here: over a line of its own, within what is left."""
+
+    async def ask(address: Address, commands: Sequence[Command[Any]]) -> list[Any]:
+        until = min(deadline, time.monotonic() + ASK_S)
+        try:
+            line = _Line(address, until)
+            try:
+                replies = line.ask([asked.args for asked in commands], until)
+            finally:
+                line.close()
+        except (OSError, hiredis.HiredisError, RedisRefused) as error:
+            raise RedisUnavailable(f"Redis cannot be reached: {reason(error)}.") from None
+        return [refusal(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply for reply in replies]
+
+    return ask
 
 
 def _give_back(options: ConnectionOptions, line: _Line) -> None:

@@ -15,11 +15,13 @@ from typing import Any, TypeVar, cast
 
 import hiredis
 
-from queues.errors import RedisReadOnly, RedisRefused, RedisUnavailable, TorilError
+from queues.errors import ConfigurationError, RedisReadOnly, RedisRefused, RedisUnavailable, TorilError
 from queues.protocol.address import Address
 from queues.protocol.calls import Bundle, Call
 from queues.protocol.commands import Command, command
 from queues.protocol.refusals import refusal
+from queues.protocol.tls import reason
+from queues.protocol.topology import ASK_S, check_role, located
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, address: Address, *, name: str = "", timeout_s: float | None = 1.5) -> None:
         self.address, self.name, self.timeout_s = address, name, timeout_s
+        self._at = address  # which of several was dialled last
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
@@ -190,7 +193,7 @@ class Wire(asyncio.Protocol):
             async with asyncio.timeout(self.timeout_s or 5.0):
                 await self._dial()
                 await self._enter()
-        except (OSError, TimeoutError, RedisUnavailable, RedisRefused) as error:
+        except (OSError, TimeoutError, RedisUnavailable, RedisRefused, ConfigurationError) as error:
             self._connecting = None
             self._break(self._unreachable(error))
             return
@@ -205,17 +208,20 @@ class Wire(asyncio.Protocol):
 
     async def _dial(self) -> None:
         self._reader = hiredis.Reader()
-        to = self.address
+        to = self._at = await located(self.address, ask)
         if to.path:
             await self._loop.create_unix_connection(lambda: self, to.path)
         else:
-            await self._loop.create_connection(lambda: self, to.host, to.port, ssl=to.tls)
+            tls = to.tls.context() if to.tls is not None else None
+            await self._loop.create_connection(lambda: self, to.host, to.port, ssl=tls)
 
     async def _enter(self) -> None:
         """AUTH and SELECT, then PING: a server that is still loading, or wants a password, says so here."""
-        asked = [*self.address.login(), ("PING",)]
+        asked = [*self._at.login(), ("PING",)]
         if self.name:
             asked.insert(-1, ("CLIENT", "SETNAME", self.name))
+        if self._at.must_be_primary:
+            asked.append(("ROLE",))
         if self._transport is None:
             # Closed as soon as it was open, as a server that takes no more connections does.
             raise self._broke or RedisUnavailable("Redis closed the connection.")
@@ -224,15 +230,16 @@ class Wire(asyncio.Protocol):
         self._write(calls)
         answers = await asyncio.gather(*(call.future for call in calls), return_exceptions=True)
         for call, answer in zip(calls, answers, strict=True):
-            # A name may be refused (by ACL, or for a space in it); nothing else may.
-            if isinstance(answer, BaseException) and call.command.args[0] != "CLIENT":
+            # A name may be refused (by ACL, or for a space in it), and who is primary; nothing else may.
+            if isinstance(answer, BaseException) and call.command.args[0] not in ("CLIENT", "ROLE"):
                 raise answer
+            if call.command.args[0] == "ROLE":
+                check_role(answer)
 
     def _unreachable(self, error: BaseException) -> RedisUnavailable:
         self._failures += 1
         self._retry_at = self._loop.time() + min(0.05 * 2**self._failures, LONGEST_BACKOFF_S)
-        reason = str(error) if isinstance(error, RedisUnavailable | RedisRefused) else _reason(error)
-        self._last_error = RedisUnavailable(f"Redis cannot be reached: {reason}.".replace("..", "."))
+        self._last_error = RedisUnavailable(f"Redis cannot be reached: {reason(error)}.")
         return self._last_error
 
     # --- what asyncio calls
@@ -333,7 +340,10 @@ class Wire(asyncio.Protocol):
             call.fail(error)
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+async def ask(address: Address, commands: Sequence[Command[Any]]) -> list[Any]:
+    """A Sentinel's answers, over a connection that is made for them: `topology` is lent it."""
+    on = Wire(address, timeout_s=ASK_S)
+    try:
+        return await on.run(commands, return_errors=True)
+    finally:
+        await on.close()

@@ -22,6 +22,8 @@ from queues.options import (
     mistakes,
     queue_overrides,
     redis_configured,
+    redis_connection,
+    redis_connections,
     redis_url,
 )
 
@@ -156,6 +158,56 @@ def test_the_url_goes_before_the_parts_and_both_before_the_embedded_server(tmp_p
     assert redis_url({}, tmp_path / "absent") == "redis://localhost:6379"
 
 
+def test_a_password_may_stand_beside_a_url_that_has_none():
+    beside = {"REDIS_USERNAME": "ada", "REDIS_PASSWORD": "p/:#"}
+    assert redis_url(beside | {"REDIS_URL": "redis://a:1,b:2/3"}) == "redis://ada:p%2F%3A%23@a:1,b:2/3"
+    assert redis_url(beside | {"REDIS_URL": "redis://:own@a:1"}) == "redis://:own@a:1"
+    assert redis_url(beside | {"REDIS_URL": "unix:///run/s"}) == "unix://ada:p%2F%3A%23@/run/s"
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("redis://a:1,b:2,[::1]:3/0", ("a:1", "b:2", "[::1]:3")),
+        ("rediss://:p,q@a:1,rediss://b:2", ("a:1", "b:2")),
+        ("redis://:p@a:1/4,redis://:p@b/4", ("a:1", "b")),
+        ("redis://a", ("a",)),
+        ("unix:///run/redis,1.sock", ("",)),
+    ],
+)
+def test_several_hosts_or_several_urls_are_one_connection(url, hosts):
+    assert load({"CONNECTIONS": {"default": {"URL": url}}}).connection().hosts == hosts
+
+
+def test_whoever_names_something_of_sentinels_means_sentinel():
+    told = redis_connection({"REDIS_HOST": "a,b:7,::1", "REDIS_PORT": "5", "REDIS_SENTINEL_MASTER": "main"})
+    made = load({"CONNECTIONS": {"default": told}}).connection()
+    assert made == ConnectionOptions(
+        "default", "redis://a:5,b:7,[::1]:5/0", topology="sentinel", sentinel_master="main"
+    )
+
+
+def test_tls_is_read_from_variables_and_more_connections_from_json():
+    tls = {"REDIS_TLS": "1", "REDIS_TLS_CA": "/ca", "REDIS_TLS_CERT": "/c", "REDIS_TLS_KEY": "/k"}
+    more = {"REDIS_CONNECTIONS": '{"billing": {"URL": "redis://b:1", "PREFIX": "bill"}}'}
+    options = load({"CONNECTIONS": redis_connections(tls | more | {"REDIS_TLS_CHECK_HOSTNAME": "no"})})
+    assert options.connection() == ConnectionOptions(
+        "default",
+        "rediss://localhost:6379/0",
+        tls_ca="/ca",
+        tls_cert="/c",
+        tls_key="/k",
+        tls_check_hostname=False,
+    )
+    assert options.connection("billing") == ConnectionOptions("billing", "redis://b:1", "bill")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', '{"default": {}}', '{"a": {"URL": "http://h"}}'])
+def test_connections_that_are_no_json_of_connections_are_refused_by_the_variables_name(text):
+    with pytest.raises(ConfigurationError, match="REDIS_CONNECTIONS"):
+        redis_connections({"REDIS_CONNECTIONS": text})
+
+
 def test_the_parts_make_a_url():
     parts = {"REDIS_HOST": "h", "REDIS_PORT": "1", "REDIS_USERNAME": "u@", "REDIS_PASSWORD": "p/:#", "REDIS_DB": "2"}
     assert redis_url(parts | {"REDIS_TLS": "true"}) == "rediss://u%40:p%2F%3A%23@h:1/2"
@@ -182,7 +234,17 @@ def test_any_of_its_variables_means_a_redis_of_ones_own(name):
     ("environ", "named"),
     [
         ({"REDIS_URL": "localhost:6379"}, "REDIS_URL"),
-        ({"REDIS_URL": "redis://a:1,b:2"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a:1,b:x"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a:1,"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a:1,redis://b:2/3"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://:x@a:1,redis://:y@b:2"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a:1,b:2", "REDIS_TOPOLOGY": "single"}, "REDIS_URL"),
+        ({"REDIS_URL": "unix:///s", "REDIS_TOPOLOGY": "sentinel"}, "REDIS_"),
+        ({"REDIS_URL": "redis://a/2", "REDIS_TOPOLOGY": "cluster"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a", "REDIS_TOPOLOGY": "ring"}, "REDIS_TOPOLOGY"),
+        ({"REDIS_URL": "redis://a", "REDIS_SENTINEL_TLS": "2"}, "REDIS_SENTINEL_TLS"),
+        ({"REDIS_URL": "redis://a", "REDIS_TLS_CA": "/ca.pem"}, "rediss://"),
+        ({"REDIS_URL": "rediss://a", "REDIS_TLS_KEY": "/key.pem"}, "REDIS_TLS_KEY"),
         ({"REDIS_URL": "redis://h:99999"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://h:port"}, "REDIS_URL"),
         ({"REDIS_URL": "redis://[::1"}, "REDIS_URL"),
@@ -190,7 +252,7 @@ def test_any_of_its_variables_means_a_redis_of_ones_own(name):
         ({"REDIS_URL": "redis://h/main"}, "REDIS_URL"),
         ({"REDIS_URL": "unix://"}, "REDIS_URL"),
         ({"REDIS_HOST": "redis://h"}, "REDIS_HOST"),
-        ({"REDIS_HOST": "a,b"}, "REDIS_HOST"),
+        ({"REDIS_HOST": "a,,b"}, "REDIS_HOST"),
         ({"REDIS_HOST": "user@h"}, "REDIS_HOST"),
         ({"REDIS_HOST": "h", "REDIS_PORT": "x"}, "REDIS_PORT"),
         ({"REDIS_HOST": "h", "REDIS_PORT": "0"}, "REDIS_PORT"),
@@ -200,11 +262,18 @@ def test_any_of_its_variables_means_a_redis_of_ones_own(name):
 )
 def test_a_bad_variable_is_named(environ, named):
     with pytest.raises(ConfigurationError, match=named):
-        redis_url(environ)
+        redis_connection(environ)
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://:hunter2@a:1,b:2", "http://:hunter2@a", "redis://:hunter2@a:x", "redis://:hunter2@a/x"]
+    "url",
+    [
+        "redis://:hunter2@a:1,b:x",
+        "redis://:hunter2@a,redis://:y@b",
+        "http://:hunter2@a",
+        "redis://:hunter2@a:x",
+        "redis://:hunter2@a/x",
+    ],
 )
 def test_no_sentence_repeats_a_password(url):
     with pytest.raises(ConfigurationError) as error:
@@ -220,6 +289,7 @@ def test_no_sentence_repeats_a_password(url):
         ("redis://h:1?password=hunter2", "redis://h:1"),
         ("unix://:hunter2@/run/redis.sock?db=1", "unix://:***@/run/redis.sock"),
         ("redis://:hunter2@hunter@h", "redis://:***@h"),
+        ("redis://:hunter2@h:1,i:2/0", "redis://:***@h:1,i:2/0"),
         ("redis://h:1/0", "redis://h:1/0"),
     ],
 )
