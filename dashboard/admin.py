@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from dashboard import links
 from dashboard.grants import Grants
 from dashboard.models import QueueGrant
-from dashboard.pages import audit_lines
+from dashboard.pages.audit import lines as audit_lines
 from dashboard.request import Request
 from dashboard.templatetags.toril import moment
 from dashboard.visibility import rows_for

@@ -4,32 +4,26 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from dashboard import theme
-from dashboard.pages import (
-    alerts,
-    audit,
-    check,
-    door,
-    failure,
-    failures,
-    flows,
-    health,
-    job,
-    jump,
-    keys,
-    metrics,
-    operations,
-    overview,
-    queue,
-    redis,
-    schedulers,
-    search,
-    session,
-    settings,
-    ways,
-    webhook,
-    webhooks,
-    workers,
-)
+from dashboard.pages.alert import page as alerts
+from dashboard.pages.audit import page as audit
+from dashboard.pages.failure import failures
+from dashboard.pages.failure import page as failure
+from dashboard.pages.flow import page as flows
+from dashboard.pages.job import page as job
+from dashboard.pages.key import page as keys
+from dashboard.pages.metrics import page as metrics
+from dashboard.pages.operation import page as operations
+from dashboard.pages.overview import page as overview
+from dashboard.pages.queue import page as queue
+from dashboard.pages.redis import check
+from dashboard.pages.redis import page as redis
+from dashboard.pages.scheduler import page as schedulers
+from dashboard.pages.search import page as search
+from dashboard.pages.settings import page as settings
+from dashboard.pages.shell import door, health, jump, session, ways
+from dashboard.pages.webhook import page as webhook
+from dashboard.pages.webhook import webhooks
+from dashboard.pages.worker import page as workers
 from dashboard.raw_path import Segment
 
 register_converter(Segment, "segment")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from django.http import HttpResponse, JsonResponse
 
 from dashboard.api.methods import takes
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from queues.errors import TorilError
 from queues.lookups.shared import shared

@@ -11,7 +11,7 @@ from prometheus_client import exposition
 from dashboard.api.exposition import Exposition
 from dashboard.api.methods import takes
 from dashboard.grants import Sight
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from queues.errors import Forbidden, Unauthorized
 from queues.lookups.exported import EVERY_S, exported

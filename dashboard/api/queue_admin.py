@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from dashboard.api.counts import counts
 from dashboard.api.methods import takes
 from dashboard.api.seen import figures_seen, queue_seen, queues_seen
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from queues.actions import bulk
 from queues.actions.queues import pause_queue, resume_queue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.pages.frame import visible
+from dashboard.pages.shell.frame import visible
 from dashboard.request import Request
 from queues.errors import QueueNotFound, RedisUnavailable
 from queues.lookups.snapshot import Snapshot, refresh, snapshot

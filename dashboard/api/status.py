@@ -10,7 +10,7 @@ from dashboard.api.counts import counts
 from dashboard.api.methods import takes
 from dashboard.api.seen import figures_seen
 from dashboard.api.v1.values import masked_value
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from queues.lookups.jobs import JobDetail, job_detail
 from queues.lookups.payloads import job_payload

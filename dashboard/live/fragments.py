@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.template.loader import render_to_string
 
 from dashboard.grants import Sight
-from dashboard.pages.rows import drawn
+from dashboard.pages.queue.rows import drawn
 from queues.models import Job, Queue
 from queues.states import LISTED
 

@@ -16,7 +16,7 @@ from dashboard.live.codes import Close
 from dashboard.live.commands import subscribe
 from dashboard.live.hub import hub
 from dashboard.live.listener import Listener
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from dashboard.socket_door import is_own_page
 from queues.errors import Forbidden, TorilError

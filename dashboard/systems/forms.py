@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from dashboard import links
 from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
-from dashboard.pages.frame import around_of, frame, go
+from dashboard.pages.shell.frame import around_of, frame, go
 from dashboard.request import Request
 from dashboard.systems import owned
 from dashboard.systems.entries import chat, pages, papers, scans, texts

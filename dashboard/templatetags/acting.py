@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from dashboard.pages.ways_back import WayBack, from_tags
+from dashboard.pages.shell.ways_back import WayBack, from_tags
 
 register = template.Library()
 MOST_TARGETS = 200

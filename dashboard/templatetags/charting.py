@@ -10,7 +10,7 @@ from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from dashboard.pages.charts import Cell, Chart
+from dashboard.pages.metrics.charts import Cell, Chart
 from dashboard.templatetags.figures import when
 
 register = template.Library()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from dashboard.pages import failure_words
+from dashboard.pages.failure import words as failure_words
 from queues.lookups.failures import Line
 from queues.models import FailureEvent
 

@@ -13,8 +13,9 @@ from django.utils.safestring import SafeString
 
 from dashboard import moments
 from dashboard.choices import DEFAULT, Choices
-from dashboard.pages import attempts, rows, sentences
-from dashboard.pages import timeline as told
+from dashboard.pages.job import attempts
+from dashboard.pages.job import timeline as told
+from dashboard.pages.queue import rows, sentences
 from queues.models import AuditEntry, Job, Queue
 from queues.moments import exact, iso
 from queues.states import State, job_actions

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop as noop
 
 from dashboard import links
-from dashboard.pages.cells import Teller, error_line
-from dashboard.pages.columns import Column
-from dashboard.pages.listing import REVERSE, Listing
+from dashboard.pages.listing.cells import Teller, error_line
+from dashboard.pages.listing.columns import Column
+from dashboard.pages.listing.state import REVERSE, Listing
 from dashboard.presentation import formatted
 from queues.models import Job, Queue
 from queues.states import State

@@ -7,7 +7,7 @@ from django.template import Context
 from django.utils.translation import gettext as _
 
 from dashboard import links
-from dashboard.pages.operation_asking import BY_OPERATION
+from dashboard.pages.operation.asking import BY_OPERATION
 from queues.models import Queue
 from queues.operations import ACTIONS
 from queues.states import State, parse_state

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 
 from dashboard import links
 from dashboard.moments import rough
-from dashboard.pages import rates, rows, sentences
-from dashboard.pages.choosing import Choice
-from dashboard.pages.tree import Group
+from dashboard.pages.overview.choosing import Choice
+from dashboard.pages.overview.tree import Group
+from dashboard.pages.queue import rates, rows, sentences
 from dashboard.presentation import dashboard_options
 from queues.models import Queue
 from queues.options.dashboard import QueueView

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from dashboard import links, moments
 from dashboard.grants import Grants
-from dashboard.pages import cells
-from dashboard.pages.cells import Teller
+from dashboard.pages.listing import cells
+from dashboard.pages.listing.cells import Teller
 from dashboard.presentation import formatted
 from dashboard.templatetags.figures import when
 from queues.models import Job

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.pages.frames import package_of, parts
+from dashboard.pages.job.frames import package_of, parts
 
 CHAINED = """Traceback (most recent call last):
   File "/app/shop/jobs.py", line 41, in run

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.pages.json_html import drawn
-from dashboard.pages.json_rows import DEEPEST, LONGEST_TEXT, Place, Row, after_string, readable, slice_of
+from dashboard.pages.payload.json_html import drawn
+from dashboard.pages.payload.json_rows import DEEPEST, LONGEST_TEXT, Place, Row, after_string, readable, slice_of
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

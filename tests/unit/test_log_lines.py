@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from dashboard.pages.log_lines import level, plain
+from dashboard.pages.payload.log_lines import level, plain
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dashboard.pages.option_words import in_words, retention
+from dashboard.pages.job.option_words import in_words, retention
 from queues.models import Job
 
 DAY_S = 86_400

@@ -10,11 +10,11 @@ from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.pages import rows
-from dashboard.pages.attempts import failures, headline, verdict
-from dashboard.pages.listing import Listing
-from dashboard.pages.sentences import in_words, rate, segments, troubles
-from dashboard.pages.timeline import ran_ms, timeline, waited_ms
+from dashboard.pages.job.attempts import failures, headline, verdict
+from dashboard.pages.job.timeline import ran_ms, timeline, waited_ms
+from dashboard.pages.listing.state import Listing
+from dashboard.pages.queue import rows
+from dashboard.pages.queue.sentences import in_words, rate, segments, troubles
 from queues.models import Job, Queue
 from queues.protocol.attempts import Run
 from queues.states import State

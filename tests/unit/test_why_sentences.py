@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from dashboard.pages import why
+from dashboard.pages.job import why
 from queues.lookups.why import Cause, Reason
 
 NOW = 1_800_000_000_000

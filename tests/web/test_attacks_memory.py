@@ -271,7 +271,7 @@ async def test_of_one_persons_previews_few_run_at_once(operator, connection, cli
         running -= 1
         return found
 
-    monkeypatch.setattr("dashboard.pages.operation_asking.preview", counted)
+    monkeypatch.setattr("dashboard.pages.operation.asking.preview", counted)
     asked = [operator.get(f"{NEW}?do=retry&queue=chat&state=failed") for _each in range(6)]
     assert [answer.status_code for answer in await asyncio.gather(*asked)] == [200] * 6
     assert most == 2

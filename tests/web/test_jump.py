@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.models import QueueGrant
-from dashboard.pages.jump import score
+from dashboard.pages.shell.jump import score
 from queues import queue
 from tests.planting import plant_failed, plant_waiting
 from tests.web.browser import Browser

@@ -93,7 +93,7 @@ async def test_where_the_time_ends_first_the_rest_is_offered(
     async def hurried(*args, **kwargs):
         return await whole(*args, **kwargs, budget_s=next(budgets))
 
-    monkeypatch.setattr("dashboard.pages.selection.act_on", hurried)
+    monkeypatch.setattr("dashboard.pages.listing.selection.act_on", hurried)
     html = (await operator.post(f"{here}&action=selected", form, htmx=True)).content.decode()
     assert "0 retried, 40 left." in text_of(html)
     assert "Continue: Retry 40 jobs" in text_of(html)

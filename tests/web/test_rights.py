@@ -13,21 +13,18 @@ from django.contrib.auth.models import User
 from django.urls import get_resolver
 
 from dashboard.models import QueueGrant
-from dashboard.pages import (
-    acts,
-    alert_acting,
-    confirmation,
-    failure_acting,
-    job_forms,
-    job_parts,
-    operation_acting,
-    operation_asking,
-    queue_acting,
-    scheduler_acting,
-    selection,
-    webhook_acting,
-    workers,
-)
+from dashboard.pages.alert import acting as alert_acting
+from dashboard.pages.failure import acting as failure_acting
+from dashboard.pages.job import acts
+from dashboard.pages.job import forms as job_forms
+from dashboard.pages.job import parts as job_parts
+from dashboard.pages.listing import confirmation, selection
+from dashboard.pages.operation import acting as operation_acting
+from dashboard.pages.operation import asking as operation_asking
+from dashboard.pages.queue import acting as queue_acting
+from dashboard.pages.scheduler import acting as scheduler_acting
+from dashboard.pages.webhook import acting as webhook_acting
+from dashboard.pages.worker import page as workers
 from queues.abilities import ABILITIES, ACTIONS, LOOKING, ROLES
 from queues.actions import groups
 from queues.models import AuditEntry, Operation
@@ -43,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BASE = "/admin/queues"
 SEEN, HIDDEN = "mails-1", "hidden-chat"
 CARRIED = "carried-by-the-job"
-PAGES = Path(confirmation.__file__).parent
+PAGES = Path(confirmation.__file__).parents[1]
 
 #: The address pattern → how it is asked for; `{queue}` and `{job}` are filled in.
 OPEN = {"sign-in", "livez", "readyz", "favicon.ico", "admin/queues/theme.css"}
@@ -142,13 +139,13 @@ def test_the_table_knows_every_address():
 
 
 def test_the_table_knows_every_action():
-    assert set(acts.ACTS) | literals("job_acting") == set(JOB_ACTIONS)
+    assert set(acts.ACTS) | literals("job/acting") == set(JOB_ACTIONS)
     assert all(acts.ACTS[name][0] == JOB_ACTIONS[name] for name in acts.ACTS)
-    assert set(queue_acting.SWITCHES) | set(BULK_ACTIONS) | literals("queue_acting") == set(QUEUE_ACTIONS)
+    assert set(queue_acting.SWITCHES) | set(BULK_ACTIONS) | literals("queue/acting") == set(QUEUE_ACTIONS)
     assert set(selection.ACTIONS) == set(SELECTED)
     assert set(scheduler_acting.NAMES) == set(SCHEDULER_ACTIONS)
     assert set(workers.ACTS) == set(WORKER_ACTIONS)
-    assert literals("search") == set(SEARCH_ACTIONS)
+    assert literals("search/page") == set(SEARCH_ACTIONS)
     assert set(groups.ACTIONS) == set(GROUP_ACTIONS)
     assert failure_acting.NEEDED == FAILURE_ACTIONS
     assert alert_acting.NEEDED == ALERT_ACTIONS

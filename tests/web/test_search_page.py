@@ -13,8 +13,8 @@ from asgiref.sync import sync_to_async
 from django.http import QueryDict
 
 from dashboard.models import SavedView
-from dashboard.pages import search_narrowing
-from dashboard.pages.operation_target import target_of
+from dashboard.pages.operation.target import target_of
+from dashboard.pages.search import narrowing as search_narrowing
 from queues import queue
 from queues.models import AuditEntry, Job
 from queues.options import reset_options

@@ -20,7 +20,8 @@ from django.utils.encoding import iri_to_uri
 
 from dashboard import words
 from dashboard.choices import zones
-from dashboard.pages import rows, workers
+from dashboard.pages.queue import rows
+from dashboard.pages.worker import page as workers
 from queues import queue
 from queues.protocol.fleet import Beat, RunningJob, Share
 from tests.alerting import in_database, plant_alert

@@ -15,7 +15,7 @@ from dashboard.api.board.tags import answer
 from dashboard.api.seen import queue_seen, queues_seen
 from dashboard.grants import Grants
 from dashboard.links import BASE
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 from queues.actions.actor import Actor
 from queues.errors import JobNotFound, QueueNotFound, ReadOnly

@@ -8,7 +8,7 @@ from zlib import crc32
 from ninja import Header
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.pages.frame import known_connection as connection_of
+from dashboard.pages.shell.frame import known_connection as connection_of
 from dashboard.request import Request
 from queues.actions.audit import Done as Deed
 from queues.states import State

@@ -15,7 +15,7 @@ from dashboard import links
 from dashboard.api.methods import takes
 from dashboard.api.v1.document import PATH, document
 from dashboard.api.v1.etags import stamped
-from dashboard.pages.frame import around_of, frame, known_connection
+from dashboard.pages.shell.frame import around_of, frame, known_connection
 from dashboard.request import Request
 
 #: So deep an example goes: what lies deeper is told by the document.

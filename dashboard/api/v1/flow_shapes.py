@@ -13,7 +13,7 @@ from dashboard.api.v1.idempotency import Once
 from dashboard.api.v1.jobs_adding import NewJob, Options
 from dashboard.api.v1.paging import Page
 from dashboard.api.v1.values import masked_value, plain
-from dashboard.pages.flow_nodes import seeing
+from dashboard.pages.flow.nodes import seeing
 from queues.errors import InvalidInput
 from queues.masking import mask_text
 from queues.producer import NO_DATA

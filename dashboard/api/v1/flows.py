@@ -19,7 +19,7 @@ from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.job_shapes import JobId
 from dashboard.api.v1.paging import Cursor, Page, opened, place_key, sealed, strange
 from dashboard.api.v1.queues import QueueName
-from dashboard.pages.flow_nodes import seeing
+from dashboard.pages.flow.nodes import seeing
 from queues.actions.adding_flow import add_flow
 from queues.actions.flows import retry_leaves
 from queues.errors import InvalidInput, JobNotFound, Refused

@@ -13,9 +13,9 @@ from dashboard.api.v1.asking import Sent
 from dashboard.api.v1.values import plain
 from dashboard.grants import Grants
 from dashboard.moments import now_ms
-from dashboard.pages import operation_reach
-from dashboard.pages import operation_words as words
-from dashboard.pages.operation_target import USUAL
+from dashboard.pages.operation import reach as operation_reach
+from dashboard.pages.operation import words
+from dashboard.pages.operation.target import USUAL
 from queues.errors import InvalidInput
 from queues.lookups import search
 from queues.models import Operation as Row

@@ -16,9 +16,9 @@ from dashboard.api.v1.declared import may
 from dashboard.api.v1.idempotency import Once, once
 from dashboard.api.v1.operation_shapes import OUTCOMES, Begun, Item, Operation, Preview, Wanted, counted, item, shown
 from dashboard.api.v1.paging import USUAL, Cursor, Limit, Page, opened, sealed, strange
-from dashboard.pages import operation_reach
-from dashboard.pages.operation_asking import require_elsewhere, require_word, word_of
-from dashboard.pages.operation_reach import Extent, extent
+from dashboard.pages.operation import reach as operation_reach
+from dashboard.pages.operation.asking import require_elsewhere, require_word, word_of
+from dashboard.pages.operation.reach import Extent, extent
 from queues import operations
 from queues.errors import NotFound
 from queues.lookups import operations as lookup

@@ -14,7 +14,7 @@ from dashboard.api.board.fresh import changed
 from dashboard.api.v1 import describing, problems
 from dashboard.api.v1.app import api
 from dashboard.api.v1.bounds import require_bounded
-from dashboard.pages.frame import known_connection
+from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
 
 View = Callable[..., Any]

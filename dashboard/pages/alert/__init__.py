@@ -1,0 +1,1 @@
+"""Alerts, their rules, silences and channels."""

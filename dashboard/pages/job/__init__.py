@@ -1,0 +1,1 @@
+"""One job: its page, its forms, its story."""

@@ -1,0 +1,1 @@
+"""How queues fare over time."""

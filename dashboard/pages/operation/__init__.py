@@ -1,0 +1,1 @@
+"""Bulk work: before it begins, as it runs, what became of it."""

@@ -1,0 +1,1 @@
+"""Every queue of a connection."""

@@ -1,0 +1,1 @@
+"""What a job carries, as it is read: fields, JSON, logs, files."""

@@ -1,0 +1,1 @@
+"""One queue: its page, its line among others, what may be done to it."""

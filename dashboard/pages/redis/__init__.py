@@ -1,0 +1,1 @@
+"""Redis as an operator needs it, and the self-check."""

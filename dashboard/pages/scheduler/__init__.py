@@ -1,0 +1,1 @@
+"""Schedulers: all in one list, one whole, and their forms."""

@@ -1,0 +1,1 @@
+"""The one box: what it finds, and what may be done with that."""
