@@ -12,13 +12,14 @@ from urllib.parse import urlencode, urlsplit
 import structlog
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from dashboard import errors, links, theme
+from dashboard import errors, hosting, links, theme
 from dashboard.context import queue_of
 from dashboard.credentials.admission import admitted, seat
 from dashboard.credentials.identifying import of_visitor
@@ -26,6 +27,7 @@ from dashboard.credentials.identity import NOBODY
 from dashboard.credentials.paths import is_program
 from dashboard.credentials.sessions import Visitor, visitor
 from dashboard.request import Next, Request
+from dashboard.sign_in.proxies import strip_strangers_word
 from queues.errors import QueueNotFound
 
 log = structlog.get_logger("toril.access")
@@ -50,6 +52,7 @@ class Access:
         if request.path_info in PROBES:
             request.identity = NOBODY
             return await self.get_response(request)
+        strip_strangers_word(request)
         if refused := strange_host(request):
             return refused
         if is_program(request.path_info):
@@ -115,9 +118,9 @@ def _is_djangos(path: str) -> bool:
 def to_sign_in(request: Request) -> HttpResponse:
     """Sends the whole page to sign-in, and back afterwards: a login form never lands inside a table."""
     is_htmx = request.headers.get("HX-Request") == "true"
-    address = (
-        links.site_root() + SIGN_IN + "?" + urlencode({"next": _page_behind(request) if is_htmx else _here(request)})
-    )
+    address = hosting.sign_in_url()
+    here = urlencode({REDIRECT_FIELD_NAME: _page_behind(request) if is_htmx else _here(request)})
+    address += ("&" if "?" in address else "?") + here
     if is_htmx or errors.wants_json(request):
         return errors.answer(request, 401, _("Sign in again to go on."), "signed_out", {"HX-Redirect": address})
     return HttpResponseRedirect(address)

@@ -11,12 +11,16 @@ class DashboardConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dashboard import consent, groups, hearing, logs
+        from django.contrib.auth.signals import user_logged_in
+
+        from dashboard import consent, groups, hearing, hosting, logs
+        from dashboard.sign_in import stay
         from queues.delivery.rights import provide
         from queues.operations.consent import asks
 
-        logs.configure()
+        logs.configure_as_guest() if hosting.is_guest() else logs.configure()
         if consent.refusal not in asks:
             asks.append(consent.refusal)
         provide(hearing.rights_of)
+        user_logged_in.connect(stay.begin, dispatch_uid="toril.stay")
         post_migrate.connect(groups.make_groups, sender=apps.get_app_config("toril"), dispatch_uid="toril.groups")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,47 @@ from dotenv import load_dotenv
 
 from queues.errors import ConfigurationError
 from queues.options import boolean
+from queues.options.reading import integer
 
 #: WAL lets pages read while the mirror writes; NORMAL is safe with it and spares a sync per commit.
 SQLITE_START = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
+class Environment(Mapping[str, str]):
+    """Variables, each of which may stand in a file that `<NAME>_FILE` names, as Docker and Kubernetes hand out secrets.
+
+    Such a file is read when its variable is asked for and not set itself. Raises ConfigurationError where it cannot be.
+    """
+
+    #: Not files with a variable's value, but variables that are files.
+    _FILES_THEMSELVES = ("JWT_KEY",)
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        file = self._environ.get(f"{name}_FILE", "").strip()
+        if not file or self._environ.get(name) or name in self._FILES_THEMSELVES:
+            return self._environ[name]
+        try:
+            return Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigurationError(f"{name}_FILE: the file {file} cannot be read: {why}.") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environ)
+
+    def __len__(self) -> int:
+        return len(self._environ)
+
+
 def read_environment(folder: Path) -> Mapping[str, str]:
     """The process's environment, completed from `.env.local`, then `.env`; what is set already stays."""
     for name in (".env.local", ".env"):
         load_dotenv(folder / name, override=False)
-    return os.environ
+    return Environment(os.environ)
 
 
 def flag(environ: Mapping[str, str], name: str, default: bool) -> bool:
@@ -137,6 +168,25 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
     # `access` throws them all away at the first error instead.
     pool = {"min_size": 1, "max_size": 20, "max_idle": 60, "timeout": 3}
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool} | config.get("OPTIONS", {})}
+
+
+def networks(environ: Mapping[str, str], name: str, *others: str) -> list[str]:
+    """A comma list of addresses and networks, and of these other words. Raises ConfigurationError naming it."""
+    found = words(environ, name)
+    for word in found:
+        try:
+            if word not in others:
+                ipaddress.ip_network(word, strict=False)
+        except ValueError:
+            raise ConfigurationError(
+                f"{name} must name addresses or networks such as 10.0.0.0/8, not {word!r}."
+            ) from None
+    return found
+
+
+def minutes(environ: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number of minutes, in seconds; 0 is allowed."""
+    return 60 * integer(name, environ.get(name, "").strip() or default, 0, 60 * 24 * 365)
 
 
 def tokens(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -100,6 +100,31 @@ def configure() -> None:
     )
 
 
+def configure_as_guest() -> None:
+    """In a host's project our events become plain records of the standard library, drawn by whatever the host has; what
+    the host said to structlog holds.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            _as_record,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def _as_record(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The fields stand in the message: most formats draw nothing else, and a record has attributes of its own."""
+    kept = {name: event.pop(name) for name in ("exc_info", "stack_info", "stacklevel") if name in event}
+    words = one_line(event.pop("event"))
+    pairs = "".join(f" {one_line(key)}={one_line(value)!r}" for key, value in event.items())
+    return {"msg": without_secrets(words + pairs), **kept}
+
+
 def django_logging(level: str, form: str) -> dict[str, Any]:
     """Django's LOGGING."""
     return {
@@ -115,5 +140,7 @@ def django_logging(level: str, form: str) -> dict[str, Any]:
         # Django gives these handlers of their own (mail, a second console); the root's is enough.
         # httpx would tell each address that it asks, and such an address may be a secret.
         "loggers": {name: {"handlers": [], "propagate": True} for name in ("django", "django.server")}
-        | {name: {"level": "WARNING"} for name in ("httpx", "httpcore")},
+        # axes tells of each failure twice, at length; the page of sign-in does in one line.
+        | {name: {"level": "WARNING"} for name in ("httpx", "httpcore")}
+        | {"axes": {"level": "ERROR"}},
     }

@@ -1,6 +1,5 @@
-"""Tables of the dashboard alone: failed sign-ins, by which guessing is slowed in every web process at once; who may do
-what on some queues only; the searches that people keep; and what programs were answered, so that the same request
-does the same once.
+"""Tables of the dashboard alone: who signs in by a provider elsewhere; who may do what on some queues only; searches
+that people keep; and what programs were answered, so that the same request does the same once.
 """
 
 from django.conf import settings
@@ -9,19 +8,21 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
-class SignInAttempt(models.Model):
-    """One evaluated sign-in that has not succeeded. Names are kept as digests: people type passwords into them."""
+class OutsideAccount(models.Model):
+    """Whom a provider of sign-in means: its own name for somebody stays, their names and addresses may change hands."""
 
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
-    account = models.CharField(max_length=64, db_index=True)
-    address = models.CharField(max_length=64, db_index=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    made_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         app_label = "toril_dashboard"
         default_permissions = ()
+        constraints = (models.UniqueConstraint(fields=("issuer", "subject"), name="toril_outside_account"),)
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} from {self.address}"
+        return f"{self.user}: {self.subject} of {self.issuer}"
 
 
 class QueueGrant(models.Model):

@@ -3,6 +3,7 @@
 A bad value stops the start with one sentence that names its variable (`ConfigurationError`).
 """
 
+from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,13 @@ VAR_DIR = environment.var_folder(ENVIRON, BASE_DIR)
 
 DEBUG = environment.flag(ENVIRON, "DEBUG", False)
 SECRET_KEY = environment.secret_key(ENVIRON, VAR_DIR)
+#: Keys before this one: what they signed or sealed is still good, nothing new is.
+SECRET_KEY_FALLBACKS = environment.words(ENVIRON, "SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = environment.allowed_hosts(ENVIRON)
 #: True where a proxy speaks https to browsers and sets X-Forwarded-Proto; believed only then.
 HTTPS = environment.flag(ENVIRON, "HTTPS", False)
+#: Whose X-Forwarded-… is believed; unset, with HTTPS, that of private networks.
+TRUSTED_PROXIES = environment.networks(ENVIRON, "TRUSTED_PROXIES", "unix")
 
 # --- Toril ---
 #: The embedded server's address, written by `bin/up`; used where no REDIS_* is set.
@@ -78,6 +83,7 @@ INSTALLED_APPS = [
     "channels",
     "django_htmx",
     *(["django_tasks"] if VERSION < (6, 0) else []),
+    "axes",
     "queues.apps.QueuesConfig",
     *(["queues.systems", "dashboard.systems"] if DEMO else []),
 ]
@@ -101,6 +107,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W001",
     "security.W002",
     "security.W003",
+    # The page of sign-in itself says that too many have failed.
+    "axes.W002",
 ]
 TEMPLATES = [
     {
@@ -128,15 +136,31 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "dashboard.assets.Versioned"},
 }
-WHITENOISE_USE_FINDERS = True
+#: Where `collectstatic` put them, in an image: nothing is searched for and compressed at each start then.
+STATIC_ROOT = ENVIRON.get("STATIC_ROOT", "").strip() or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+#: Guessing is slowed (`dashboard.sign_in.attempts` has the limits); nothing that was typed is kept.
+AXES_HANDLER = "dashboard.sign_in.attempts.Attempts"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]
+AXES_FAILURE_LIMIT = 1
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "dashboard.sign_in.attempts.account"
+AXES_CLIENT_IP_CALLABLE = "dashboard.sign_in.attempts.place"
+AXES_SENSITIVE_PARAMETERS = ["username", "next", "csrfmiddlewaretoken"]
+AXES_DISABLE_ACCESS_LOG, AXES_ENABLE_ADMIN, AXES_VERBOSE = True, False, False
 LOGIN_URL = "sign-in"
 LOGOUT_REDIRECT_URL = "sign-in"
 # Names of our own: cookies know no ports, and another Django on this host would sign people out. With https the browser
 # holds them to this host and path alone (`__Host-`).
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (f"{'__Host-' if HTTPS else ''}toril_{name}" for name in ("session", "csrf"))
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = environment.minutes(ENVIRON, "SESSION_MINUTES", 12 * 60) or 12 * 3600
+#: Nothing done for so long, in seconds, ends a session; 0: nothing does.
+SESSION_IDLE_S = environment.minutes(ENVIRON, "SESSION_IDLE_MINUTES", 30)
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
@@ -150,9 +174,11 @@ if HTTPS:
 #: Forms are small: a larger one gets a page that says so, a much larger body is cut off while it arrives.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 REQUEST_BODY_MAX = 2_000_000
+# Long, not one of the twenty thousand that are tried first, and not the person's own name; of whatever characters.
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 
 USE_TZ = True

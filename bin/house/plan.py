@@ -36,7 +36,7 @@ class Plan:
     @classmethod
     def read(cls, root: Path) -> Plan:
         """Raises ConfigurationError naming the variable that is wrong."""
-        environ = dict(environment.read_environment(root))
+        environ = environment.read_environment(root)
         host = environ.get("HOST", "").strip() or "127.0.0.1"
         own_redis = options.redis_url(environ) if options.redis_configured(environ) else ""
         has_queue = environment.flag(environ, "USE_JOB_QUEUE", True)
@@ -49,7 +49,8 @@ class Plan:
             redis_url=own_redis,
             has_demo=has_samples and has_queue,
             root=root,
-            environ=environ | {"TORIL_DEMO": str(int(has_samples)), "PYTHONUNBUFFERED": "1"},
+            # As it was given: what stands in files is read by each child itself, and is in nobody's environment.
+            environ={**os.environ, "TORIL_DEMO": str(int(has_samples)), "PYTHONUNBUFFERED": "1"},
         )
 
     @property

@@ -43,11 +43,12 @@ def prepare() -> dict[str, Any]:
     django.setup()
     from django.core.management import call_command
 
+    from dashboard.environment import Environment
     from queues.options import get_options
 
     get_options()  # a wrong queue setting is told here, not by three children at once
     call_command("migrate", verbosity=0, interactive=False)
-    user, password, is_new = admin_user(os.environ)
+    user, password, is_new = admin_user(Environment(os.environ))
     return {
         "database": _database(),
         "user": user,

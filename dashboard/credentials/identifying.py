@@ -43,7 +43,7 @@ async def recheck(identity: Identity) -> Identity | None:
     if credential.kind is Kind.KEY:
         return await keys.holder(credential)
     if credential.kind is Kind.SESSION:
-        found = await visitor(credential.id)
+        found = await visitor(credential.id, does_something=False)
         return of_visitor(found) if found.is_signed_in else None
     return identity
 

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from dashboard.credentials.asking import once_more
 from dashboard.grants import Grants, grants_of
+from dashboard.sign_in import stay
 from queues.actions.actor import Actor
 
 
@@ -39,15 +40,22 @@ def session_of(key: str | None) -> SessionBase:
     return store(key)
 
 
-async def visitor(session_key: str | None) -> Visitor:
-    """Who holds this session now, asked anew each time; without a key nothing is asked."""
+async def visitor(session_key: str | None, *, does_something: bool = True) -> Visitor:
+    """Who holds this session now, asked anew each time; without a key nothing is asked. Who only goes on listening
+    does nothing that would keep the session alive.
+    """
     if not session_key:
         return no_visitor()
-    return await sync_to_async(once_more(_asked))(session_key)
+    return await sync_to_async(once_more(_asked))(session_key, does_something)
 
 
-def _asked(session_key: str) -> Visitor:
+def _asked(session_key: str, does_something: bool) -> Visitor:
     asking = HttpRequest()
     asking.session = session_of(session_key)
     user = get_user(asking)
+    if user.is_authenticated:
+        if stay.is_over(asking.session):
+            return no_visitor()
+        if does_something:
+            stay.note(asking.session)
     return Visitor(asking.session, user, grants_of(user))

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 
 from dashboard.grants import Grants, grants_of
 from dashboard.live.codes import Close
+from dashboard.sign_in import stay
 
 #: SQLite takes no more values than this in one query, in its older versions.
 ASKED_AT_ONCE = 500
@@ -27,7 +28,7 @@ async def judged(session_keys: Collection[str]) -> dict[str, Close | Grants]:
 
 
 def _judged(keys: frozenset[str]) -> dict[str, Close | Grants]:
-    held = _contents(keys)
+    held = {key: content for key, content in _contents(keys).items() if not stay.is_over(content)}
     answers: dict[Any, Close | Grants] = {}
     for content in held.values():
         if _identity(content) not in answers:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from asgiref.sync import sync_to_async
-from django.contrib.auth import alogout, authenticate, login
+from django.contrib.auth import alogout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
-from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dashboard import attempts, links
+from dashboard import links
 from dashboard.access import SIGN_IN, safe_next
+from dashboard.drawing import render
 from dashboard.request import Request
-
-WRONG = gettext_lazy("This name and password do not belong together.")
-TOO_MANY = gettext_lazy("Too many attempts. Wait ten minutes, then try again.")
+from dashboard.sign_in.trying import try_in
 
 
 @sensitive_post_parameters("password")
@@ -25,7 +22,7 @@ async def sign_in(request: Request) -> HttpResponse:
     target = safe_next(request, request.POST.get("next") or request.GET.get("next") or "")
     if request.method == "POST":
         name, password = request.POST.get("username", ""), request.POST.get("password", "")
-        problem, status = await sync_to_async(_try)(request, name, password)
+        problem, status = await sync_to_async(try_in)(request, name, password)
         if not problem:
             return HttpResponseRedirect(target)
         shown = {"next": target, "problem": problem, "username": name}
@@ -39,18 +36,3 @@ async def sign_in(request: Request) -> HttpResponse:
 async def sign_out(request: HttpRequest) -> HttpResponse:
     await alogout(request)
     return HttpResponseRedirect(links.site_root() + SIGN_IN)
-
-
-def _try(request: HttpRequest, name: str, password: str) -> tuple[str, int]:
-    """Sign in, or say what is wrong and with which status."""
-    if not name or not password or len(name) > 150 or len(password) > 4_096:
-        return str(WRONG), 400
-    attempt = attempts.open_attempt(name, attempts.address_of(request))
-    if attempt is None:
-        return str(TOO_MANY), 429
-    user = authenticate(request, username=name, password=password)
-    if user is None:
-        return str(WRONG), 400
-    attempts.strike_out(attempt)
-    login(request, user)
-    return "", 200
