@@ -17,12 +17,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from dashboard import links
-from dashboard.grants import Grants
+from dashboard import hosting, links
+from dashboard.grants import Grants, grants_of
 from dashboard.models import QueueGrant
 from dashboard.pages.audit import lines as audit_lines
 from dashboard.request import Request
-from dashboard.templatetags.toril import moment
+from dashboard.tags.toril import moment
 from dashboard.visibility import rows_for
 from queues.abilities import ABILITIES
 from queues.masking import mask_json, mask_text
@@ -44,10 +44,11 @@ OPEN_LOOKUPS = frozenset(
 #: A payload longer than this is shown cut; the job's page has it whole.
 SHOWN = 20_000
 
-admin.site.site_header = gettext_lazy("Toril records")
-admin.site.site_title = gettext_lazy("Toril records")
-admin.site.index_title = gettext_lazy("What was mirrored from Redis, and who did what")
-admin.site.site_url = f"{settings.FORCE_SCRIPT_NAME or ''}/{links.BASE}/"
+if not hosting.is_guest():
+    admin.site.site_header = gettext_lazy("Toril records")
+    admin.site.site_title = gettext_lazy("Toril records")
+    admin.site.index_title = gettext_lazy("What was mirrored from Redis, and who did what")
+    admin.site.site_url = f"{settings.FORCE_SCRIPT_NAME or ''}/{links.BASE}/"
 
 
 class ReadOnly(Records):
@@ -85,6 +86,9 @@ class ReadOnly(Records):
 
 
 def grants_in(request: HttpRequest) -> Grants:
+    if not hasattr(request, "grants"):
+        # In a host's admin, where `dashboard.access` does not stand before it.
+        cast(Request, request).grants = grants_of(request.user)
     return cast(Request, request).grants
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from daphne.access import AccessLogGenerator
 from daphne.http_protocol import WebRequest
-from django.conf import settings
 
+from dashboard import hosting
 from dashboard.logs import one_line, without_secrets
 
 _ANSWER = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -23,7 +23,7 @@ _log = AccessLogGenerator.write_entry
 def _counted(self: WebRequest, data: bytes) -> None:
     # Counted as it comes: a chunked body declares no length, and a declared one proves nothing.
     self.toril_body_bytes = getattr(self, "toril_body_bytes", 0) + len(data)
-    if self.toril_body_bytes <= settings.REQUEST_BODY_MAX:
+    if self.toril_body_bytes <= hosting.request_body_max():
         _write(self, data)
     elif self.channel is not None:
         self.channel.transport.write(_ANSWER)

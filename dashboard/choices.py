@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from dashboard import hosting
 from queues.options import Dashboard, get_options
 
 PREFIX = "toril_"
@@ -113,7 +114,7 @@ def keep(response: HttpResponse, chosen: Choices) -> None:
             response.delete_cookie(PREFIX + name, path=path, samesite="Lax")
         else:
             response.set_cookie(
-                PREFIX + name, str(value), max_age=YEAR_S, path=path, samesite="Lax", secure=settings.HTTPS
+                PREFIX + name, str(value), max_age=YEAR_S, path=path, samesite="Lax", secure=hosting.is_https()
             )
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 
-from dashboard import links
+from dashboard import hosting, links
 from dashboard.choices import choices_of
 from dashboard.words import words
 from queues.options import get_options
@@ -32,6 +32,9 @@ def dashboard(request: HttpRequest) -> dict[str, Any]:
         "choices": choices_of(request),
         "words": words(),
         "is_in_process": not has_redis,
+        "is_pushed": hosting.is_pushed(request),
+        "poll_s": hosting.POLL_S,
+        "admin_url": hosting.admin_url(),
         "is_demo": getattr(settings, "DEMO", False) and has_redis,
         "systems_url": links.systems_url() if getattr(settings, "DEMO", False) else "",
         "is_embedded": getattr(settings, "IS_EMBEDDED", False),

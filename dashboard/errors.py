@@ -14,13 +14,13 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard.api import refusals
 from dashboard.credentials.paths import is_program
+from dashboard.drawing import render_to_string
 from dashboard.request import Next, Request
 from queues.errors import TorilError
 

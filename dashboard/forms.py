@@ -8,11 +8,22 @@ from typing import Any
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.log import log_response
 
+from dashboard import errors
 from dashboard.credentials.paths import is_program
 from dashboard.request import Next, Request
+
+
+class Csrf(CsrfViewMiddleware):
+    """Django's, with our own words for a refusal, whatever a host says to its visitors."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        response = errors.csrf_failure(request, reason)
+        log_response("Forbidden (%s): %s", reason, request.path, response=response, request=request)
+        return response
 
 
 class Forms:
@@ -22,7 +33,7 @@ class Forms:
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
-        self.csrf = CsrfViewMiddleware(lambda request: HttpResponseBase())
+        self.csrf = Csrf(lambda request: HttpResponseBase())
         markcoroutinefunction(self)
 
     async def __call__(self, request: Request) -> HttpResponseBase:

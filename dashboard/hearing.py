@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 
 from dashboard.grants import DEFAULT_CONNECTION, Grants, grants_of
 from queues.abilities import ACTIONS
@@ -35,5 +35,5 @@ class Maker:
 
 def rights_of(user_id: int) -> Rights:
     """Synchronous: asks the database."""
-    user = User.objects.filter(pk=user_id).first()
+    user = get_user_model().objects.filter(pk=user_id).first()
     return Maker(grants_of(user)) if user is not None else Nobody()

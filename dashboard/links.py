@@ -9,9 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from django.conf import settings
-from django.urls import get_script_prefix
-
+from dashboard import hosting
 from queues.options.values import LOCAL_CONNECTION
 from queues.protocol.codec import raw, text
 
@@ -168,13 +166,12 @@ def records_url(model: str, connection: str, queue: str, job_id: str | None = No
     asked = {"connection__exact": connection, "queue__exact": queue}
     if job_id is not None:
         asked["job_id__exact"] = job_id
-    return f"{site_root()}/admin/toril/{model}/?{urlencode(asked)}"
+    return f"{hosting.admin_url(f'toril_{model}_changelist')}?{urlencode(asked)}"
 
 
 def site_root() -> str:
     """What stands before every path, without its last slash; empty where the site has its host to itself."""
-    # A pushed fragment is drawn outside any request, where Django knows no prefix but the setting.
-    return (settings.FORCE_SCRIPT_NAME or get_script_prefix()).rstrip("/")
+    return hosting.root()
 
 
 def segment(name: str) -> str:

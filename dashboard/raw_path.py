@@ -6,7 +6,7 @@ again, and a name with `/` cannot be told from two segments there.
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from django.http import HttpResponseBase
 from django.utils.decorators import async_only_middleware
@@ -52,8 +52,14 @@ def _is_below(path: str) -> bool:
     return path == f"/{BASE}" or path.startswith((f"/{BASE}/", *PROGRAMS))
 
 
+def _as_scope(request: Request) -> dict[str, object]:
+    """Under WSGI: gunicorn, uWSGI and mod_wsgi tell the address as it was sent too."""
+    told = str(request.META.get("RAW_URI") or request.META.get("REQUEST_URI") or "")
+    return {"path": request.path, "raw_path": urlsplit(told).path.encode()} if told.startswith("/") else {}
+
+
 def _sent(request: Request) -> str:
-    scope: dict[str, object] = getattr(request, "scope", {})
+    scope: dict[str, object] = getattr(request, "scope", None) or _as_scope(request)
     sent = scope.get("raw_path")
     if not isinstance(sent, bytes) or unquote(sent.split(b"?", 1)[0].decode("ascii", "replace")) != scope.get("path"):
         return quote(request.path, safe=_PLAIN)

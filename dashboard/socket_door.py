@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import parse_cookie
 from django.http.request import split_domain_port, validate_host
 
-from dashboard import links
+from dashboard import hosting, links
 from queues.options import get_options
 
 Scope = MutableMapping[str, Any]
@@ -53,8 +53,13 @@ class SocketDoor:
 
 def _path(scope: Scope) -> str:
     root = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")
-    path: str = scope["path"].removeprefix(root)
+    path: str = scope["path"].removeprefix(root).removeprefix(hosting.mount())
     return path
+
+
+def is_ours(scope: Scope) -> bool:
+    """Whether it is the address of a socket of ours: a host has others."""
+    return _path(scope) in (PATH, PROGRAMS)
 
 
 def _is_program(scope: Scope, headers: Mapping[str, str]) -> bool:
@@ -77,7 +82,7 @@ def is_own_page(host: str, origin: str) -> bool:
     if origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
     found = _ORIGIN.fullmatch(origin.lower())
-    if not found or (settings.HTTPS and found[1] != "https"):
+    if not found or (hosting.is_https() and found[1] != "https"):
         return False
     if not _is_our_host(host):
         return False

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, Warning, register
 from django.http import HttpRequest, HttpResponse
 
+from dashboard import hosting
 from queues.errors import ConfigurationError
 from queues.options import Dashboard, get_options
 from queues.options.reading_dashboard import contrast
@@ -34,7 +33,7 @@ DEFAULT_WIDTH = Dashboard().menu_width
 @lru_cache(maxsize=1)
 def tokens() -> dict[str, tuple[str, str]]:
     """Token → its colours in light and dark, as tokens.css has them."""
-    sheet = (Path(settings.STATICFILES_DIRS[0]) / "css/tokens.css").read_text()
+    sheet = (hosting.STATIC / "css/tokens.css").read_text()
     return {name: (light, dark) for name, light, dark in _TOKEN.findall(sheet)}
 
 

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from dashboard import theme
+from dashboard.live import polling
 from dashboard.pages.alert import page as alerts
 from dashboard.pages.audit import page as audit
 from dashboard.pages.failure import failures
@@ -20,7 +21,7 @@ from dashboard.pages.redis import page as redis
 from dashboard.pages.scheduler import page as schedulers
 from dashboard.pages.search import page as search
 from dashboard.pages.settings import page as settings
-from dashboard.pages.shell import door, health, jump, session, ways
+from dashboard.pages.shell import door, health, jump, provider, session, ways
 from dashboard.pages.webhook import page as webhook
 from dashboard.pages.webhook import webhooks
 from dashboard.pages.worker import page as workers
@@ -30,6 +31,8 @@ register_converter(Segment, "segment")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in", session.sign_in, name="sign-in"),
+    path("sign-in/provider", provider.leave),
+    path("sign-in/provider/back", provider.come_back),
     path("sign-out", session.sign_out, name="sign-out"),
     path("livez", health.livez),
     path("readyz", health.readyz),
@@ -49,6 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/queues/jump", jump.jump_page),
     path("admin/queues/settings", settings.settings_page),
     path("admin/queues/theme.css", theme.theme_css),
+    path("admin/queues/live", polling.news),
     path("admin/queues/metrics-history", metrics.metrics_page),
     path("admin/queues/operations", operations.operations_page),
     path("admin/queues/operations/new", operations.new_page),

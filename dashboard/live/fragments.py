@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.template.loader import render_to_string
-
+from dashboard.drawing import render_to_string
 from dashboard.grants import Sight
 from dashboard.pages.queue.rows import drawn
 from queues.models import Job, Queue

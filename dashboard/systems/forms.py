@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.moments import now_ms
 from dashboard.pages.shell.frame import around_of, frame, go

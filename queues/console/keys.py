@@ -76,7 +76,8 @@ def _add(session: Session, options: Namespace) -> Exit:
 
 
 async def _owner(name: str) -> int:
-    user = await get_user_model().objects.filter(username=name).afirst()
+    model = get_user_model()
+    user = await model.objects.filter(**{model.USERNAME_FIELD: name}).afirst()
     if user is None:
         raise NotFound(f"There is no user named “{name}”.")
     return int(user.pk)

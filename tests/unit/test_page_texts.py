@@ -6,10 +6,10 @@ import json
 
 import pytest
 from django.http import QueryDict
-from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.drawing import render_to_string
 from dashboard.pages.job.attempts import failures, headline, verdict
 from dashboard.pages.job.timeline import ran_ms, timeline, waited_ms
 from dashboard.pages.listing.state import Listing

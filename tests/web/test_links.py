@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
-from django.template import Context, Template
+from django.template import Context
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import links, moments
-from dashboard.templatetags import toril
+from dashboard.drawing import from_string
+from dashboard.tags import toril
 from queues.models import Job, Queue
 from queues.protocol.codec import text
 
@@ -82,17 +83,17 @@ def test_an_id_needs_no_escaping_anywhere(parts):
 def test_tags_and_functions_agree(name):
     queue, job = Queue(name=name), Job(queue="q", job_id=name)
     context = {"queue": queue, "job": job, "connection": "default"}
-    drawn = Template("{% load toril %}{% queue_url queue %} {% job_url job action='retry' %}").render(
+    drawn = from_string("{% load toril %}{% queue_url queue %} {% job_url job action='retry' %}").render(
         Context(context, autoescape=False)
     )
     assert drawn == f"{links.queue_url('default', name)} {links.job_url('default', 'q', name, action='retry')}"
-    assert Template("{% load toril %}{% fragment_id 'row' queue.name %}").render(Context(context)) == links.fragment_id(
-        "row", name
-    )
+    assert from_string("{% load toril %}{% fragment_id 'row' queue.name %}").render(
+        Context(context)
+    ) == links.fragment_id("row", name)
 
 
 def drawn(template: str, **context: object) -> str:
-    return Template("{% load toril %}" + template).render(Context(context))
+    return from_string("{% load toril %}" + template).render(Context(context))
 
 
 def test_the_pages_connection_is_kept_and_the_default_left_out():

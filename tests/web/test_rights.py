@@ -58,6 +58,7 @@ ROUTES = {
     "admin/queues/workers": f"{BASE}/workers",
     "admin/queues/jump": f"{BASE}/jump?q=",
     "admin/queues/search": f"{BASE}/search?q=is:live",
+    "admin/queues/live": f"{BASE}/live",
     "admin/queues/settings": f"{BASE}/settings",
     "admin/queues/metrics-history": f"{BASE}/metrics-history",
     "admin/queues/operations": f"{BASE}/operations",

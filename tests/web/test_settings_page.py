@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from html import unescape
 
 import pytest
-from django.template import Context, Template
+from django.template import Context
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import theme
 from dashboard.choices import DEFAULT, NAMES, Choices, read
+from dashboard.drawing import from_string
 from dashboard.presentation import external_link, formatted
 from queues.models import Job
 from queues.options import load, reset_options
@@ -38,7 +39,7 @@ def told(settings):
 
 
 def shown(tell: str, choices: Choices, later_ms: int = 180_000) -> str:
-    html = Template("{% load figures %}{% when at tell %}").render(
+    html = from_string("{% load figures %}{% when at tell %}").render(
         Context({"at": AT, "tell": tell, "choices": choices, "now": int(AT.timestamp() * 1000) + later_ms})
     )
     return text_of(html)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from dashboard import links
 from dashboard.api.methods import takes
 from dashboard.api.v1.document import PATH, document
 from dashboard.api.v1.etags import stamped
+from dashboard.drawing import render
 from dashboard.pages.shell.frame import around_of, frame, known_connection
 from dashboard.request import Request
 

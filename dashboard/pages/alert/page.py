@@ -7,11 +7,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.alert import form as alert_form
 from dashboard.pages.alert import lines

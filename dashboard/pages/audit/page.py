@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Q
 from django.http import HttpResponseBase, QueryDict
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.pages.audit import lines
 from dashboard.pages.shell import exports
 from dashboard.pages.shell.frame import around_of, frame, known_connection

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 from django.http import HttpResponseBase, QueryDict
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.shell.frame import around_of, frame, known_connection
 from dashboard.request import Request

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.flow import nodes
 from dashboard.pages.flow.nodes import Group

@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.job import acts, copying, editing, forms
 from dashboard.pages.job.acts import Address

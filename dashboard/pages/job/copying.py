@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from dashboard import fitting, json_text, links, veiled
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.pages.job.acts import Address

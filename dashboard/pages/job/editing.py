@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
 from dashboard import fitting, json_text, links, veiled
 from dashboard.difference import Line, as_text, difference
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.json_text import Mistake

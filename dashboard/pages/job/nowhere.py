@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment, wants_json
 from dashboard.pages.shell.frame import frame
 from dashboard.request import Request

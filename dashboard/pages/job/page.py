@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.job import acting, forms, parts
 from dashboard.pages.job.context import shown

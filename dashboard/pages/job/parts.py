@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.job import why
 from dashboard.pages.job.context import parent_of, shown

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from dashboard.moments import DAY, HOUR, MINUTE, SECOND, span
-from dashboard.templatetags.figures import when
+from dashboard.tags.figures import when
 from queues.errors import TorilError
 from queues.lookups.snapshot import snapshot
 from queues.lookups.why import Cause, Reason, why_job, why_queue

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.pages.key import form as key_form

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_noop as noop
 
 from dashboard import moments
 from dashboard.pages.job.timeline import ran_ms, waited_ms
-from dashboard.templatetags.figures import when
+from dashboard.tags.figures import when
 from queues.masking import mask_json, mask_text
 from queues.models import Job
 from queues.protocol.codec import parse_json

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
 from dashboard.choices import choices_of
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.metrics import tables
 from dashboard.pages.metrics.charts import charts

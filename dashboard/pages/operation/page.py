@@ -6,11 +6,11 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.grants import Grants
 from dashboard.pages.listing.confirmation import whole
 from dashboard.pages.operation import lines

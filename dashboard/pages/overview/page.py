@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.overview import group_acting
 from dashboard.pages.overview.choosing import TROUBLES, Choice

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.job.acts import Address
 from dashboard.pages.job.incarnation import added_ms, named

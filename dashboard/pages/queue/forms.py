@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.grants import Grants
 from dashboard.pages.job import copying

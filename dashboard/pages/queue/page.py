@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.job import why
 from dashboard.pages.listing import confirmation, glimpse, selection

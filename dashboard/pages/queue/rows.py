@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from dashboard import moments
+from dashboard.drawing import render_to_string
 from queues.models import Queue
 
 #: So many fragments are kept; a site with more queues draws them anew, which costs time and nothing else.

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from dashboard.drawing import render
 from dashboard.pages.redis import checks
 from dashboard.pages.redis.checking import BAD, WARNING, Seen
 from dashboard.pages.shell.frame import frame, known_connection, visible

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from dashboard.moments import span
 from dashboard.pages.redis.checking import BAD, OK, UNKNOWN, WARNING, Check, Seen, named
-from dashboard.templatetags.figures import size as bytes_read
+from dashboard.tags.figures import size as bytes_read
 from queues.options import get_options
 
 LATE_S = 60.0

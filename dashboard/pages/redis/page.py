@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from dashboard.drawing import render
 from dashboard.moments import span
 from dashboard.pages.redis import sentences
 from dashboard.pages.shell.frame import frame, known_connection, visible
 from dashboard.presentation import dashboard_options
 from dashboard.request import Request
-from dashboard.templatetags.figures import size
+from dashboard.tags.figures import size
 from queues.errors import NotFound, RedisUnavailable
 from queues.lookups.server import About, SlowCommand, server, weighed
 from queues.lookups.snapshot import snapshot

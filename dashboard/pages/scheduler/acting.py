@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.http import HttpResponse, QueryDict
-from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from dashboard import links
+from dashboard.drawing import render_to_string
 from dashboard.errors import wants_fragment
 from dashboard.pages.scheduler import form as scheduler_form
 from dashboard.pages.scheduler import page as schedulers

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard.choices import choices_of
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.scheduler import acting, form, rows
 from dashboard.pages.shell.frame import frame, known_connection, visible

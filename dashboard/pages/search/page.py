@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase, QueryDict
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.moments import now_ms
 from dashboard.pages.search import export, narrowing
 from dashboard.pages.search import views as search_views

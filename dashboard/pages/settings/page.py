@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
 from dashboard.access import safe_next
 from dashboard.choices import NAMES, ROWS, choices_of, keep, read, zones
+from dashboard.drawing import render
 from dashboard.pages.settings.words import fields_of
 from dashboard.pages.shell.frame import around_of, frame, go, known_connection
 from dashboard.presentation import dashboard_options

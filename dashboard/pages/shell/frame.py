@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from dashboard.context import connection_of
+from dashboard.drawing import render_to_string
 from dashboard.errors import wants_fragment
 from dashboard.links import DEFAULT_CONNECTION, fragment_id
 from dashboard.live.fragments import Status

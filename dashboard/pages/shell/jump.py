@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from dashboard import links
 from dashboard.choices import choices_of
+from dashboard.drawing import render
 from dashboard.errors import wants_fragment
 from dashboard.pages.shell.frame import frame, known_connection, visible
 from dashboard.presentation import dashboard_options

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from dashboard import links
 from dashboard.access import SIGN_IN, safe_next
 from dashboard.drawing import render
+from dashboard.pages.shell.provider import link
 from dashboard.request import Request
 from dashboard.sign_in.trying import try_in
 
@@ -25,11 +26,11 @@ async def sign_in(request: Request) -> HttpResponse:
         problem, status = await sync_to_async(try_in)(request, name, password)
         if not problem:
             return HttpResponseRedirect(target)
-        shown = {"next": target, "problem": problem, "username": name}
+        shown = {"next": target, "problem": problem, "username": name, "provider": link(target)}
         return render(request, "session/sign_in.html", shown, status=status)
     if request.grants.may_see:
         return HttpResponseRedirect(target)
-    return render(request, "session/sign_in.html", {"next": target})
+    return render(request, "session/sign_in.html", {"next": target, "provider": link(target)})
 
 
 @require_POST

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dashboard import links
+from dashboard.drawing import render
 from dashboard.pages.listing.confirmation import whole
 from dashboard.pages.shell.frame import around_of, frame, known_connection
 from dashboard.pages.webhook.acting import act

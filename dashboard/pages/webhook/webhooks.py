@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from dashboard.drawing import render
 from dashboard.pages.shell.frame import around_of, frame, known_connection
 from dashboard.pages.webhook.sight import here, is_seen, queues_of, require
 from dashboard.pages.webhook.words import KIND_WORDS, Line

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -15,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from dashboard import links
 from dashboard.choices import choices_of
+from dashboard.drawing import render, render_to_string
 from dashboard.errors import wants_fragment
 from dashboard.pages.shell.frame import frame, go, known_connection, partial, swap, visible
 from dashboard.pages.worker import lines

@@ -11,7 +11,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dashboard import links, moments
+from dashboard import hosting, links, moments
 from dashboard.theme import PATH as THEME_PATH
 from dashboard.theme import own_style_mark
 from queues import masking
@@ -108,7 +108,7 @@ def theme_url() -> str:
 @register.simple_tag
 def site_picture(told: str, otherwise: str = "") -> str:
     """A logo or icon of the settings: an address on this site, or a static file."""
-    return told if told.startswith("/") else static(told or otherwise)
+    return told if told.startswith("/") else static(told or hosting.static_name(otherwise))
 
 
 @register.filter
@@ -129,6 +129,19 @@ def live_url(context: Context, queue: str | None = None, job: str | None = None,
     choices = context.get("choices")
     every = choices.every_s or None if choices else None
     return links.live_url(_connection(context, query), queue, job, every=every, **query)
+
+
+@register.simple_tag(takes_context=True)
+def live(context: Context, queue: str | None = None, job: str | None = None, **query: object) -> SafeString:
+    """What keeps a page up to date, as attributes of its `#socket`: a socket, or asking where nothing is pushed."""
+    if context.get("is_pushed", True):
+        address = live_url(context, queue, job, **query)
+        return format_html('hx-ws:connect="{}" hx-swap="none"', address)
+    snapshot = context.get("snapshot")
+    names = hosting.mark_of(each.name for each in snapshot.queues) if snapshot else None
+    address = live_url(context, queue, job, names=names, **query)
+    how = 'hx-get="{}" hx-trigger="every {}s" hx-swap="none" hx-indicator="#none" data-poll'
+    return format_html(how, address, hosting.POLL_S)
 
 
 @register.simple_tag

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from dashboard.pages.metrics.charts import Cell, Chart
-from dashboard.templatetags.figures import when
+from dashboard.tags.figures import when
 
 register = template.Library()
 TIMES = "chart_times"

@@ -13,7 +13,7 @@ from dashboard.grants import Grants
 from dashboard.pages.listing import cells
 from dashboard.pages.listing.cells import Teller
 from dashboard.presentation import formatted
-from dashboard.templatetags.figures import when
+from dashboard.tags.figures import when
 from queues.models import Job
 
 register = template.Library()
