@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from queues.options import Limiter
+from queues.options import Limiter, get_options
 from queues.protocol import bulk, editing, flows, reads, results, scheduling, slots, steering, tailing, writes
 from queues.protocol.adding import NewJob, add_job
 from queues.protocol.blocking import drive
@@ -17,6 +17,7 @@ from queues.protocol.reads import JobLogs
 from queues.protocol.reads.records import job_records
 from queues.protocol.results import Children, Ending
 from queues.protocol.scheduling import NewSchedule, Schedule
+from queues.protocol.topology import known
 from queues.states import State
 
 T = TypeVar("T")
@@ -27,11 +28,8 @@ class RedisCarrier:
 
     @staticmethod
     def is_cluster(connection: str) -> bool:
-        """Whether it leads to a Redis Cluster, where a script or transaction touches one hash slot and no more.
-
-        No connection does so far.
-        """
-        return False
+        """Whether it is known to lead to a Redis Cluster, where a script or transaction touches one hash slot only."""
+        return known(get_options().connection(connection)) == "cluster"
 
     def run_sync(self, make: Callable[[], Awaitable[T]]) -> T:
         return drive(make())

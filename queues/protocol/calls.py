@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import hiredis
 
+from queues.errors import RedisUnavailable, TorilError
 from queues.protocol.commands import Command
 from queues.protocol.refusals import refusal
 
@@ -21,6 +22,10 @@ class Call:
         # Here, where its own caller hears of it: a call that took its place in the line and was never written would
         # be given the next one's reply.
         self.packed: bytes = hiredis.pack_command(cast(Any, asked.args))
+
+    def with_source(self) -> Call:
+        """The same call for a server that does not hold its script."""
+        return Call(Command(self.command.as_eval(), self.command.read), self.future, self.since)
 
     def fail(self, error: BaseException) -> None:
         if not self.future.done():
@@ -57,3 +62,25 @@ class Bundle:
 def pack(commands: Sequence[Command[Any]]) -> bytes:
     """What `Wire.bundle` sends: commands whose replies are wanted as they are."""
     return b"".join([hiredis.pack_command(cast(Any, asked.args)) for asked in commands])
+
+
+async def collected(futures: Sequence[asyncio.Future[Any]], return_errors: bool) -> list[Any]:
+    """What all of them come to, in order; the first error is raised after every reply is in.
+
+    `return_errors` puts refusals among the values; RedisUnavailable is raised all the same: silence is no answer.
+    """
+    results: list[Any] = []
+    try:
+        for future in futures:
+            try:
+                results.append(await future)
+            except TorilError as error:
+                results.append(error)
+    finally:
+        for future in futures:
+            # Retrieves what an early leave left behind, so that asyncio does not complain of it.
+            future.cancel() if not future.done() else future.cancelled() or future.exception()
+    for result in results:
+        if isinstance(result, RedisUnavailable if return_errors else TorilError):
+            raise result
+    return results

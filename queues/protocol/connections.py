@@ -9,8 +9,8 @@ from typing import cast
 from weakref import WeakKeyDictionary
 
 from queues.options import ConnectionOptions, get_options
-from queues.protocol.address import Address
 from queues.protocol.blocking import BlockingWire
+from queues.protocol.cluster.undecided import UndecidedWire, decided
 from queues.protocol.keys import Keys
 from queues.protocol.scripts import check_version
 from queues.protocol.wire import Wire
@@ -42,10 +42,17 @@ def wire(connection: str = "default", purpose: str = "") -> Wire:
     return wires[options, purpose]
 
 
-def open_wire(connection: str = "default", *, name: str = "", timeout_s: float | None = None) -> Wire:
-    """A wire of the caller's own. `timeout_s=None` for blocking commands; `name` is what CLIENT LIST shows."""
+def open_wire(
+    connection: str = "default", *, name: str = "", timeout_s: float | None = None, near: bytes = b""
+) -> Wire:
+    """A wire of the caller's own. `timeout_s=None` for blocking commands; `name` is what CLIENT LIST shows; `near`: in
+    a Cluster, the beginning of the keys that it is for.
+    """
     check_version()
-    return Wire(Address.of(get_options().connection(connection)), name=name, timeout_s=timeout_s)
+    options = get_options().connection(connection)
+    found = decided(options, name=name, timeout_s=timeout_s, near=near)
+    # They differ in what is behind them, and in nothing that a caller could see.
+    return cast(Wire, found or UndecidedWire(options, name=name, timeout_s=timeout_s, near=near))
 
 
 async def close_wires() -> None:

@@ -68,12 +68,14 @@ class Keys:
 
 @dataclass(frozen=True)
 class FleetKeys:
-    """The worker processes' own keys under a prefix. Their queue's name is empty, so that no queue can collide."""
+    """The worker processes' own keys under a prefix. Their queue's name is empty, so that no queue can collide; they
+    have a hash tag, so that a Cluster keeps them together where the prefix has none.
+    """
 
     prefix: str
 
     def __call__(self, name: str) -> bytes:
-        return raw(self.prefix) + b"::toril:" + name.encode()
+        return raw(self.prefix) + b"::{toril}:" + name.encode()
 
     @property
     def processes(self) -> bytes:
@@ -105,7 +107,7 @@ class SampleKeys:
     prefix: str
 
     def __call__(self, name: str) -> bytes:
-        return raw(self.prefix) + b"::toril:" + name.encode()
+        return raw(self.prefix) + b"::{toril}:" + name.encode()
 
     def delivery(self, process_id: str) -> bytes:
         """String: the number of a process's last delivery, expiring."""

@@ -12,9 +12,14 @@ SLOTS = 16_384
 
 def slot(key: bytes) -> int:
     """The slot of a key: of what stands between its first braces, where there is something, else of all of it."""
-    _, brace, rest = key.partition(b"{")
-    tag, closing, _ = rest.partition(b"}")
-    return binascii.crc_hqx(tag if brace and closing and tag else key, 0) % SLOTS
+    return binascii.crc_hqx(tag(key) or key, 0) % SLOTS
+
+
+def tag(key: bytes) -> bytes:
+    """What stands between its first braces; nothing where keys that begin with it would lie all over the Cluster."""
+    _, _, rest = key.partition(b"{")
+    found, closing, _ = rest.partition(b"}")
+    return found if closing else b""
 
 
 def require_one_slot(keys: Iterable[bytes], what: str) -> None:
@@ -23,15 +28,10 @@ def require_one_slot(keys: Iterable[bytes], what: str) -> None:
     Every key of a queue begins with its base key; without a hash tag in it even one queue lies all over the Cluster.
     """
     bases = list(keys)
-    if untagged := [key for key in bases if not _is_tagged(key)]:
+    if untagged := [key for key in bases if not tag(key)]:
         raise Refused(
             f"{what} cannot be added to a Cluster: the prefix or the queue's name needs a hash tag, such as"
             f" {{bull}}, and “{untagged[0].decode(errors='replace').rstrip(':')}” has none."
         )
     if len({slot(key) for key in bases}) > 1:
         raise Refused(f"{what} would span several hash slots: give the queues one hash tag, in prefix or name.")
-
-
-def _is_tagged(base: bytes) -> bool:
-    _, brace, rest = base.partition(b"{")
-    return bool(brace) and rest.find(b"}") > 0

@@ -15,9 +15,9 @@ from typing import Any, TypeVar, cast
 
 import hiredis
 
-from queues.errors import ConfigurationError, RedisReadOnly, RedisRefused, RedisUnavailable, TorilError
+from queues.errors import ConfigurationError, RedisReadOnly, RedisRefused, RedisUnavailable
 from queues.protocol.address import Address
-from queues.protocol.calls import Bundle, Call
+from queues.protocol.calls import Bundle, Call, collected
 from queues.protocol.commands import Command, command
 from queues.protocol.refusals import refusal
 from queues.protocol.tls import reason
@@ -125,26 +125,35 @@ class Wire(asyncio.Protocol):
         """
         # One moment for all: where it is too early to dial again, a transaction must not be sent without its beginning.
         now = self._loop.time()
-        futures = [self._submit(asked, now) for asked in commands]
-        results: list[Any] = []
-        try:
-            for future in futures:
-                try:
-                    results.append(await future)
-                except TorilError as error:
-                    results.append(error)
-        finally:
-            for future in futures:
-                # Retrieves what an early leave left behind, so that asyncio does not complain of it.
-                future.cancel() if not future.done() else future.cancelled() or future.exception()
-        for result in results:
-            if isinstance(result, RedisUnavailable if return_errors else TorilError):
-                raise result
-        return results
+        return await collected([self._submit(asked, now) for asked in commands], return_errors)
+
+    def carry(self, *calls: Call) -> None:
+        """Take calls that were made elsewhere into the line, one right after the other."""
+        now = self._loop.time()
+        error = self._out_of_reach(now)
+        for call in calls:
+            call.since = now
+            call.fail(error) if error else self._queued.append(call)
+        if not error:
+            self._wake()
 
     async def connect(self) -> None:
         """Be connected, or raise RedisUnavailable."""
         await self.call(command("PING"))
+
+    async def each(self) -> list[Wire]:
+        """The servers behind it, one wire for each: itself."""
+        return [self]
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits for an answer."""
+        return not (self._sent or self._queued or self._connecting)
+
+    def give_up(self, waited_for: asyncio.Future[Any], error: RedisUnavailable) -> None:
+        """Drop the connection if this answer was to come over it."""
+        if any(call.future is waited_for for call in (*self._sent, *self._queued)):
+            self._break(error)
 
     async def close(self) -> None:
         """End the connection; calls under way fail. Callable twice."""
@@ -153,6 +162,11 @@ class Wire(asyncio.Protocol):
             self._connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._connecting
+        self.shut()
+
+    def shut(self) -> None:
+        """`close` where nothing is being dialled."""
+        self._closed = True
         self._break(RedisUnavailable("The connection to Redis was closed."))
         if self._watchdog is not None:
             self._watchdog.cancel()
@@ -303,7 +317,7 @@ class Wire(asyncio.Protocol):
             return
         words = str(reply)
         if words.startswith("NOSCRIPT") and call.command.script is not None:
-            self._queued.append(Call(Command(call.command.as_eval(), call.command.read), call.future, call.since))
+            self._queued.append(call.with_source())
             self._wake()
         else:
             error = refusal(words)

@@ -46,7 +46,7 @@ class Marker:
     async def run(self) -> None:
         prefix = get_options().connection(self._connection).prefix
         name = client_name(prefix, self._commands.keys.queue, f"w:{shown_name(self._commands.name)}")
-        wire = open_wire(self._connection, name=name, timeout_s=None)
+        wire = open_wire(self._connection, name=name, timeout_s=None, near=self._commands.keys.base)
         patience = self._outage.patience()
         try:
             while True:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.acceptance
 
 
 def completed(client_of_redis: Any, prefix: str) -> int:
-    keys = client_of_redis.keys(f"{prefix}::toril:minute:*")
+    keys = client_of_redis.keys(f"{prefix}::{{toril}}:minute:*")
     return sum(int(client_of_redis.hget(key, "cwork") or 0) for key in keys)
 
 
@@ -37,4 +37,4 @@ def test_a_worker_that_stops_leaves_all_it_counted_and_a_killed_one_what_it_deli
     stopped.popen.terminate()
     assert stopped.exit_code(5) == 0
     assert completed(client_of_redis, prefix) == delivered + 3
-    assert all(client_of_redis.ttl(key) > 0 for key in client_of_redis.keys(f"{prefix}::toril:[mnfr]*"))
+    assert all(client_of_redis.ttl(key) > 0 for key in client_of_redis.keys(f"{prefix}::{{toril}}:[mnfr]*"))

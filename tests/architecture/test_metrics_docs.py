@@ -17,7 +17,7 @@ FLAT = " ".join(PAGE.split())
 
 
 def test_the_keys_in_redis_are_those_that_are_written() -> None:
-    told = set(re.findall(r"^\| `<prefix>(::toril:[^`]+)`", PAGE, re.MULTILINE))
+    told = set(re.findall(r"^\| `<prefix>(::{toril}:[^`]+)`", PAGE, re.MULTILINE))
     on = SampleKeys("p")
     made = {
         on.minute(1).replace(b"1", b"<minute>"),

@@ -141,7 +141,7 @@ async def test_an_undo_belongs_to_its_job_and_ends(connection, client_of_redis, 
     plant(client_of_redis, prefix, State.FAILED)
     done = await jobs.retry_job(ana, connection, "chat", "x")
     assert 0 < done.undo.until_ms - time.time() * 1000 <= 600_000
-    (key,) = client_of_redis.keys(f"{prefix}::toril:undo:*")
+    (key,) = client_of_redis.keys(f"{prefix}::{{toril}}:undo:*")
     assert 0 < client_of_redis.pttl(key) <= 600_000
     for queue, job_id, token in (("chat", "y", done.undo.token), ("other", "x", done.undo.token), ("chat", "x", "no")):
         with pytest.raises(NotFound, match="cannot be undone any more"):

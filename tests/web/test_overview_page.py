@@ -250,7 +250,7 @@ async def test_queues_are_narrowed_to_a_state_or_a_trouble(viewer, connection, c
     await plant_waiting(connection, "held", 1)
     client_of_redis.hset(f"{prefix}:odd:meta", "version", "bullmq:6")
     client_of_redis.set(f"{prefix}:odd:wait", "not a list")
-    client_of_redis.hset(f"{prefix}::toril:minute:{int(time.time() // 60) - 1}", mapping={"cwaits": 9, "fwaits": 1})
+    client_of_redis.hset(f"{prefix}::{{toril}}:minute:{int(time.time() // 60) - 1}", mapping={"cwaits": 9, "fwaits": 1})
     for narrow, found in {
         "state=failed": ["fails"],
         "trouble=paused": ["paused"],
@@ -270,7 +270,7 @@ async def test_a_queue_tells_its_last_hour(viewer, connection, client_of_redis, 
     await plant_waiting(connection, "chat", 60)
     now = int(time.time() // 60)
     for back in range(1, 6):
-        client_of_redis.hset(f"{prefix}::toril:minute:{now - back}", mapping={"cchat": 27, "fchat": 3})
+        client_of_redis.hset(f"{prefix}::{{toril}}:minute:{now - back}", mapping={"cchat": 27, "fchat": 3})
     html = row(await page(viewer), "chat")
     assert text_of(re.search(r'c-rate".*?</td>', html)[0]).endswith("30/min")
     assert ">10 %<" in html
@@ -285,7 +285,7 @@ async def test_every_column_sorts_and_again_the_other_way_round(viewer, connecti
     plant_failed(client_of_redis, prefix, "a", 1)
     await plant_waiting(connection, "b", 2)
     await plant_waiting(connection, "c", 50)
-    client_of_redis.hset(f"{prefix}::toril:minute:{now}", mapping={"cb": 5, "fb": 5, "cc": 50, "fc": 0})
+    client_of_redis.hset(f"{prefix}::{{toril}}:minute:{now}", mapping={"cb": 5, "fb": 5, "cc": 50, "fc": 0})
     for sort, order in {
         "rate": "cba",
         "failing": "bca",
