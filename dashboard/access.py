@@ -25,17 +25,20 @@ from dashboard.credentials.admission import admitted, seat
 from dashboard.credentials.identifying import of_visitor
 from dashboard.credentials.identity import NOBODY
 from dashboard.credentials.paths import is_program
-from dashboard.credentials.sessions import Visitor, visitor
+from dashboard.credentials.sessions import Visitor, no_visitor, visitor
+from dashboard.grants import grants_of
 from dashboard.request import Next, Request
+from dashboard.sign_in import by_proxy
 from dashboard.sign_in.proxies import strip_strangers_word
-from queues.errors import QueueNotFound
+from queues.errors import Forbidden, QueueNotFound
 
 log = structlog.get_logger("toril.access")
 
 #: Paths that answer anyone. Probes never wait for a database.
 PROBES = frozenset({"/livez", "/readyz"})
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
-OPEN = PROBES | {SIGN_IN, "/favicon.ico", theme.PATH}
+PROVIDER, PROVIDER_BACK = "/sign-in/provider", "/sign-in/provider/back"
+OPEN = PROBES | {SIGN_IN, PROVIDER, PROVIDER_BACK, "/favicon.ico", theme.PATH}
 
 
 class Access:
@@ -59,6 +62,11 @@ class Access:
             return await admitted(request, self.get_response)
         found = await visitor(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
         _seat(request, found)
+        if by_proxy.is_on():
+            try:
+                found = await _vouched_for(request, found)
+            except Forbidden as error:
+                return errors.of(request, error)
         response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
         session = request.session
         if session.modified or (settings.SESSION_COOKIE_NAME in request.COOKIES and session.is_empty()):
@@ -89,6 +97,20 @@ def strange_host(request: Request) -> HttpResponse | None:
 
 def _seat(request: Request, found: Visitor) -> None:
     seat(request, found, of_visitor(found) if found.is_signed_in else NOBODY)
+
+
+async def _vouched_for(request: Request, found: Visitor) -> Visitor:
+    """Whom a proxy of ours names, in a session of their own. What it began ends with its word. Raises Forbidden."""
+    name = by_proxy.named(request)
+    if name == found.user.get_username() or (not name and not by_proxy.is_begun_by_proxy(found.session)):
+        return found
+    if name:
+        await sync_to_async(by_proxy.let_in)(request, name)
+        found = await sync_to_async(lambda: Visitor(request.session, request.user, grants_of(request.user)))()
+    else:
+        found = no_visitor()
+    _seat(request, found)
+    return found
 
 
 def turned_away(request: Request, found: Visitor) -> HttpResponse | None:

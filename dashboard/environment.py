@@ -209,8 +209,41 @@ def tokens(environ: Mapping[str, str]) -> dict[str, Any]:
     return {"JWT": jwt}
 
 
+def provider(environ: Mapping[str, str]) -> dict[str, Any]:
+    """`OIDC` from OIDC_…; empty where OIDC_ISSUER is unset. Raises ConfigurationError naming the variable."""
+    issuer = environ.get("OIDC_ISSUER", "").strip()
+    if not issuer:
+        return {}
+    if not re.match(r"https://|http://(localhost|127\.0\.0\.1|\[::1\])[:/]", issuer):
+        raise ConfigurationError("OIDC_ISSUER must begin with https://; http:// is for this machine alone.")
+    client = environ.get("OIDC_CLIENT_ID", "").strip()
+    if not client:
+        raise ConfigurationError("OIDC_CLIENT_ID is unset: the provider knows this site by it.")
+    return {
+        "ISSUER": issuer,
+        "CLIENT_ID": client,
+        "CLIENT_SECRET": environ.get("OIDC_CLIENT_SECRET", "").strip(),
+        "NAME": environ.get("OIDC_NAME", "").strip() or "OpenID",
+        "SCOPES": tuple(environ.get("OIDC_SCOPES", "").split()) or ("openid", "profile", "email"),
+        "USER_CLAIM": environ.get("OIDC_USER_CLAIM", "").strip() or "preferred_username",
+        "GROUPS_CLAIM": environ.get("OIDC_GROUPS_CLAIM", "").strip(),
+        "GROUPS": _pairs(environ, "OIDC_GROUPS"),
+    }
+
+
+def proxy_sign_in(environ: Mapping[str, str]) -> dict[str, Any]:
+    """`PROXY_SIGN_IN` from PROXY_…; empty where PROXY_USER_HEADER is unset. Raises ConfigurationError."""
+    header = environ.get("PROXY_USER_HEADER", "").strip()
+    if not header:
+        return {}
+    if not words(environ, "TRUSTED_PROXIES"):
+        raise ConfigurationError("TRUSTED_PROXIES must name whose PROXY_USER_HEADER is believed.")
+    groups_header = environ.get("PROXY_GROUPS_HEADER", "").strip()
+    return {"HEADER": header, "GROUPS_HEADER": groups_header, "GROUPS": _pairs(environ, "PROXY_GROUPS")}
+
+
 def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
     pairs = [word.partition("=") for word in words(environ, name)]
     if not all(field.strip() and claim.strip() for field, _, claim in pairs):
-        raise ConfigurationError(f"{name} must name fields and claims, as in userId=sub.")
+        raise ConfigurationError(f"{name} must be pairs, as in one=other,two=another.")
     return {field.strip(): claim.strip() for field, _, claim in pairs}

@@ -141,7 +141,14 @@ STATIC_ROOT = ENVIRON.get("STATIC_ROOT", "").strip() or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+#: Sign-in by an OpenID provider, and by a proxy that has asked people itself (docs/security.md).
+OIDC = environment.provider(ENVIRON)
+PROXY_SIGN_IN = environment.proxy_sign_in(ENVIRON)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    *(["dashboard.sign_in.by_proxy.Vouched"] if PROXY_SIGN_IN else []),
+]
 #: Guessing is slowed (`dashboard.sign_in.attempts` has the limits); nothing that was typed is kept.
 AXES_HANDLER = "dashboard.sign_in.attempts.Attempts"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]

@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.db import connection as database
 from django.http import HttpRequest
 
+from dashboard import hosting
 from dashboard.sign_in.proxies import address_of
 
 KEY = "toril_stay"
@@ -64,6 +65,9 @@ def begin(sender: object, request: HttpRequest, **kwargs: Any) -> None:
 
 def note(session: SessionBase) -> None:
     """Something was done. Synchronous; what cannot be noted is left, for a page is worth more than its time."""
+    if hosting.is_guest():
+        # How long its sessions last is the host's own matter.
+        return
     stay, now = of(session), time.time()
     if stay is not None and now - stay.seen < NOTED_EVERY_S:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,10 +15,11 @@ from django.contrib.auth.models import Group, User
 from django.contrib.sessions.models import Session
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
-from django.urls import get_resolver
+from django.urls import URLResolver, get_resolver
 from django.utils import timezone
 
 from dashboard.access import OPEN
+from dashboard.credentials.paths import is_program
 from dashboard.grants import PERMISSIONS, Grants
 from queues.abilities import ABILITIES, ACTIONS, ROLES
 from queues.actions.actor import Actor
@@ -71,12 +74,23 @@ async def test_nothing_answers_a_stranger_whatever_the_method(anonymous, strange
     assert (await getattr(stranger, method)(path)).status_code == 403
 
 
+def routes(before: str, resolver: URLResolver) -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        path = before + re.sub(r"<[^>]+>|\(\?P.*\)\$?", "1", str(pattern.pattern)).lstrip("^")
+        if isinstance(pattern, URLResolver):
+            yield from routes(path, pattern)
+        else:
+            yield path
+
+
 async def test_every_route_of_the_site_is_closed_but_those_that_are_named(anonymous):
-    for pattern in get_resolver("dashboard.urls").url_patterns:
-        path = "/" + str(pattern.pattern).replace("<segment:queue>", "a").replace("<segment:job_id>", "1")
+    paths = [path for path in routes("/", get_resolver("dashboard.urls")) if not is_program(path)]
+    assert len(paths) > 80
+    for path in paths:
         if path not in OPEN:
             assert (await anonymous.get(path)).status_code == 302, path
-    assert {"/sign-in", "/livez", "/readyz", "/favicon.ico", "/admin/queues/theme.css"} == OPEN
+    providers = {"/sign-in/provider", "/sign-in/provider/back"}
+    assert providers | {"/sign-in", "/livez", "/readyz", "/favicon.ico", "/admin/queues/theme.css"} == OPEN
 
 
 @pytest.mark.parametrize(

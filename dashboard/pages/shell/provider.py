@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import login
@@ -17,6 +20,10 @@ from dashboard.request import Request
 from dashboard.sign_in import people, provider
 from queues.errors import Forbidden
 
+if TYPE_CHECKING:
+    from dashboard.sign_in.openid import Claimed
+
+log = structlog.get_logger("toril.sign_in")
 SALT = "toril.sign-in.provider"
 #: So long somebody may take at the provider's.
 WITHIN_S = 600
@@ -26,7 +33,10 @@ MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 @require_safe
 async def leave(request: Request) -> HttpResponse:
     options = _options()
-    address, kept = await provider.leave(options, request.build_absolute_uri(hosting.root() + PROVIDER_BACK))
+    # Loads a library that nobody else needs.
+    from dashboard.sign_in import openid
+
+    address, kept = await openid.leave(options, request.build_absolute_uri(hosting.root() + PROVIDER_BACK))
     kept["next"] = safe_next(request, request.GET.get("next", ""))
     response = HttpResponseRedirect(address)
     response.set_cookie(
@@ -38,12 +48,14 @@ async def leave(request: Request) -> HttpResponse:
 
 @require_safe
 async def come_back(request: Request) -> HttpResponse:
+    from dashboard.sign_in import openid
+
     options = _options()
     try:
         kept = signing.loads(request.COOKIES.get(_cookie(), ""), salt=SALT, max_age=WITHIN_S)
     except signing.BadSignature:
         raise Forbidden(_("This sign-in was not begun in this browser, or too long ago. Begin anew.")) from None
-    claimed = await provider.come_back(options, request.GET.dict(), kept)
+    claimed = await openid.come_back(options, request.GET.dict(), kept)
     await sync_to_async(_let_in)(request, options, claimed)
     response = HttpResponseRedirect(kept["next"])
     response.delete_cookie(_cookie(), samesite="Lax")
@@ -65,12 +77,12 @@ def _options() -> provider.Settings:
     return options
 
 
-def _let_in(request: Request, options: provider.Settings, claimed: provider.Claimed) -> None:
+def _let_in(request: Request, options: provider.Settings, claimed: Claimed) -> None:
     user = people.of_subject(options.issuer, claimed.subject, claimed.name)
     if claimed.groups is not None:
         people.join(user, claimed.groups, options.groups)
     login(request, user, MODEL_BACKEND)
-    provider.log.info("signed in by the provider", user=user.get_username())
+    log.info("signed in by the provider", user=user.get_username())
 
 
 def _cookie() -> str:
