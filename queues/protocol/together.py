@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -65,17 +65,30 @@ async def read_together(
     moment ago. Where one queue has more, the others are read no further than it was: whoever goes on from the last
     event that it was told misses nothing of any queue.
     """
-    looked = [queue for queue in places if looked_at is None or queue in looked_at]
-    asked = _questions(prefix, places, most, looked)
+    names = list(places)
+    looked = set(names if looked_at is None else looked_at)
+    apart = await wire.apart([Keys(prefix, name)("events") for name in names])
     async with asyncio.timeout(ANSWER_S):
-        *_, told = await wire.run(asked)
+        told = await asyncio.gather(
+            *(_read(wire, prefix, places, most, [names[at] for at in some], looked) for some in apart)
+        )
+    found = {name: events for _, read, _ in told for name, events in read.items()}
+    streams = {name: stream for _, _, lying in told for name, stream in lying.items()}
+    return _batch(places, streams, found, min((now for now, _, _ in told), key=position), most, is_apart=len(told) > 1)
+
+
+async def _read(
+    wire: Wire, prefix: str, places: Mapping[str, Place], most: int, names: Sequence[str], looked: Collection[str]
+) -> tuple[str, dict[str, list[Event]], dict[str, Stream]]:
+    """Of these queues, in one moment: when that was, their events and how their streams lie."""
+    here, looks = {name: places[name] for name in names}, [name for name in names if name in looked]
+    *_, told = await wire.run(_questions(prefix, here, most, looks))
     for answer in told:
         if isinstance(answer, Exception) and "no such key" not in str(answer):
             raise refusal(str(answer))
-    now, *looks, read = told
-    found = _entries(prefix, places, read)
-    streams = {name: stream_of(look) for name, look in zip(looked, looks, strict=True)}
-    return _batch(places, streams, found, now_command().read(now), most)
+    now, *lying, read = told
+    streams = {name: stream_of(look) for name, look in zip(looks, lying, strict=True)}
+    return now_command().read(now), _entries(prefix, here, read), streams
 
 
 def _questions(prefix: str, places: Mapping[str, Place], most: int, looked: Collection[str]) -> list[Command[Any]]:
@@ -92,10 +105,19 @@ def _entries(prefix: str, places: Mapping[str, Place], read: Any) -> dict[str, l
 
 
 def _batch(
-    places: Mapping[str, Place], streams: Mapping[str, Stream], found: Mapping[str, list[Event]], now: str, most: int
+    places: Mapping[str, Place],
+    streams: Mapping[str, Stream],
+    found: Mapping[str, list[Event]],
+    now: str,
+    most: int,
+    *,
+    is_apart: bool,
 ) -> Batch:
     cut = [mark_of(events[-1]) for events in found.values() if len(events) >= most]
-    horizon = min(cut, default=Mark(position(now)))
+    # Where queues were not read in one moment, what came after the first of them waits for the next reading: else
+    # whoever goes on from there would miss what came to others in between.
+    bounds = [*cut, Mark(position(now))] if is_apart else cut
+    horizon = min(bounds, default=Mark(position(now)))
     missed: dict[str, int] = {}
     kept: list[Event] = []
     for name in found.keys() | streams.keys():
@@ -103,11 +125,11 @@ def _batch(
         if stream is not None and (lost := missed_before(place, stream)) is not None:
             missed[name] = lost
             place.index = stream.trimmed if place.index is None else place.index + lost
-        events = [event for event in read if not cut or mark_of(event) <= horizon]
+        events = [event for event in read if not bounds or mark_of(event) <= horizon]
         move(place, stream, events, is_all=len(events) == len(read))
         kept += events
     size = sum(len(value) for events in found.values() for event in events for value in event.fields.values())
     # What was written after the clock was read is not after it.
     last = max((mark_of(event) for event in kept), default=horizon)
-    mark = horizon if cut else max(horizon, last)
+    mark = horizon if bounds else max(horizon, last)
     return Batch(sorted(kept, key=mark_of), missed, mark, bool(cut), size, streams)

@@ -17,8 +17,10 @@ import hiredis
 
 from queues.errors import ConfigurationError, RedisReadOnly, RedisRefused, RedisUnavailable
 from queues.protocol.address import Address
+from queues.protocol.backoff import Backoff
 from queues.protocol.calls import Bundle, Call, collected
 from queues.protocol.commands import Command, command
+from queues.protocol.one import OneServer, over_new_wires
 from queues.protocol.refusals import refusal
 from queues.protocol.tls import reason
 from queues.protocol.topology import ASK_S, check_role, located
@@ -27,12 +29,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 REPLIES_PER_TURN = 8
-LONGEST_BACKOFF_S = 1.0
 #: A timer later than this means that something held up the loop.
 BLOCKED_S = 0.1
 
 
-class Wire(asyncio.Protocol):
+class Wire(OneServer, asyncio.Protocol):
     """`submit` or `call` at any time: it connects, reconnects with a backoff of at most 1 s, and fails fast between.
 
     `timeout_s` bounds how long Redis may say nothing while a call waits, before the connection counts as broken and all
@@ -57,9 +58,7 @@ class Wire(asyncio.Protocol):
         self._heard_at = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
         self._watch_at = 0.0
-        self._failures = 0
-        self._retry_at = 0.0
-        self._last_error: RedisUnavailable | None = None
+        self._backoff = Backoff()
         self._broke: RedisUnavailable | None = None
 
     @property
@@ -85,9 +84,7 @@ class Wire(asyncio.Protocol):
     def _out_of_reach(self, now: float) -> RedisUnavailable | None:
         if self._closed:
             return RedisUnavailable("The connection to Redis was closed.")
-        if not self._ready and self._connecting is None and now < self._retry_at and self._last_error:
-            return RedisUnavailable(str(self._last_error))
-        return None
+        return None if self._ready or self._connecting else self._backoff.too_early(now)
 
     async def bundle(self, packed: bytes, replies: int) -> list[Any]:
         """The replies to commands that `pack` packed, in one write; refusals stand among them. For thousands of
@@ -140,10 +137,6 @@ class Wire(asyncio.Protocol):
     async def connect(self) -> None:
         """Be connected, or raise RedisUnavailable."""
         await self.call(command("PING"))
-
-    async def each(self) -> list[Wire]:
-        """The servers behind it, one wire for each: itself."""
-        return [self]
 
     @property
     def is_idle(self) -> bool:
@@ -216,7 +209,8 @@ class Wire(asyncio.Protocol):
             self._break(RedisUnavailable("The connection to Redis was not opened."))
             raise
         self._connecting = None
-        self._failures, self._last_error, self._ready = 0, None, True
+        self._backoff.worked()
+        self._ready = True
         self.dials += 1
         self._flush()
 
@@ -251,10 +245,9 @@ class Wire(asyncio.Protocol):
                 check_role(answer)
 
     def _unreachable(self, error: BaseException) -> RedisUnavailable:
-        self._failures += 1
-        self._retry_at = self._loop.time() + min(0.05 * 2**self._failures, LONGEST_BACKOFF_S)
-        self._last_error = RedisUnavailable(f"Redis cannot be reached: {reason(error)}.")
-        return self._last_error
+        unreachable = RedisUnavailable(f"Redis cannot be reached: {reason(error)}.")
+        self._backoff.failed(self._loop.time(), unreachable)
+        return unreachable
 
     # --- what asyncio calls
 
@@ -354,10 +347,5 @@ class Wire(asyncio.Protocol):
             call.fail(error)
 
 
-async def ask(address: Address, commands: Sequence[Command[Any]]) -> list[Any]:
-    """A Sentinel's answers, over a connection that is made for them: `topology` is lent it."""
-    on = Wire(address, timeout_s=ASK_S)
-    try:
-        return await on.run(commands, return_errors=True)
-    finally:
-        await on.close()
+#: What `topology` asks Sentinels with.
+ask = over_new_wires(lambda address: Wire(address, timeout_s=ASK_S))

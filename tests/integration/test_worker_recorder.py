@@ -134,7 +134,7 @@ async def test_a_delivery_whose_answer_was_lost_counts_once(
             await eventually(lambda: worker.finished == 10)
             dials = worker.aside.dials
             with frozen(own_redis):
-                await eventually(lambda: worker.aside.wire._failures > 0, 8.0)
+                await eventually(lambda: worker.aside.wire._backoff.failures > 0, 8.0)
             await eventually(lambda: worker.aside.dials > dials, 8.0)
             await until_recorded(10)
             await queue("chat").add("work", {})

@@ -73,6 +73,12 @@ class UndecidedWire:
     async def each(self) -> list[Wire]:
         return await (await self._decided()).each()
 
+    async def all_of_them(self) -> dict[str, Wire]:
+        return await (await self._decided()).all_of_them()
+
+    async def apart(self, keys: Sequence[bytes]) -> list[list[int]]:
+        return await (await self._decided()).apart(keys)
+
     async def close(self) -> None:
         self._closed = True
         for task in list(self._tasks):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from queues.errors import RedisUnavailable
 from queues.options import ConnectionOptions
 from queues.protocol.address import seeds
+from queues.protocol.backoff import Backoff
 from queues.protocol.calls import collected
 from queues.protocol.cluster import everywhere, routing, slotmap, streams
 from queues.protocol.cluster.bundles import bundled
@@ -24,7 +25,7 @@ from queues.protocol.codec import raw
 from queues.protocol.commands import Command, command
 from queues.protocol.refusals import ClusterDown, Redirected, SlotOnItsWay
 from queues.protocol.slots import slot, tag
-from queues.protocol.wire import LONGEST_BACKOFF_S, Wire
+from queues.protocol.wire import Wire
 
 T = TypeVar("T")
 
@@ -58,8 +59,7 @@ class ClusterWire:
         self._past_dials = 0
         self._waiting: list[RoutedCall] = []
         self._survey: asyncio.Task[SlotMap] | None = None
-        self._surveyed_at, self._failures, self._retry_at = -SURVEY_EVERY_S, 0, 0.0
-        self._last_error: RedisUnavailable | None = None
+        self._surveyed_at, self._backoff = -SURVEY_EVERY_S, Backoff()
         self._closed = False
 
     @property
@@ -122,6 +122,16 @@ class ClusterWire:
         places = [known.owners[self.near]] if self.is_in_one_slot else known.primaries
         return [self.node(place) for place in places if place is not None]
 
+    async def all_of_them(self) -> dict[str, Wire]:
+        """Every primary, by its address."""
+        return {f"{place.host}:{place.port}": self.node(place) for place in (await self.known()).primaries}
+
+    async def apart(self, keys: Sequence[bytes]) -> list[list[int]]:
+        groups: dict[int, list[int]] = {}
+        for at, key in enumerate(keys):
+            groups.setdefault(slot(key), []).append(at)
+        return list(groups.values())
+
     async def close(self) -> None:
         self._closed = True
         if self._survey is not None:
@@ -149,8 +159,8 @@ class ClusterWire:
             self.node(place).carry(call)
 
     def _wait_for_map(self, call: RoutedCall) -> None:
-        if self._survey is None and self._last_error is not None and self._loop.time() < self._retry_at:
-            call.end(RedisUnavailable(str(self._last_error)))
+        if self._survey is None and (error := self._backoff.too_early(self._loop.time())):
+            call.end(error)
             return
         self._waiting.append(call)
         self._start_survey()
@@ -181,13 +191,12 @@ class ClusterWire:
         self._survey = None
         error = None if survey.cancelled() else survey.exception()
         if survey.cancelled() or error is not None:
-            self._failures += 1
-            self._retry_at = self._loop.time() + min(0.05 * 2**self._failures, LONGEST_BACKOFF_S)
             words = str(error) if isinstance(error, RedisUnavailable) else "The Cluster could not be asked."
-            self._last_error = RedisUnavailable(words)
-            self._fail_waiting(self._last_error)
+            unreachable = RedisUnavailable(words)
+            self._backoff.failed(self._loop.time(), unreachable)
+            self._fail_waiting(unreachable)
             return
-        self._failures, self._last_error = 0, None
+        self._backoff.worked()
         self._drop_others(survey.result())
         waiting, self._waiting = self._waiting, []
         for call in waiting:
