@@ -24,7 +24,7 @@ except ConfigurationError as error:
 # These need Django's apps, which the lines above have loaded.
 from channels.routing import ProtocolTypeRouter
 
-from dashboard import body_limit, patience
+from dashboard import body_limit, draining, patience
 from dashboard.live.consumer import LiveConsumer
 from dashboard.live.socket import socket
 from dashboard.socket_door import SocketDoor
@@ -43,4 +43,5 @@ async def http(scope: Any, receive: Any, send: Any) -> None:
 
 body_limit.install()
 patience.install()
+draining.install()
 application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor(LiveConsumer.as_asgi(), socket)})

