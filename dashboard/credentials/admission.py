@@ -18,6 +18,7 @@ from dashboard.credentials.rates import rates
 from dashboard.credentials.sessions import Visitor, no_visitor
 from dashboard.grants import Grants
 from dashboard.request import Next, Request
+from dashboard.sign_in.proxies import address_of
 from queues.actions.actor import Actor
 from queues.errors import Forbidden, TooManyRequests, TorilError, Unauthorized
 from queues.options import get_options
@@ -75,7 +76,7 @@ async def _who(request: Request) -> Identity:
     try:
         # A browser’s EventSource sends no header of its own.
         token = request.GET.get("token", "") if request.path_info == paths.EVENTS else ""
-        return await identify(request.headers, request.COOKIES, token=token)
+        return await identify(request.headers, request.COOKIES, token=token, place=address_of(request))
     except Unauthorized as error:
         return _stranger(request, error)
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from dashboard.credentials import keys, tokens
+from dashboard.credentials.guesses import guesses
 from dashboard.credentials.identity import Credential, Identity, Kind
 from dashboard.credentials.sessions import Visitor, visitor
 from queues.errors import Unauthorized
@@ -19,16 +20,19 @@ MOST_CHARS = 16_384
 RECHECK_S = 3.0
 
 
-async def identify(headers: Mapping[str, str], cookies: Mapping[str, str], *, token: str = "") -> Identity:
+async def identify(
+    headers: Mapping[str, str], cookies: Mapping[str, str], *, token: str = "", place: str = ""
+) -> Identity:
     """Who asks: by `Authorization: Bearer <key or token>`, `X-API-Key: <key>`, `token` (of a socket's address: a JWT,
     for a key would stay in logs), else by the session. With one of the first three no cookie is read.
 
-    Headers' names are in lower case, or their case does not matter. Raises Unauthorized. Whoever is known and may see
-    nothing is told too: `grants.may_see` says so.
+    Headers' names are in lower case, or their case does not matter. `place`: where it comes from, whose wrong ones are
+    counted. Raises Unauthorized, TooManyRequests. Whoever is known and may see nothing is told too: `grants.may_see`
+    says so.
     """
     shown = _shown(headers, token)
     if shown is not None:
-        return await _by(*shown)
+        return await _counted(*shown, place)
     found = await visitor(cookies.get(settings.SESSION_COOKIE_NAME))
     if not found.is_signed_in:
         raise missing()
@@ -80,6 +84,17 @@ def _shown(headers: Mapping[str, str], token: str) -> tuple[str, bool] | None:
     if (value := bearer if bearer is not None else key) is not None:
         return value, True
     return (token, False) if token else None
+
+
+async def _counted(shown: str, may_be_key: bool, place: str) -> Identity:
+    guesses.check(place, shown)
+    try:
+        identity = await _by(shown, may_be_key)
+    except Unauthorized:
+        guesses.failed(place)
+        raise
+    guesses.good(shown)
+    return identity
 
 
 async def _by(shown: str, may_be_key: bool) -> Identity:

@@ -16,7 +16,8 @@ from dashboard.live.codes import Close
 from dashboard.live.commands import Commands
 from dashboard.live.hub import hub
 from dashboard.live.listener import Listener
-from queues.errors import Unauthorized
+from dashboard.sign_in.proxies import place_of
+from queues.errors import TooManyRequests, Unauthorized
 from queues.options import get_options
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ async def socket(scope: Any, receive: Any, send: Any) -> None:
         return
     query = parse_qs(scope.get("query_string", b"").decode("ascii", "replace"))
     connection = query.get("connection", ["default"])[0]
-    found = await _who(scope["toril_headers"], query.get("token", [""])[0])
+    found = await _who(scope, query.get("token", [""])[0])
     # Accepted in any case: a browser is told the code only of a socket that was open. And not before: what is sent to
     # an open socket waits in memory, without end.
     await send({"type": "websocket.accept"})
@@ -43,11 +44,15 @@ async def socket(scope: Any, receive: Any, send: Any) -> None:
     await _Socket(Listener(found, connection, send), receive, send).serve()
 
 
-async def _who(headers: dict[str, str], token: str) -> Identity | Close:
+async def _who(scope: Any, token: str) -> Identity | Close:
+    headers: dict[str, str] = scope["toril_headers"]
+    place = place_of((scope.get("client") or ("",))[0], headers.get("x-forwarded-for", ""))
     try:
-        return await identify(headers, parse_cookie(headers.get("cookie", "")), token=token)
+        return await identify(headers, parse_cookie(headers.get("cookie", "")), token=token, place=place)
     except Unauthorized:
         return Close.SIGNED_OUT
+    except TooManyRequests:
+        return Close.LATER
     except Exception:
         log.exception("who wants to listen could not be asked")
         return Close.LATER

@@ -90,7 +90,7 @@ async def test_no_socket_is_open_before_it_is_known_who_asks(monkeypatch):
     async def send(told: dict[str, Any]) -> None:
         sent.append(told["type"])
 
-    async def identify(*_shown: Any, token: str) -> None:
+    async def identify(*_shown: Any, token: str, place: str) -> None:
         asked.append((list(sent), token))
         raise Unauthorized("nobody")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.credentials import keys, keysets
+from dashboard.credentials.guesses import guesses
 from dashboard.credentials.rates import rates
 from queues.models import ApiKey, ApiSecret
 from tests.web.browser import Browser
@@ -18,6 +19,7 @@ def forget_callers() -> None:
     keys.known.clear()
     keysets.forget()
     rates.clear()
+    guesses.clear()
 
 
 class Program(Browser):

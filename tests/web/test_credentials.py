@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from dashboard.credentials import keys
+from dashboard.credentials import guesses, identifying, keys
 from dashboard.credentials.identifying import identify, recheck
 from dashboard.credentials.identity import NOBODY
 from dashboard.credentials.rates import rates
@@ -309,3 +310,36 @@ async def test_whoever_stays_is_asked_again(admin):
 async def test_many_requests_with_one_key_at_once_are_all_answered():
     key = await plant_key()
     assert set(await asyncio.gather(*(status(key) for _time in range(20)))) == {200}
+
+
+# --- guessing
+
+
+async def test_after_sixty_wrong_ones_from_a_place_the_next_are_refused_unread_and_good_ones_beside_them_are_not(
+    monkeypatch,
+):
+    key, another = await plant_key("known"), await plant_key("unknown")
+    assert await status(key) == 200
+    wrong = [another[:-1] + ("A" if another[-1] != "A" else "B"), "a.b.c", "x", f"toril_{'x' * 200}"]
+    codes = [await status(wrong[at % 4]) for at in range(guesses.MOST)]
+    assert codes == [401] * guesses.MOST
+    monkeypatch.setattr(identifying, "_by", None)
+    for shown in (*wrong, another):
+        answer = await program(shown).get(WHO)
+        assert (answer.status_code, 0 < int(answer["Retry-After"]) <= 60) == (429, True)
+    monkeypatch.undo()
+    assert await status(key) == 200
+    elsewhere = program(another)
+    elsewhere.address = "203.0.113.9"
+    assert (await elsewhere.get(WHO)).status_code == 200
+    later = time.monotonic() + guesses.WINDOW_S
+    monkeypatch.setattr("dashboard.credentials.guesses.time.monotonic", lambda: later)
+    assert await status(another) == 200
+
+
+async def test_who_shows_nothing_and_who_may_not_are_no_guesses():
+    key = await plant_key(queues=["mails"])
+    for _ in range(guesses.MOST + 1):
+        assert (await Program().get(WHO)).status_code == 401
+        assert (await program(key).get("/api/who/other")).status_code in (403, 404)
+    assert await status("wrong") == 401
