@@ -11,8 +11,9 @@ from queues.lookups.shared import shared
 from queues.models import Queue
 from queues.options import get_options
 from queues.protocol.reads.about import About, SlowCommand, Weight, about, weights
+from queues.protocol.reads.nodes import Node, nodes
 
-__all__ = ["About", "SlowCommand", "Weighed", "Weight", "server", "weighed"]
+__all__ = ["About", "Node", "SlowCommand", "Weighed", "Weight", "server", "servers", "weighed"]
 EVERY_S, WEIGHED_EVERY_S = 3.0, 60.0
 #: So many queues are weighed, those with the most jobs.
 MOST_WEIGHED = 50
@@ -35,6 +36,11 @@ class Weighed:
 async def server(connection: str) -> About:
     """No older than three seconds, asked once however many look. Raises RedisUnavailable."""
     return await shared(("about", get_options().connection(connection)), EVERY_S, lambda: about(connection))
+
+
+async def servers(connection: str) -> tuple[Node, ...]:
+    """The primaries of a Cluster, as old; none of a single server. Raises RedisUnavailable."""
+    return await shared(("nodes", get_options().connection(connection)), EVERY_S, lambda: nodes(connection))
 
 
 async def weighed(connection: str, queues: Sequence[Queue]) -> Weighed:

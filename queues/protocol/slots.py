@@ -35,3 +35,17 @@ def require_one_slot(keys: Iterable[bytes], what: str) -> None:
         )
     if len({slot(key) for key in bases}) > 1:
         raise Refused(f"{what} would span several hash slots: give the queues one hash tag, in prefix or name.")
+
+
+def untagged(prefix: str, queues: Iterable[str]) -> str:
+    """Why these cannot be worked on in a Cluster, as a sentence; nothing where each lies in one slot."""
+    if tag(prefix.encode()):
+        return ""
+    lost = [name for name in queues if not tag(name.encode(errors="replace"))]
+    if not lost:
+        return ""
+    named = ", ".join(f"“{name}”" for name in lost[:3]) + (", …" if len(lost) > 3 else "")
+    return (
+        f"The connection is a Redis Cluster, and the keys of {named} would lie all over it: give the prefix a hash tag"
+        f" (QUEUE_PREFIX={{{prefix}}}), or each queue's name ({{{lost[0]}}})."
+    )

@@ -16,9 +16,12 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from queues.errors import RedisRefused, RedisUnavailable
+from queues.options import get_options
 from queues.protocol.commands import command
 from queues.protocol.connections import open_wire
+from queues.protocol.slots import untagged
 from queues.protocol.taken import TakenJob
+from queues.protocol.topology import known
 from queues.runs.execution import Execution
 from queues.runs.executors import Executors
 from queues.signals import worker_started, worker_stopped
@@ -141,7 +144,14 @@ class Worker:
             else:
                 patience.over()
                 break
+        self._refuse_untagged()
         await self._warn_of_eviction()
+
+    def _refuse_untagged(self) -> None:
+        options = get_options().connection(self.connection)
+        # Of several hosts it is known now, which of them is a Cluster.
+        if known(options) == "cluster" and (why := untagged(options.prefix, [plan.name for plan in self.plans])):
+            self._death(why)
 
     async def _warn_of_eviction(self) -> None:
         with suppress(RedisRefused, RedisUnavailable):

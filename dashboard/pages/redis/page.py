@@ -17,10 +17,13 @@ from dashboard.presentation import dashboard_options
 from dashboard.request import Request
 from dashboard.tags.figures import size
 from queues.errors import NotFound, RedisUnavailable
-from queues.lookups.server import About, SlowCommand, server, weighed
+from queues.lookups.server import About, Node, SlowCommand, server, servers, weighed
 from queues.lookups.snapshot import snapshot
 from queues.masking import mask_text
 from queues.options import get_options
+
+#: So many commands of all the servers together.
+MOST_SLOW = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,39 @@ class Slow:
     client: str
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One primary of a Cluster, a line of the table."""
+
+    address: str
+    slots: int
+    share: str
+    #: The hash tag of the prefix brings every queue here.
+    holds_all: bool
+    trouble: str
+    memory: str = ""
+    clients: str = ""
+    ops: str = ""
+    replicas: str = ""
+    uptime: str = ""
+
+    @classmethod
+    def of(cls, node: Node) -> Server:
+        known = (node.address, node.slots, f"{node.share:.0%}", node.holds_all, node.trouble)
+        if not node.about.info:
+            return cls(*known)
+        about = node.about
+        used, most = about.number("used_memory"), about.number("maxmemory")
+        return cls(
+            *known,
+            memory=size(used) + (f" / {size(most)}" if most else ""),
+            clients=f"{about.number('connected_clients'):,}",
+            ops=f"{about.number('instantaneous_ops_per_sec'):,}",
+            replicas=str(about.number("connected_slaves")),
+            uptime=span(about.number("uptime_in_seconds") * 1000),
+        )
+
+
 @require_safe
 async def redis_page(request: Request) -> HttpResponse:
     if not dashboard_options().show_redis:
@@ -58,7 +94,7 @@ async def redis_page(request: Request) -> HttpResponse:
 
 async def _told(request: Request, connection: str, queues: list[Any]) -> dict[str, Any]:
     try:
-        about = await server(connection)
+        about, nodes = await server(connection), await servers(connection)
         weights = await weighed(connection, queues)
     except RedisUnavailable as error:
         return {"trouble": str(error)}
@@ -66,11 +102,18 @@ async def _told(request: Request, connection: str, queues: list[Any]) -> dict[st
     return {
         "about": about,
         "groups": groups(about) if about.info else [],
-        "warnings": sentences.of_server(about) if about.info else [],
-        "slow": [_slow(entry, may_read, request.grants.sees_all) for entry in about.slow],
+        "nodes": [Server.of(node) for node in nodes],
+        "warnings": sentences.of_nodes(nodes) if nodes else sentences.of_server(about) if about.info else [],
+        "slow": [_slow(entry, may_read, request.grants.sees_all) for entry in _slowest(about, nodes)],
         "weights": weights,
         "may_read": may_read,
     }
+
+
+def _slowest(about: About, nodes: tuple[Node, ...]) -> list[SlowCommand]:
+    """Of all servers, newest first."""
+    logs = [node.about.slow for node in nodes] or [about.slow]
+    return sorted((entry for log in logs for entry in log), key=lambda entry: -entry.at_s)[:MOST_SLOW]
 
 
 def _slow(entry: SlowCommand, may_read: bool, sees_all: bool) -> Slow:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
 from dashboard.moments import rough
-from queues.lookups.server import About
+from queues.lookups.server import About, Node
 
 #: From this share of its ceiling on a Redis is nearly full.
 FULL = 0.85
@@ -20,6 +21,24 @@ def of_server(about: About) -> list[tuple[str, str]]:
     bad = [eviction(about), fullness(about), rejected(about), aof(about), rdb(about), replica(about)]
     slow = [volatile(about), fragmentation(about), crowd(about)]
     return [("bad", sentence) for sentence in bad if sentence] + [("slow", sentence) for sentence in slow if sentence]
+
+
+def of_nodes(nodes: Sequence[Node]) -> list[tuple[str, str]]:
+    """Of each server of a Cluster what is wrong there, with its address."""
+    silent = [("bad", f"{node.address}: {node.trouble}") for node in nodes if node.trouble]
+    lone = _("%(address)s has no replica: while it is away, its queues are.")
+    without = [
+        ("slow", lone % {"address": node.address})
+        for node in nodes
+        if node.about.info and not node.about.number("connected_slaves")
+    ]
+    told = [
+        (kind, f"{node.address}: {sentence}")
+        for node in nodes
+        if node.about.info
+        for kind, sentence in of_server(node.about)
+    ]
+    return [*silent, *(one for one in told if one[0] == "bad"), *without, *(one for one in told if one[0] != "bad")]
 
 
 def eviction(about: About) -> str:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from queues.protocol.calls import collected
+from queues.protocol.clients import rows_of
 from queues.protocol.cluster import routing, slotmap
 from queues.protocol.commands import Command
+from queues.protocol.keys import Keys
+from queues.protocol.slots import slot
 from queues.protocol.wire import Wire
 
 if TYPE_CHECKING:
@@ -53,10 +56,10 @@ async def _merged(on: ClusterWire, asked: Command[Any], futures: list[asyncio.Fu
     except Exception:
         on.doubt()
         raise
-    return asked.read(_merge(asked)(replies))
+    return asked.read(_merge(on, asked)(replies))
 
 
-def _merge(asked: Command[Any]) -> Callable[[list[Any]], Any]:
+def _merge(on: ClusterWire, asked: Command[Any]) -> Callable[[list[Any]], Any]:
     verb = routing.verb_of(asked.args).upper()
     if verb == "TIME":
         # What was written after this reply must not lie before it, whichever server wrote it.
@@ -64,8 +67,19 @@ def _merge(asked: Command[Any]) -> Callable[[list[Any]], Any]:
     if verb == "INFO":
         return one_info
     if verb == "CLIENT":
-        return lambda replies: b"".join(replies)
+        return lambda listings: _workers(on, listings)
     return _of_script
+
+
+def _workers(on: ClusterWire, listings: Sequence[bytes]) -> bytes:
+    """Workers where their queue lies: a client of a Cluster has connections of one name to several servers."""
+    known, under = slotmap.known(on.options), on.options.prefix
+    if known is None:
+        return b""
+    kept = []
+    for place, listing in zip(known.primaries, listings, strict=False):
+        kept.append(rows_of(listing, under, lambda queue, at=place: known.owners[slot(Keys(under, queue).base)] == at))
+    return b"".join(kept)
 
 
 def _of_script(replies: list[Any]) -> Any:

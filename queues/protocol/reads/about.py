@@ -13,6 +13,7 @@ from queues.protocol.codec import text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS, Keys
+from queues.protocol.wire import Wire
 from queues.states import LISTED, State
 
 MOST_SLOW = 20
@@ -56,6 +57,10 @@ class About:
 
 async def about(connection: str) -> About:
     """In one round trip. Raises RedisUnavailable."""
+    return await about_of(wire(connection))
+
+
+async def about_of(on: Wire) -> About:
     asked = {
         "INFO": command("INFO"),
         "SLOWLOG": command("SLOWLOG", "GET", MOST_SLOW),
@@ -63,7 +68,7 @@ async def about(connection: str) -> About:
     }
     # An older Redis takes one name at a time.
     points = command("CONFIG", "GET", "save")
-    replies = await wire(connection).run([*asked.values(), points], return_errors=True)
+    replies = await on.run([*asked.values(), points], return_errors=True)
     info, slow, config, save = (None if isinstance(reply, TorilError) else reply for reply in replies)
     return About(
         info_values(info or b""),
