@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from queues.actions.actor import Actor
+from queues.actions.ages import permit
 from queues.errors import InvalidInput, NotFound, RedisUnavailable, Refused, TorilError
 from queues.models import AuditEntry, Outcome
 from queues.protocol.codec import to_json
@@ -118,6 +119,7 @@ async def settle() -> None:
 async def _recorded(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callable[[T], Ending]) -> T:
     entry = await _open(deed)
     try:
+        await permit(deed.action, deed.connection, deed.queue, deed.job_id, priority=_priority(deed))
         value = await act()
     except (Refused, NotFound, InvalidInput) as error:
         await _close(deed, entry, Ending(Outcome.REFUSED, str(error), 0))
@@ -127,6 +129,11 @@ async def _recorded(deed: Deed, act: Callable[[], Awaitable[T]], ending: Callabl
         raise
     await _close(deed, entry, ending(value))
     return value
+
+
+def _priority(deed: Deed) -> int:
+    options = deed.parameters.get("options")
+    return int(options.get("priority") or 0) if isinstance(options, dict) else 0
 
 
 async def _open(deed: Deed) -> AuditEntry:

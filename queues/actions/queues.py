@@ -9,7 +9,7 @@ from queues.actions.actor import Actor
 from queues.actions.audit import Deed, Done, of_done, record
 from queues.errors import QueueNotFound
 from queues.models.local import is_in_process
-from queues.protocol import reads, selection, writes
+from queues.protocol import ages, reads, selection, writes
 
 #: Each call of resume moves 7,000 jobs that an older BullMQ parked; this bounds what one request moves.
 MOST_CALLS = 200
@@ -23,7 +23,7 @@ async def pause_queue(actor: Actor, connection: str, queue: str) -> Done:
             return await local.pause_queue(queue)
         if await _is_paused(connection, queue):
             return Done(_("Queue “%(queue)s” was paused already.") % {"queue": queue}, affected=0)
-        await writes.pause(connection, queue)
+        await _pause(connection, queue)
         back = await undo.offer(connection, "queue.pause", queue, "", "switch")
         return Done(_("Queue “%(queue)s” is paused.") % {"queue": queue}, undo=back)
 
@@ -45,6 +45,16 @@ async def resume_queue(actor: Actor, connection: str, queue: str) -> Done:
         return Done(_resumed(queue, was_paused, parked, left), undo=back)
 
     return await record(Deed(actor, "queue.resume", connection, queue), act, of_done)
+
+
+async def _pause(connection: str, queue: str) -> None:
+    """As the queue's own programs do it: those of BullMQ 5 and older park what waits."""
+    if not (await ages.age_of(connection, queue)).parks:
+        return await writes.pause(connection, queue)
+    for _round in range(MOST_CALLS):
+        if not await ages.park(connection, queue):
+            return None
+    return None
 
 
 async def _is_paused(connection: str, queue: str) -> bool:

@@ -130,13 +130,18 @@ class SampleKeys:
         return self(f"figures:{minute}:") + raw(queue) + b":" + raw(name)
 
 
-def meta_pattern(prefix: str) -> bytes:
-    """The SCAN pattern that finds every queue's `meta`, with the prefix's glob characters escaped."""
+#: Suffix → Redis's type of the keys by which queues are found. BullMQ's have `meta`; Bull's, and those to which only a
+#: flow of BullMQ 3 added, have but the counter of their ids.
+FOUND_BY: dict[str, str] = {"meta": "hash", "id": "string"}
+
+
+def pattern(prefix: str, suffix: str) -> bytes:
+    """The SCAN pattern that finds this key of every queue, with the prefix's glob characters escaped."""
     escaped = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in prefix)
-    return f"{escaped}:*:meta".encode()
+    return f"{escaped}:*:{suffix}".encode()
 
 
-def queue_of_meta(prefix: str, key: bytes) -> str | None:
-    """The queue's name from its meta key; None for keys that only look alike (PROTOCOL.md §4)."""
-    name = key[len(prefix.encode()) + 1 : -len(b":meta")]
+def queue_of(prefix: str, suffix: str, key: bytes) -> str | None:
+    """The queue's name from such a key; None for keys that only look alike (PROTOCOL.md §4)."""
+    name = key[len(prefix.encode()) + 1 : -len(suffix) - 1]
     return text(name) if name and b":" not in name else None

@@ -15,7 +15,7 @@ from queues.errors import RedisRefused
 from queues.protocol.codec import raw, text
 from queues.protocol.commands import Command, call_script, command
 from queues.protocol.connections import keys, wire
-from queues.protocol.keys import STATE_KEYS
+from queues.protocol.keys import FOUND_BY, STATE_KEYS
 from queues.protocol.refusals import refusal
 from queues.states import State
 
@@ -62,8 +62,9 @@ def suffixes(state: State) -> tuple[str, ...]:
 
 
 async def queues_exist(connection: str, names: Sequence[str]) -> list[bool]:
-    """Whether each queue's `meta`, by which all discover it, is there."""
-    found = await wire(connection).run([command("EXISTS", keys(connection, name)("meta")) for name in names])
+    """Whether each queue has a key by which queues are found."""
+    asked = [command("EXISTS", *keys(connection, name).many(" ".join(FOUND_BY))) for name in names]
+    found = await wire(connection).run(asked)
     return [bool(one) for one in found]
 
 

@@ -65,18 +65,18 @@ class Node:
 
 
 class Shell:
-    """One Node for many tests (`shell.mjs` says what it knows). `close()` ends it."""
+    """One Node for many tests (the script says what it knows). `close()` ends it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, script: str = "shell.mjs") -> None:
         self.process = subprocess.Popen(
-            [require_node(), str(INTEROP / "shell.mjs")],
+            [require_node(), str(INTEROP / script)],
             env={**os.environ, "REDIS_PORT": str(port)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
 
-    async def call(self, prefix: str, verb: str, given: Any, queue: str = "chat") -> Any:
-        asked = json.dumps({"prefix": prefix, "queue": queue, "verb": verb, "given": given})
+    async def call(self, prefix: str, verb: str, given: Any, queue: str = "chat", **more: Any) -> Any:
+        asked = json.dumps({"prefix": prefix, "queue": queue, "verb": verb, "given": given, **more})
         answered = json.loads(await asyncio.to_thread(self._exchange, asked.encode() + b"\n"))
         assert "error" not in answered, answered["error"]
         return answered["answer"]

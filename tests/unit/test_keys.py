@@ -2,7 +2,7 @@
 
 import pytest
 
-from queues.protocol.keys import Keys, meta_pattern, queue_of_meta
+from queues.protocol.keys import Keys, pattern, queue_of
 from queues.states import State
 
 
@@ -19,7 +19,7 @@ def test_odd_bytes_in_a_name_reach_the_same_key() -> None:
 
 
 def test_glob_characters_of_a_prefix_are_escaped() -> None:
-    assert meta_pattern("{b}*[x]?") == rb"{b}\*\[x\]\?:*:meta"
+    assert pattern("{b}*[x]?", "meta") == rb"{b}\*\[x\]\?:*:meta"
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_glob_characters_of_a_prefix_are_escaped() -> None:
     ],
 )
 def test_a_queue_is_known_by_its_meta_key_alone(key: bytes, name: str | None) -> None:
-    assert queue_of_meta("bull", key) == name
+    assert queue_of("bull", "meta", key) == name

@@ -134,24 +134,38 @@ def _ranked(state: State, flat: list[bytes]) -> Ranked:
 async def _waiting_ids(connection: str, queue: str, start: int, count: int) -> tuple[int, Ranked]:
     """`wait`, then what an older BullMQ parked in `paused` (PROTOCOL.md §2), without its `0:` markers."""
     on, k = wire(connection), keys(connection, queue)
-    waiting, parked, found = await on.run([*_lengths(k), _tail(k("wait"), start, count)])
-    ids = list(reversed(found))
+    *lengths, found = await on.run([*_lengths(k), _tail(k("wait"), start, count + 1)])
+    (waiting, parked), (skipped, skipped_parked) = _counted(lengths)
+    ids = list(reversed(found))[skipped : count + skipped]
     if parked and len(ids) < count:
-        more = await on.call(_tail(k("paused"), max(0, start - waiting), count - len(ids)))
+        more = await on.call(_tail(k("paused"), max(0, start - waiting) + skipped_parked, count - len(ids)))
         ids += reversed(more)
     return waiting + parked, _unmarked(ids)
 
 
 async def _waiting_reversed(connection: str, queue: str, start: int, count: int) -> tuple[int, Ranked]:
     on, k = wire(connection), keys(connection, queue)
-    waiting, parked, ids = await on.run([*_lengths(k), _head(k("paused"), start, count)])
+    *lengths, ids = await on.run([*_lengths(k), _head(k("paused"), start, count)])
+    (waiting, parked), (_, skipped) = _counted(lengths)
     if len(ids) < count:
-        ids += await on.call(_head(k("wait"), max(0, start - parked), count - len(ids)))
+        ids += await on.call(_head(k("wait"), max(0, start - parked - skipped), count - len(ids)))
     return waiting + parked, _unmarked(ids)
 
 
 def _lengths(k: Keys) -> list[Command[Any]]:
-    return [command("LLEN", k("wait")), command("LLEN", k("paused"))]
+    return [command(verb, k(name), *at) for verb, *at in (("LLEN",), ("LINDEX", -1)) for name in ("wait", "paused")]
+
+
+def _counted(lengths: list[Any]) -> tuple[list[int], list[int]]:
+    """How many jobs `wait` and `paused` list, and how many markers each: those of BullMQ 3 and 4 lie next to run."""
+    markers = [int((next_up or b"").startswith(b"0:")) for next_up in lengths[2:]]
+    return [length - marked for length, marked in zip(lengths[:2], markers, strict=True)], markers
+
+
+async def waiting_total(connection: str, queue: str) -> int:
+    """How many jobs wait, or are parked by an older BullMQ; its markers are none."""
+    lengths = await wire(connection).run(_lengths(keys(connection, queue)))
+    return sum(_counted(lengths)[0])
 
 
 def _unmarked(ids: list[bytes]) -> Ranked:

@@ -9,7 +9,7 @@ from typing import Any
 from queues.errors import RedisRefused, TorilError
 from queues.protocol import codec
 from queues.protocol.commands import Command, command
-from queues.protocol.keys import Keys
+from queues.protocol.keys import FOUND_BY, Keys
 from queues.protocol.reads.bulk import is_wrong_type
 from queues.protocol.wire import Wire
 from queues.states import State
@@ -45,7 +45,7 @@ async def pulses(on: Wire, prefix: str, queues: Sequence[str]) -> dict[str, Puls
 
 def _commands(k: Keys) -> list[Command[Any]]:
     oldest = [command("ZRANGE", k.state(state), 0, 0, "WITHSCORES") for state in FINISHED]
-    return [command("EXISTS", k("meta")), command("XINFO", "STREAM", k("events")), *oldest]
+    return [command("EXISTS", *k.many(" ".join(FOUND_BY))), command("XINFO", "STREAM", k("events")), *oldest]
 
 
 def _pulse(replies: list[Any]) -> Pulse:
@@ -53,7 +53,7 @@ def _pulse(replies: list[Any]) -> Pulse:
     told: dict[bytes, Any] = {} if isinstance(stream, TorilError) else codec.pairs(stream)
     first, added = told.get(b"first-entry"), told.get(b"entries-added")
     return Pulse(
-        exists=exists == 1,
+        exists=exists in (1, 2),
         first=first[0].decode() if first else START,
         last=told.get(b"last-generated-id", START.encode()).decode(),
         was_trimmed=added is None or added != told.get(b"length"),

@@ -10,35 +10,44 @@ from typing import Any
 from weakref import WeakSet
 
 from queues.errors import TorilError
-from queues.protocol import codec
+from queues.protocol import ages, codec
 from queues.protocol.calls import pack
 from queues.protocol.codec import QueueFacts, text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, prefix, wire
-from queues.protocol.keys import STATE_KEYS, Keys, meta_pattern, queue_of_meta
+from queues.protocol.keys import FOUND_BY, STATE_KEYS, Keys, pattern, queue_of
 from queues.protocol.reads.bulk import is_wrong_type
 from queues.protocol.reads.server import CLIENT_LIST, INFO, ServerInfo, count_workers, read_info
 from queues.protocol.wire import Wire
 
+#: Of BullMQ, whoever wrote it: its version is not told, the length of its stream is.
+UNSAID = "?"
+#: So begin the ids of no job: they wake the workers of BullMQ 3 and 4.
+MARKER = b"0:"
 #: Wires whose user or server does not take SORT_RO.
 _without_sort: WeakSet[Wire] = WeakSet()
 
 
 async def queue_names(connection: str) -> list[str]:
     """Every queue under the prefix, sorted. SCANs the whole keyspace (1M keys: 0.7 s in small steps): cache it."""
-    under = prefix(connection)
-    found = await asyncio.gather(*(_names_at(on, under) for on in await wire(connection).each()))
+    found = await asyncio.gather(*[_named_by(connection, suffix, kind) for suffix, kind in FOUND_BY.items()])
     return sorted(set[str]().union(*found))
 
 
-async def _names_at(on: Wire, under: str) -> set[str]:
+async def _named_by(connection: str, suffix: str, kind: str) -> set[str]:
+    under = prefix(connection)
+    found = await asyncio.gather(*(_named_at(on, under, suffix, kind) for on in await wire(connection).each()))
+    return set[str]().union(*found)
+
+
+async def _named_at(on: Wire, under: str, suffix: str, kind: str) -> set[str]:
     names: set[str] = set()
     cursor = b"0"
     while True:
         cursor, found = await on.call(
-            command("SCAN", cursor, "MATCH", meta_pattern(under), "COUNT", 1000, "TYPE", "hash")
+            command("SCAN", cursor, "MATCH", pattern(under, suffix), "COUNT", 1000, "TYPE", kind)
         )
-        names.update(name for key in found if (name := queue_of_meta(under, key)) is not None)
+        names.update(name for key in found if (name := queue_of(under, suffix, key)) is not None)
         if cursor == b"0":
             return names
 
@@ -92,14 +101,26 @@ def _read(names: Sequence[str], replies: list[Any]) -> list[tuple[QueueFacts, An
 async def _dated(on: Wire, places: Sequence[Keys], facts: list[tuple[QueueFacts, Any]]) -> list[QueueFacts]:
     """With the moment when the next to run was added: told with it, or asked for here."""
     unknown = [(k, oldest) for k, (_, oldest) in zip(places, facts, strict=True) if isinstance(oldest, bytes)]
+    nameless = [(k, fact.name) for k, (fact, _) in zip(places, facts, strict=True) if not fact.version]
     asked = [command("HGET", k.job(text(oldest)), "timestamp") for k, oldest in unknown]
-    stamps = iter(await on.run(asked, return_errors=True) if asked else ())
-    return [_aged(fact, next(stamps) if isinstance(oldest, bytes) else oldest) for fact, oldest in facts]
+    asked += [one for k, _ in nameless for one in ages.asking(k)]
+    replies = await on.run(asked, return_errors=True) if asked else []
+    stamps, told = iter(replies[: len(unknown)]), replies[len(unknown) :]
+    said = {name: told[3 * at : 3 * at + 3] for at, (_, name) in enumerate(nameless)}
+    dated = [_aged(fact, next(stamps) if isinstance(oldest, bytes) else oldest) for fact, oldest in facts]
+    return [_named(fact, said.get(fact.name)) for fact in dated]
 
 
 def _aged(facts: QueueFacts, stamp: Any) -> QueueFacts:
     stamp = stamp[-1] if isinstance(stamp, list) else stamp
     return replace(facts, oldest_waiting_ms=_number(stamp)) if isinstance(stamp, bytes) else facts
+
+
+def _named(facts: QueueFacts, said: list[Any] | None) -> QueueFacts:
+    if said and ages.is_bull(*said):
+        # Its first versions wrote the flag into a key of its own.
+        return replace(facts, version=ages.BULL, is_paused=facts.is_paused or said[2] == 1)
+    return replace(facts, version="") if facts.version == UNSAID else facts
 
 
 def _is_forbidden(oldest: Any) -> bool:
@@ -118,7 +139,7 @@ def _fact_commands(k: Keys, can_sort: bool) -> list[Command[Any]]:
         *(command("LLEN" if is_list else "ZCARD", k(suffix)) for suffix, is_list in STATE_KEYS.values()),
         command("LLEN", k("paused")),
         command("ZCARD", k("repeat")),
-        command("HMGET", k("meta"), "paused", "concurrency", "max", "duration", "version"),
+        command("HMGET", k("meta"), "paused", "concurrency", "max", "duration", "version", "opts.maxLenEvents"),
         command("GET", k("limiter")),
         command("PTTL", k("limiter")),
         _oldest(k, "wait", can_sort),
@@ -149,7 +170,10 @@ def _facts(name: str, replies: list[Any]) -> tuple[QueueFacts, Any]:
         for state, count in zip(STATE_KEYS, counted, strict=True)
     }
     counts["waiting"] += legacy or 0
-    paused, concurrency, maximum, duration, version = meta or (None,) * 5
+    paused, concurrency, maximum, duration, version, length = meta or (None,) * 6
+    # BullMQ 3 and 4 wake their workers by it; it lies where nothing else waits, or next to run.
+    jobs = [one for one in oldest if one and not _is_marker(one)]
+    counts["waiting"] -= sum(map(_is_marker, oldest))
     limit = _number(maximum)
     held = ttl if limiter is not None and ttl and ttl > 0 and _number(limiter, 0) >= (limit or 1) else 0
     facts = QueueFacts(
@@ -160,11 +184,16 @@ def _facts(name: str, replies: list[Any]) -> tuple[QueueFacts, Any]:
         rate_limit_max=limit,
         rate_limit_duration_ms=_number(duration),
         rate_limited_ms=held,
-        version=text(version or b""),
+        version=text(version) if version else UNSAID if length else "",
         broken=broken,
         schedulers=schedulers or 0,
     )
-    return facts, refused[0] if refused else oldest[0] or oldest[1] or None
+    return facts, refused[0] if refused else jobs[0] if jobs else None
+
+
+def _is_marker(oldest: Any) -> bool:
+    found = oldest[0] if isinstance(oldest, list) and oldest else oldest
+    return isinstance(found, bytes) and found.startswith(MARKER)
 
 
 def _number(value: bytes | None, default: int | None = None) -> Any:

@@ -14,6 +14,7 @@ from queues.protocol.codec import raw, text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS
+from queues.protocol.reads.lists import waiting_total
 from queues.states import State
 
 #: Fields of several jobs are read together until they are so large together.
@@ -240,9 +241,7 @@ def _fields(reply: Any, names: tuple[bytes, ...], large: frozenset[bytes]) -> Fi
 
 async def state_total(connection: str, queue: str, state: State) -> int:
     """How many jobs are in the state."""
-    k = keys(connection, queue)
-    suffix, is_list = STATE_KEYS[state]
-    asked = [command("LLEN" if is_list else "ZCARD", k(suffix))]
     if state is State.WAITING:
-        asked.append(command("LLEN", k("paused")))
-    return sum(await wire(connection).run(asked))
+        return await waiting_total(connection, queue)
+    suffix, is_list = STATE_KEYS[state]
+    return int(await wire(connection).call(command("LLEN" if is_list else "ZCARD", keys(connection, queue)(suffix))))
