@@ -8,9 +8,11 @@ from difflib import SequenceMatcher
 
 #: So many unchanged lines around a change.
 CONTEXT = 2
-#: More lines than this are not matched with each other: they are told as one piece.
-MOST_MATCHED = 1_500
+#: Between the first change and the last: more lines than this are not matched, but told as one piece.
+MOST_MATCHED = 700
 MOST_SHOWN, LONGEST_LINE = 400, 400
+#: A word of difflib's, and where it begins and ends in the old lines and in the new.
+Piece = tuple[str, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,31 @@ def _lines(old: list[str], new: list[str]) -> Iterator[Line]:
         yield from (Line("new", _cut(text), j1 + n + 1) for n, text in enumerate(new[j1:j2]))
 
 
-def _pieces(old: list[str], new: list[str]) -> list[tuple[str, int, int, int, int]]:
-    if max(len(old), len(new)) <= MOST_MATCHED:
-        return list(SequenceMatcher(None, old, new, autojunk=False).get_opcodes())
+def _pieces(old: list[str], new: list[str]) -> list[Piece]:
+    first, last = _ends(old, new)
+    middle = (first, len(old) - last, first, len(new) - last)
+    return [
+        ("equal", 0, first, 0, first),
+        *_matched(old, new, *middle),
+        ("equal", len(old) - last, len(old), len(new) - last, len(new)),
+    ]
+
+
+def _ends(old: list[str], new: list[str]) -> tuple[int, int]:
+    """How many lines both begin with, and how many of the rest they end with."""
     first = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     last, most = 0, min(len(old), len(new)) - first
     while last < most and old[-1 - last] == new[-1 - last]:
         last += 1
-    ends = len(old) - last, len(new) - last
-    return [
-        ("equal", 0, first, 0, first),
-        ("replace", first, ends[0], first, ends[1]),
-        ("equal", ends[0], len(old), ends[1], len(new)),
-    ]
+    return first, last
+
+
+def _matched(old: list[str], new: list[str], i1: int, i2: int, j1: int, j2: int) -> list[Piece]:
+    if max(i2 - i1, j2 - j1) > MOST_MATCHED:
+        return [("replace", i1, i2, j1, j2)]
+    # Lines that are everywhere match nothing by themselves: each with each would take minutes.
+    found = SequenceMatcher(None, old[i1:i2], new[j1:j2]).get_opcodes()
+    return [(tag, a + i1, b + i1, c + j1, d + j1) for tag, a, b, c, d in found]
 
 
 def _context(new: list[str], i1: int, i2: int, j1: int, total: int) -> Iterator[Line]:

@@ -15,7 +15,12 @@ MOST_BYTES = 256 * 1024
 DEEPEST = 100
 #: A list or object that holds no other and is no longer than this stays on one line.
 FLAT_LENGTH, FLAT_TOKENS = 60, 40
-TOKEN = re.compile(r'\s+|("(?:[^"\\]|\\.)*")|([{\[])|([}\]])|([:,])|([^\s{}\[\]:,"]+)|(.)', re.DOTALL)
+#: More than that nobody reads, and laid out it would be tens of megabytes of space: it stays as it is.
+MOST_TOKENS = 60_000
+# A text that is not closed is one odd token to the end: looked at once, however many quotes follow.
+TOKEN = re.compile(
+    r'\s+|("(?:[^"\\]++|\\.)*+")|([{\[])|([}\]])|([:,])|([^\s{}\[\]:,"]+)|("(?:[^"\\]++|\\.)*+\\?\Z|.)', re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def _worded(message: str) -> str:
 def laid_out(text: str) -> str:
     """Indented, each token as it is; what is no JSON at all stays as it is."""
     tokens = [match for match in TOKEN.finditer(text) if not match[0].isspace()]
-    if any(token[6] for token in tokens):
+    if len(tokens) > MOST_TOKENS or any(token[6] for token in tokens):
         return text
     made: list[str] = []
     depth, flat_until = 0, -1

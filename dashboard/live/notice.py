@@ -94,7 +94,7 @@ class Notice:
         written = self.event.fields.get(b"data", b"")
         if len(written) > LARGEST_CHARS:
             return {"progressTooLarge": True}
-        return {"progress": codec.parse_json(written.decode("utf-8", "surrogatepass"))}
+        return {"progress": codec.parse_json(codec.text(written))}
 
 
 #: What no event can say in the place of the message.

@@ -12,6 +12,8 @@ from typing import Any
 #: a real U+FFFD is doubled, so that `raw(text(b)) == b` for every `b`.
 MARK = "\ufffd"
 _MARKED = re.compile(f"{MARK}({MARK}|[0-9a-f]{{2}})")
+#: What stands for each: a table, for megabytes may hold nothing else.
+_MARKS = {code: f"{MARK}{code & 0xFF:02x}" for code in (0, *range(0xDC80, 0xDD00))} | {ord(MARK): MARK * 2}
 _ODD = re.compile("[\x00\ufffd\udc80-\udcff]")
 #: Larger numbers are not exact in JavaScript and may not fit SQL's bigint.
 LARGEST = 2**53
@@ -26,7 +28,7 @@ def text(value: bytes) -> str:
     if decoded.isascii() and "\x00" not in decoded:
         # Nearly always, and every job of a worker comes by.
         return decoded
-    return _ODD.sub(_mark, decoded) if _ODD.search(decoded) else decoded
+    return decoded.translate(_MARKS) if _ODD.search(decoded) else decoded
 
 
 def raw(value: str) -> bytes:
@@ -34,13 +36,6 @@ def raw(value: str) -> bytes:
     if MARK not in value:
         return value.encode("utf-8", "surrogatepass")
     return b"".join(_unmark(part) for part in _pieces(value))
-
-
-def _mark(match: re.Match[str]) -> str:
-    char = match[0]
-    if char == MARK:
-        return MARK * 2
-    return f"{MARK}{ord(char) & 0xFF:02x}"
 
 
 def _pieces(value: str) -> Iterable[str | int]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from queues.errors import InvalidInput
 from queues.protocol.crontab import parse
 
-MINUTE_MS = 60_000
+SECOND_MS, MINUTE_MS = 1_000, 60_000
 YEAR_MS = 366 * 86_400_000
 HOURS = 24
 
@@ -65,16 +65,25 @@ def previous(pattern: str, before_ms: int, count: int, tz: str = "") -> list[int
     if "H" in pattern:
         return []
     span_ms = MINUTE_MS
+    while span_ms < 2 * YEAR_MS and len(_within(pattern, before_ms - span_ms, before_ms, count, tz)) < count:
+        span_ms = min(4 * span_ms, 2 * YEAR_MS)
+    # A pattern may be dense and yet seldom: each second of one day a year. Its last moments are closed in upon.
+    enough, too_few = before_ms - span_ms, before_ms
+    while too_few - enough > SECOND_MS:
+        middle = (enough + too_few) // 2
+        if len(_within(pattern, middle, before_ms, count, tz)) < count:
+            too_few = middle
+        else:
+            enough = middle
+    return _within(pattern, enough, before_ms, count + 1, tz)[: -count - 1 : -1]
+
+
+def _within(pattern: str, after_ms: int, before_ms: int, most: int, tz: str) -> list[int]:
+    """The first moments of a span, `most` at most."""
     found: list[int] = []
-    while span_ms < 2 * YEAR_MS:
-        at_ms, found = before_ms - span_ms, []
-        # In a span that is too long for a dense pattern, the shorter one had enough.
-        while (at_ms := next_ms(pattern, at_ms, tz=tz)) < before_ms:
-            found.append(at_ms)
-        if len(found) >= count:
-            break
-        span_ms *= 4
-    return found[: -count - 1 : -1]
+    while len(found) < most and (after_ms := next_ms(pattern, after_ms, tz=tz)) < before_ms:
+        found.append(after_ms)
+    return found
 
 
 def change(pattern: str, at_ms: int, tz: str) -> Change | None:

@@ -55,7 +55,7 @@ def _parameters(stored: str, may_read: bool) -> str:
         return mask_json(stored)
     try:
         told = json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     shown = {key: value for key, value in told.items() if key in PLAIN} if isinstance(told, dict) else {}
     return mask_json(json.dumps(shown, ensure_ascii=False)) if shown else ""
