@@ -18,12 +18,12 @@ from queues.models.job import RECORD_FIELDS
 from queues.models.local import jobs
 from queues.options import Limiter, get_options
 from queues.protocol.adding import NewJob
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import JobRecord, QueueFacts
 from queues.protocol.events import Event
 from queues.protocol.flows import NewFlow
 from queues.protocol.reads import JobLogs
 from queues.protocol.results import Children, Ending
-from queues.protocol.running import now_ms
 from queues.protocol.scheduling import NewSchedule, Schedule
 from queues.states import State
 

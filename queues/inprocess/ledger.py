@@ -16,8 +16,8 @@ from queues.inprocess.stream import stream
 from queues.models import Job, LogLine, Queue, moves
 from queues.models.local import RUNNING_ORDER, first_rank, jobs, news, next_rank, ready_state, work
 from queues.options.values import LOCAL_CONNECTION
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import raw
-from queues.protocol.running import now_ms
 from queues.protocol.taken import KeepJobs, TakenJob
 from queues.states import State
 

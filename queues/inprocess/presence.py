@@ -20,8 +20,8 @@ from queues.models import Job, Lease
 from queues.models.local import first_rank, news, ready_state, work
 from queues.options import get_options
 from queues.options.values import LOCAL_CONNECTION
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import to_json
-from queues.protocol.running import now_ms
 from queues.runs.outcome import stack
 from queues.states import State
 

@@ -18,7 +18,7 @@ from queues.mirror.thread import DatabaseThread, DatabaseUnavailable
 from queues.models import local
 from queues.options import get_options
 from queues.processors import Registry
-from queues.protocol.running import now_ms
+from queues.protocol.clock import now_ms
 from queues.runs.executors import Executors
 from queues.worker.plans import make_plans
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 from queues.errors import InvalidInput
 from queues.models import KeptScheduler
 from queues.protocol import cron
+from queues.protocol.clock import now_ms
 from queues.protocol.reads.schedulers import Run, SchedulerSight
-from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 from queues.protocol.suspending import Definition
 

@@ -14,10 +14,10 @@ from queues.errors import NotFound
 from queues.lookups.scheduler import Scheduler, live, paused
 from queues.lookups.turns import coming, last_runs
 from queues.models import KeptScheduler, Lease
+from queues.protocol.clock import now_ms
 from queues.protocol.cron import Moment
 from queues.protocol.reads import schedulers as reads
 from queues.protocol.reads.schedulers import Run
-from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 from queues.protocol.suspending import Definition
 

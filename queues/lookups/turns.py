@@ -10,10 +10,10 @@ from queues.errors import InvalidInput
 from queues.lookups.scheduler import Scheduler, Standing, beats
 from queues.models import Job
 from queues.protocol import cron
+from queues.protocol.clock import now_ms
 from queues.protocol.cron import Moment
 from queues.protocol.reads import schedulers as reads
 from queues.protocol.reads.schedulers import Run
-from queues.protocol.running import now_ms
 from queues.protocol.scheduling import Schedule
 
 #: Among so many of the newest jobs of each state a scheduler's last runs are looked for.

@@ -11,8 +11,8 @@ from queues.lookups import metrics
 from queues.lookups.serving import Serving, serving
 from queues.models import Job, Queue
 from queues.models.local import is_in_process
+from queues.protocol.clock import now_ms
 from queues.protocol.reads.standing import JobStanding, QueueStanding, job_standing, queue_standing
-from queues.protocol.running import now_ms
 from queues.states import State
 
 

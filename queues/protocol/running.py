@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -12,6 +11,7 @@ from queues.options import Limiter
 from queues.protocol import codec
 from queues.protocol.attempts import FIELD as RUNS_FIELD
 from queues.protocol.attempts import Run, runs_json
+from queues.protocol.clock import now_ms
 from queues.protocol.commands import Argument, Command, call_script, command, pack
 from queues.protocol.keys import Keys
 from queues.protocol.scripts import Script, script
@@ -28,10 +28,6 @@ from queues.protocol.taken import (
 _FETCH = "wait active prioritized events stalled limiter delayed paused meta pc"
 #: What BullMQ's rateLimit writes into `limiter`: more than any limit allows.
 BY_HAND = 2**53 - 1
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class RunningCommands:

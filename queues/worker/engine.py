@@ -9,9 +9,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
+from queues.protocol.clock import now_ms
 from queues.protocol.commands import Command
 from queues.protocol.connections import keys
-from queues.protocol.running import RunningCommands, now_ms
+from queues.protocol.running import RunningCommands
 from queues.protocol.taken import UNKNOWN, Fetched, TakenJob
 from queues.runs import journal
 from queues.runs.execution import Execution

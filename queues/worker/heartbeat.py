@@ -16,7 +16,7 @@ from typing import Protocol
 from queues.errors import RedisRefused, RedisUnavailable, TorilError
 from queues.options import get_options
 from queues.processors import Processor
-from queues.protocol import fleet
+from queues.protocol import clock, fleet
 from queues.protocol.connections import prefix
 from queues.protocol.fleet import BEAT_EVERY_S, Beat, RunningJob, Share
 from queues.protocol.keys import FleetKeys
@@ -35,8 +35,6 @@ AWAY_RETRY_S = 1.0
 #: How often the loop's lag is looked at; the heartbeat tells the longest.
 SAMPLE_S = 0.5
 LEAVE_S = 1.0
-#: A clock further off is said once: delays and ages are reckoned with it.
-CLOCK_OFF_MS = 5_000
 
 
 class Subject(Protocol):
@@ -92,6 +90,7 @@ class Heartbeat:
                     async with asyncio.timeout(min(SAMPLE_S, max(0.0, due - time.monotonic()))):
                         await self._news.wait()
         finally:
+            clock.learn(None)
             await self._leave()
 
     async def _try(self) -> float:
@@ -195,11 +194,15 @@ class Heartbeat:
     def _learn(self, redis_ms: int, sent: float) -> None:
         got = time.monotonic()
         self._offset_ms = redis_ms - (sent + got) * 500
+        clock.learn(self._offset_ms)
         off_ms = round(time.time() * 1000) - self._redis_ms(got)
-        if abs(off_ms) > CLOCK_OFF_MS and not self._is_clock_said:
+        if abs(off_ms) > clock.OFF_MS and not self._is_clock_said:
             self._is_clock_said = True
             way = "ahead of" if off_ms > 0 else "behind"
-            sentence = "This host's clock is %.0f s %s Redis's: delayed jobs run so far off."
+            sentence = (
+                "This host's clock is %.0f s %s Redis's. This worker goes by Redis's; what this host adds with a delay "
+                "runs so far off."
+            )
             say_beside(log.warning, sentence, abs(off_ms) / 1000, way)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from queues.errors import InvalidInput, RedisRefused
 from queues.protocol import codec, cron
+from queues.protocol.clock import now_ms
 from queues.protocol.commands import Command
-from queues.protocol.running import RunningCommands, now_ms
+from queues.protocol.running import RunningCommands
 from queues.protocol.taken import TakenJob
 from queues.runs import journal
 from queues.worker.reporter import Send

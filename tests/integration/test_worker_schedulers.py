@@ -12,7 +12,7 @@ import pytest
 
 from queues.protocol.commands import call_script, pack
 from queues.protocol.connections import keys, wire
-from queues.protocol.running import now_ms
+from queues.protocol.clock import now_ms
 from tests.eventually import eventually
 from tests.working import working
 

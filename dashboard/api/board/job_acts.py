@@ -22,8 +22,8 @@ from queues.lookups.flows import family
 from queues.lookups.wholes import whole_job
 from queues.masking import mask_json
 from queues.models.local import is_in_process
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import raw
-from queues.protocol.running import now_ms
 from queues.states import State
 
 

@@ -19,8 +19,8 @@ from queues.errors import InvalidInput, JobNotFound
 from queues.lookups.logs import forwards
 from queues.lookups.wholes import Whole, whole_job
 from queues.models import Job
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import to_json
-from queues.protocol.running import now_ms
 
 #: Of one log so many characters are sent.
 MOST_LOGGED = 16 * 1024 * 1024

@@ -25,8 +25,8 @@ from queues.models import Job
 from queues.models.local import is_in_process
 from queues.producer.scheduler import new_schedule
 from queues.protocol import suspending
+from queues.protocol.clock import now_ms
 from queues.protocol.codec import parse_json
-from queues.protocol.running import now_ms
 from queues.protocol.scheduling import NewSchedule, Schedule
 
 
