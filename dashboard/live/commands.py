@@ -79,7 +79,8 @@ async def subscribe(listener: Listener, follower: Follower, asked: Mapping[str, 
     await follower.subscribe(listener, wanted)
     told = {**({"all": True} if is_all else {}), **wanted.told}
     # Nothing is awaited from here to the look back: what happens in between would be told twice, or not at all.
-    listener.put(message("subscribed", id=listener.place(follower.mark), **told))
+    # Who is cut off before all of it is told must come back with a place that lies before it.
+    listener.put(message("subscribed", id=listener.place(follower.mark if since is None else since), **told))
     if since is not None:
         follower.catch_up(listener, wanted, since)
 

@@ -70,6 +70,8 @@ class Follower:
         self._unseen_told_at = 0.0
         #: Read, and not yet told: Redis went away before it said what the jobs carry.
         self._pending: Batch | None = None
+        #: Who comes back, until it is known up to where what they ask for is told by what happens now.
+        self._returning: list[tuple[Listener, Subscription, Mark]] = []
         self.histories = Histories(self.connection, self.source, self.known)
         self._left_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
@@ -108,6 +110,7 @@ class Follower:
         """Callable at any time, twice."""
         for wanted in tuple(listener.subscriptions):
             self.unsubscribe(listener, wanted)
+        self._returning = [each for each in self._returning if each[0] is not listener]
         self.listeners.discard(listener)
         self._left_at = time.monotonic()
 
@@ -138,13 +141,28 @@ class Follower:
             self._wide_at, self._sweep_at = None, 0.0
 
     def catch_up(self, listener: Listener, wanted: Subscription, since: Mark) -> None:
-        """Tell it what came after this place, before what comes now."""
-        queues = (wanted.queue,) if wanted.queue else tuple(sorted(self.told))
-        self.histories.add(Return(listener, wanted, queues, since, dict(self.told)))
+        """Tell it what came after this place, before what comes now; while Redis is away, as soon as it is back."""
+        listener.catching_up += 1
+        self._returning.append((listener, wanted, since))
+        self._look_back()
+
+    def _look_back(self) -> None:
+        returning, self._returning = self._returning, []
+        for listener, wanted, since in returning:
+            if not (wanted.queue in self.told if wanted.queue else self._follows_all):
+                self._returning.append((listener, wanted, since))
+                continue
+            queues = (wanted.queue,) if wanted.queue else tuple(sorted(self.told))
+            self.histories.add(Return(listener, wanted, queues, since, dict(self.told)))
+            listener.catching_up -= 1
+
+    @property
+    def _follows_all(self) -> bool:
+        is_blind = self._wide > 0 and not self._sweep_at
+        return not is_blind and self._wanted().keys() <= self.told.keys()
 
     async def _settled(self) -> None:
-        is_blind = self._wide > 0 and not self._sweep_at
-        if not is_blind and self._wanted().keys() <= self.told.keys():
+        if self._follows_all:
             return
         self._asked += 1
         mine = self._asked
@@ -225,6 +243,7 @@ class Follower:
             # What cannot be followed is not asked for again and again.
             self.told |= {queue: Mark(START) for queue in wanted.keys() - begun.keys()}
         self._say_current()
+        self._look_back()
         async with self._serving:
             self._served = asked
             self._serving.notify_all()

@@ -24,6 +24,7 @@ from queues.protocol import connections
 from queues.protocol.keys import Keys
 from tests import inprocess
 from tests.eventually import eventually
+from tests.faults import sturdy_redis
 from tests.inprocess import in_process  # noqa: F401
 from tests.listening import Told, identity, listening
 from tests.web.keyed import plant_key
@@ -203,6 +204,8 @@ async def test_who_comes_back_misses_nothing_and_hears_nothing_twice(told, monke
 
         monkeypatch.setattr(follower.source, "history", later)
         answer = await goes.subscribe(conversationId="c1", since=place)
+        # Who is cut off now comes back with this: what they were not told yet is after it.
+        assert answer["id"].split(":")[0] == place.split(":")[0]
         await eventually(lambda: ("5", "job:failed") in goes.steps)
         # What other queues told in the same millisecond is told again; nothing else is.
         again = {(each["jobId"], each["type"]) for each in goes.told[:-9]}
@@ -319,6 +322,32 @@ async def test_a_redis_that_was_away_costs_no_event(own_redis, settings, transac
             assert ear.answers("gap")
     await connections.close_wires()
     reset_options()
+
+
+@pytest.mark.parametrize("asked", [{"queue": "chat"}, {"conversationId": "c1"}])
+async def test_who_comes_back_while_redis_is_away_is_told_what_they_missed(asked, tmp_path, settings, transactional_db):
+    """By a web process that has not reached Redis yet: where the queue stands, it does not know."""
+    server = sturdy_redis(tmp_path)
+    settings.TORIL = {"CONNECTIONS": {"default": {"URL": server.url, "PREFIX": "away"}}}
+    reset_options()
+    with redis.Redis(port=server.port) as client:
+        told = Told(client, "away")
+        told.job("1", conversationId="c1")
+        place = told.event("active", "1")
+        told.event("completed", "1", returnvalue="1")
+        server.kill()
+        async with listening(ALL) as (_, ear):
+            await ear.say(action="subscribe", since=place, **asked)
+            await eventually(lambda: ear.answers("stale"))
+            server.start()
+            await eventually(lambda: ear.answers("current"), 20)
+            await eventually(lambda: ear.steps == [("1", "job:completed")])
+            told.event("failed", "1")
+            await eventually(lambda: ear.steps[1:] == [("1", "job:failed")])
+        assert not ear.answers("gap")
+    await connections.close_wires()
+    reset_options()
+    server.stop()
 
 
 async def test_a_queue_that_nobody_knew_is_heard_from_its_first_event_on(told):
