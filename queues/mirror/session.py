@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 #: SCAN walks all keys: a look for new queues may cost this share of the time.
 DISCOVER_EVERY_S = 3.0
 DISCOVER_SHARE = 0.02
+#: However long one walk took: what Redis or this process stood still meanwhile was not its cost.
+DISCOVER_LONGEST_S = 60.0
 SWEEP_EVERY_S = 5.0
 #: For queues of which something was heard.
 SWEEP_HOT_EVERY_S = 1.0
@@ -123,7 +125,8 @@ class Session:
             if name not in self.followed and self._is_storable(name):
                 self.followed[name] = Followed(name)
                 self._sweep.wind(0)
-        self._discover.wind(max(DISCOVER_EVERY_S, (time.monotonic() - began) / DISCOVER_SHARE))
+        fair_s = (time.monotonic() - began) / DISCOVER_SHARE
+        self._discover.wind(min(DISCOVER_LONGEST_S, max(DISCOVER_EVERY_S, fair_s)))
 
     def _is_storable(self, name: str) -> bool:
         if len(name) <= LONGEST_NAME and fits(name, ""):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queues.mirror import follow
+from queues.mirror import session as turns
 from queues.mirror.incarnations import UNREAD
 from queues.models import Job, Queue
 from queues.protocol import writes
@@ -38,6 +39,14 @@ async def test_a_new_queue_is_found_and_its_jobs_get_rows(connection):
     assert (queue.waiting, queue.delayed, queue.prioritized) == (7, 2, 3)
     row = await Job.objects.aget(job_id=ids[0])
     assert (row.name, row.data, row.state, row.removed_at) == ("talk", '{"n":1}', "waiting", None)
+
+
+async def test_a_walk_over_the_keys_that_was_held_up_hides_no_new_queue_for_long(connection, monkeypatch):
+    """As if a Redis that stood still for some seconds had made it dear."""
+    monkeypatch.setattr(turns, "DISCOVER_SHARE", 1e-9)
+    async with session(connection) as mirror:
+        await mirror.turn()
+        assert 0 < mirror._discover.left_s <= 60
 
 
 async def test_a_job_is_followed_through_its_life(connection):
