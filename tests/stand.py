@@ -25,7 +25,7 @@ User.objects.create_user("nobody", password={password!r})
 User.objects.create_user("oscar", password={password!r}, is_staff=True).groups.set([Group.objects.get(name="operator")])
 """
 #: Settings whose database is made as that of others.
-SAME_TABLES = {"tests.systems_settings": "tests.stand_settings"}
+SAME_TABLES = dict.fromkeys(("tests.systems_settings", "tests.acceptance.storm_settings"), "tests.stand_settings")
 _furnished: dict[str, bytes] = {}
 
 
