@@ -53,7 +53,7 @@ def headers(get_response: Next) -> Next:
         if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
             response["Content-Length"] = str(len(response.content))
         if hosting.is_https():
-            response.setdefault("Strict-Transport-Security", "max-age=31536000")
+            response.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         response.setdefault("Cache-Control", "no-store")
         if "public" not in response["Cache-Control"]:
             patch_vary_headers(response, ("Cookie", "HX-Request"))

@@ -137,6 +137,10 @@ def settings_url(**query: object) -> str:
     return _address("/settings", DEFAULT_CONNECTION, query)
 
 
+def sessions_url() -> str:
+    return _address("/sessions", DEFAULT_CONNECTION, {})
+
+
 def schedulers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/job-schedulers", connection, query)
 

@@ -43,7 +43,7 @@ CARRIED = "carried-by-the-job"
 PAGES = Path(confirmation.__file__).parents[1]
 
 #: The address pattern → how it is asked for; `{queue}` and `{job}` are filled in.
-OPEN = {"sign-in", "livez", "readyz", "favicon.ico", "admin/queues/theme.css"}
+OPEN = {"sign-in", "sign-in/provider", "sign-in/provider/back", "livez", "readyz", "favicon.ico", "admin/queues/theme.css"}
 ROUTES = {
     "": "/",
     "admin/queues": BASE,
@@ -55,6 +55,7 @@ ROUTES = {
     "admin/queues/failures/<int:group>": f"{BASE}/failures/1",
     "admin/queues/job-schedulers": f"{BASE}/job-schedulers",
     "admin/queues/flows": f"{BASE}/flows",
+    "admin/queues/sessions": f"{BASE}/sessions",
     "admin/queues/workers": f"{BASE}/workers",
     "admin/queues/jump": f"{BASE}/jump?q=",
     "admin/queues/search": f"{BASE}/search?q=is:live",

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from dashboard import links
+from dashboard import hosting, links
 from dashboard.access import safe_next
 from dashboard.choices import NAMES, ROWS, choices_of, keep, read, zones
 from dashboard.drawing import render
@@ -24,6 +24,7 @@ async def settings_page(request: Request) -> HttpResponse:
         return _chosen(request)
     shown = {
         "section": "settings",
+        "sessions_url": "" if hosting.is_guest() else links.sessions_url(),
         "fields": fields_of(choices_of(request), dashboard_options()),
         "zones": sorted(zones()),
         "rows_known": ROWS,
