@@ -9,9 +9,9 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 import pytest
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["queues.testing"]
 REQUIRED_BY_MARKER = {"browser": services.require_browser, "node": services.require_node}
 SAID_CHARACTERS = 600
+CLUSTER_TAG = "{tests}"
 # A machine that is slow, or does something else just now, has found no fault.
 settings.register_profile("toril", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("toril")
@@ -91,8 +92,8 @@ def free_port() -> int:
 class RedisServer:
     """A real server on a port of its own that a test may stop and start again. What it is told last holds."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.folder, self.port, self.arguments = folder, free_port(), arguments
+    def __init__(self, folder: Path, *arguments: str, command: Sequence[str] = ()) -> None:
+        self.folder, self.port, self.arguments, self.command = folder, free_port(), arguments, command
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -111,7 +112,7 @@ class RedisServer:
 
         self.process = subprocess.Popen(
             [
-                *server_command(),
+                *(self.command or server_command()),
                 "--port",
                 str(self.port),
                 "--bind",
@@ -156,8 +157,17 @@ class RedisServer:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server for this test process; shared, so never flush it. TEST_REDIS_URL names another to use."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    """One server for this test process; shared, so never flush it. With TEST_REDIS_CLUSTER a whole Cluster, of which
+    every test's prefix lies on one server.
+    """
+    folder = tmp_path_factory.mktemp("redis")
+    if os.environ.get("TEST_REDIS_CLUSTER"):
+        from tests.clusters import serving
+
+        with serving(folder, CLUSTER_TAG) as cluster:
+            yield cast(RedisServer, cluster)
+        return
+    server = RedisServer(folder)
     yield server
     server.stop()
 
@@ -178,7 +188,8 @@ def watch() -> Stopwatch:
 
 @pytest.fixture
 def prefix() -> str:
-    return f"t{uuid.uuid4().hex[:12]}"
+    tag = CLUSTER_TAG if os.environ.get("TEST_REDIS_CLUSTER") else ""
+    return f"{tag}t{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture

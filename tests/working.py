@@ -80,9 +80,12 @@ def _children() -> set[str]:
 
 
 def _connections_of(worker: Worker) -> list[str]:
-    """What Redis, where it answers, still holds open for it."""
+    """What Redis, where it answers and is one server, still holds open for it."""
+    told = get_options().connection(worker.connection)
+    if len(told.hosts) > 1:
+        return []
     try:
-        with redis.Redis.from_url(get_options().connection(worker.connection).url, socket_timeout=1) as client:
+        with redis.Redis.from_url(told.url, socket_timeout=1) as client:
             return [one["name"] for one in client.client_list() if one["name"].endswith(worker.id)]
     except redis.RedisError:
         return []

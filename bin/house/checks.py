@@ -43,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     services.ensure_node(virtualenv, env)
     services.ensure_npm_packages(env)
     services.ensure_django_tests(virtualenv)
+    services.ensure_old_redis(virtualenv)
     if rest:
         return _pytest(virtualenv, env, rest)
     failed = [] if django else _linters(virtualenv, env)

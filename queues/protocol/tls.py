@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,8 @@ def _context(tls: Tls, changed: tuple[float, ...]) -> ssl.SSLContext:
 def reason(error: BaseException) -> str:
     """Why a server could not be reached, in few words and without a full stop."""
     if isinstance(error, TorilError):
-        return str(error).removeprefix("Redis cannot be reached: ").rstrip(".")
+        said = str(error).removeprefix("Redis cannot be reached: ").removeprefix("Redis closed the connection: ")
+        return said.rstrip(".")
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -90,4 +92,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         said = error.reason or str(error)
         return next((words for name, words in WORDS.items() if name in said), f"TLS failed: {said}")
+    if isinstance(error, ConnectionError) and error.errno:
+        # asyncio puts words of its own in the place of the system's.
+        return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

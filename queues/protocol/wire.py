@@ -297,7 +297,7 @@ class Wire(OneServer, asyncio.Protocol):
         while self._is_reading:
             self._read_some()
         if self._transport is not None:
-            self._break(RedisUnavailable("Redis closed the connection."))
+            self._break(RedisUnavailable(f"Redis closed the connection{f': {reason(exc)}' if exc else ''}."))
 
     # --- answers
 
@@ -347,5 +347,4 @@ class Wire(OneServer, asyncio.Protocol):
             call.fail(error)
 
 
-#: What `topology` asks Sentinels with.
 ask = over_new_wires(lambda address: Wire(address, timeout_s=ASK_S))
