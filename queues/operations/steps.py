@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from queues.actions.ages import refusal_of as refusal_of_age
 from queues.errors import RedisRefused
 from queues.models import Operation, OperationItem
 from queues.operations.books import Hand, Item, Verdict
 from queues.operations.kinds import ACTIONS
 from queues.protocol import operating, writes
+from queues.protocol.ages import age_of
 from queues.protocol.keys import RESERVED_IDS
 from queues.protocol.operating import Answers
 from queues.protocol.reads.held import held, next_runs, still
@@ -75,7 +77,7 @@ def groups(hand: Hand) -> Iterator[Group]:
 
 async def look(group: Group, is_again: bool) -> tuple[Group, dict[int, Verdict]]:
     """Those to be touched, and what is known of the others already."""
-    if closed := _closed(group):
+    if closed := _closed(group) or await _too_old(group):
         return group.of(()), {item.seq: Verdict(Outcome.STAYED, closed) for item in group.items}
     told = {item.seq: MOVED for item in group.items if item.job_id in RESERVED_IDS or group.state is State.UNKNOWN}
     rest = group.of(item for item in group.items if item.seq not in told)
@@ -95,6 +97,12 @@ def _closed(group: Group) -> str:
     needed = "job.retry-completed" if action == "retry" and group.state is State.COMPLETED else ACTIONS[action].needed
     refusal = refusal_of(needed, group.queue)
     return str(refusal) if refusal else ""
+
+
+async def _too_old(group: Group) -> str:
+    """Why the library that works on that queue must not meet it; empty where it may."""
+    age = await age_of(group.connection, group.queue)
+    return refusal_of_age(age, f"queue.{group.operation.action}_selected", group.queue)
 
 
 async def _next_runs(group: Group) -> set[str]:

@@ -15,13 +15,15 @@ from queues.actions.actor import Actor
 from queues.actions.ages import TooOld
 from queues.errors import QueueNotFound
 from queues.lookups import snapshot
-from queues.models import AuditEntry, Outcome
+from queues.models import AuditEntry, Job, Outcome
 from queues.protocol import reads
 from queues.protocol.reads.scan import state_total
 from queues.states import LISTED, State
 from tests.ages import AGES, BULL, BULLMQ, picture, plant
 from tests.eventually import eventually
 from tests.interop.nodes import Ask, Shell
+from tests.mirroring import differences, session, turn_until_quiet
+from tests.web.conftest import signed_in
 
 ana = Actor(None, "ana")
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,6 +90,26 @@ async def test_a_marker_among_those_that_wait_is_no_job_on_any_page(age, connect
         assert (page.total, [row.record.id for row in page.rows]) == (1, ids)
 
 
+@pytest.mark.parametrize("age", ["bull-v4", "bullmq-v4"])
+async def test_the_mirror_keeps_queues_of_every_age(age, connection, client_of_redis, prefix):
+    plant(client_of_redis, age, prefix)
+    async with session(connection) as mirror:
+        await turn_until_quiet(mirror)
+        assert await differences() == []
+        # Without a stream of events its counts alone tell that something happened.
+        job_id = client_of_redis.rpop(f"{prefix}:parked:paused")
+        client_of_redis.hset(f"{prefix}:parked:{job_id.decode()}", "finishedOn", 1_800_000_000_000)
+        client_of_redis.zadd(f"{prefix}:parked:completed", {job_id: 1_800_000_000_000})
+
+        async def is_kept() -> bool:
+            mirror._sweep.wind(0)
+            await mirror.turn()
+            return await Job.objects.filter(queue="parked", job_id=job_id.decode(), state="completed").aexists()
+
+        await eventually(is_kept, timeout_s=60)
+        assert await differences() == []
+
+
 DEEDS = {
     "pause": lambda at: queues.pause_queue(ana, at, "mixed"),
     "resume": lambda at: queues.resume_queue(ana, at, "parked"),
@@ -122,6 +144,22 @@ async def test_a_queue_of_bulls_is_only_looked_at_and_each_refusal_is_on_record(
         await queues.pause_queue(ana, connection, "nowhere")
     (seen,) = [queue for queue in (await snapshot.snapshot(connection)).queues if queue.name == "parked"]
     assert (seen.is_paused, seen.version) == (True, "bull")
+
+
+@pytest.mark.parametrize("age", ["bull-v4", "bullmq-v3"])
+async def test_every_list_and_job_of_old_queues_has_its_page_which_says_what_cannot_be_done(
+    age, connection, client_of_redis, prefix
+):
+    plant(client_of_redis, age, prefix)
+    vera = await signed_in("vera", "view", "view_payload", "retry", "pause")
+    for path in ("", *(f"queue/mixed?status={state.value}" for state in LISTED), "queue/mixed/3", "queue/parked"):
+        answer = await vera.get(f"/admin/queues/{path}")
+        html = answer.content.decode()
+        assert answer.status_code == 200, path
+        assert ">0:" not in html
+        assert ("look only" in html or "Made by Bull" in html) is (age in BULL and path != "queue/mixed/3"), path
+    answer = await vera.post("/admin/queues/queue/mixed/3?action=retry", {}, follow=True)
+    assert ("is Bull’s" in answer.content.decode() or "is Bull&#x27;s" in answer.content.decode()) is (age in BULL)
 
 
 @pytest.mark.parametrize("age", OLD)

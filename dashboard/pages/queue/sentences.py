@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 
 from dashboard.moments import DAY, HOUR, MINUTE, SECOND, span
 from queues.models import Queue
+from queues.protocol.ages import BULL
 from queues.states import LISTED, State
 
 #: The bar is this wide, in its own units; a state with one job in a million is still seen.
@@ -39,7 +40,7 @@ def troubles(queue: Queue) -> list[Trouble]:
     """Everything that keeps this queue from running its jobs, worst first."""
     return [
         trouble
-        for trouble in (_broken(queue), _paused(queue), _deserted(queue), _limited(queue))
+        for trouble in (_broken(queue), _paused(queue), _deserted(queue), _limited(queue), _of_bull(queue))
         if trouble is not None
     ]
 
@@ -98,6 +99,13 @@ def _limited(queue: Queue) -> Trouble | None:
     else:
         sentence = _("The next job starts within %(left)s: the rate limit is used up.") % told
     return Trouble("slow", _("limited"), sentence, is_told=True, is_passing=True)
+
+
+def _of_bull(queue: Queue) -> Trouble | None:
+    if queue.version != BULL:
+        return None
+    why = _("Made by Bull 3 or 4, the library before BullMQ: shown here, and changed by its own programs alone.")
+    return Trouble("", _("look only"), why)
 
 
 def rate(queue: Queue) -> str:
