@@ -164,3 +164,19 @@ class Cluster:
         for node in self.nodes:
             node.close()
         slotmap.forget()
+
+
+class Served:
+    """What `redis_server` is to tests, where a Cluster stands behind it; `port`: of the server that has their keys."""
+
+    def __init__(self, cluster: Cluster, key: str) -> None:
+        self.url, self.port, self.folder = cluster.url, cluster.owner(key).port, cluster.nodes[0].folder
+
+
+@contextlib.contextmanager
+def serving(folder: Path, key: str) -> Iterator[Served]:
+    cluster = Cluster(folder, replicas=0)
+    try:
+        yield Served(cluster, key)
+    finally:
+        cluster.close()
