@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -43,6 +45,7 @@ OPEN_LOOKUPS = frozenset(
 )
 #: A payload longer than this is shown cut; the job's page has it whole.
 SHOWN = 20_000
+NAME = get_user_model().USERNAME_FIELD
 
 if not hosting.is_guest():
     admin.site.site_header = gettext_lazy("Toril records")
@@ -198,7 +201,7 @@ class ApiKeyAdmin(ReadOnly):
     list_display = ("name", "owner", "made_at", "made_by", "expires_at", "revoked_at", "used_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), ("owner", admin.EmptyFieldListFilter))
     list_select_related = ("owner",)
-    search_fields = ("name", "owner__username")
+    search_fields = ("name", f"owner__{NAME}")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         # A key is of no queue: it is seen by those alone who may do this everywhere.
@@ -235,14 +238,20 @@ class QueueGrantAdmin(Records):
 
     form = GrantForm
     list_display = ("__str__", "connection", "queue", "given")
-    search_fields = ("queue", "user__username", "group__name")
+    search_fields = ("queue", f"user__{NAME}", "group__name")
     list_filter = ("group",)
     list_select_related = ("user", "group")
-    autocomplete_fields = ("user", "group")
 
     @admin.display(description=gettext_lazy("abilities"))
     def given(self, grant: QueueGrant) -> str:
         return ", ".join(map(str, grant.abilities))
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> list[str]:
+        # A host may have people without a page for them in its admin.
+        return [name for name, model in (("user", get_user_model()), ("group", Group)) if self._is_known(model)]
+
+    def _is_known(self, model: type[Model]) -> bool:
+        return self.admin_site.is_registered(model) and bool(self.admin_site.get_model_admin(model).search_fields)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         made = super().get_form(request, obj, change=change, **kwargs)

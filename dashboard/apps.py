@@ -22,5 +22,6 @@ class DashboardConfig(AppConfig):
         if consent.refusal not in asks:
             asks.append(consent.refusal)
         provide(hearing.rights_of)
-        user_logged_in.connect(stay.begin, dispatch_uid="toril.stay")
+        if not hosting.is_guest():
+            user_logged_in.connect(stay.begin, dispatch_uid="toril.stay")
         post_migrate.connect(groups.make_groups, sender=apps.get_app_config("toril"), dispatch_uid="toril.groups")

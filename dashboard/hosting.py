@@ -74,7 +74,8 @@ def _mounted(urlconf: str) -> str:
         path = reverse("toril:overview", urlconf=urlconf)
     except NoReverseMatch:
         return ""
-    return "/" + path.removeprefix(prefix).removesuffix("admin/queues/").rstrip("/") if path else ""
+    before = path.removeprefix(prefix).removesuffix("admin/queues/").rstrip("/")
+    return before and f"/{before}"
 
 
 def admin_url(view: str = "index") -> str:

@@ -74,6 +74,8 @@ def _copy(request: HttpRequest) -> HttpRequest:
 @contextmanager
 def _at_home() -> Iterator[None]:
     """Addresses, language and zone as ours are; what is pushed is shared by all who look, whatever a host chose."""
+    # Django keeps these with the prefix of the moment in which they are first asked for: the host's, not ours.
+    _ = settings.STATIC_URL, settings.MEDIA_URL
     prefix, urlconf = get_script_prefix(), get_urlconf()
     root = prefix.rstrip("/") + hosting.mount()
     token = hosting.root_now.set(root)

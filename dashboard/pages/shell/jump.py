@@ -10,7 +10,7 @@ from django.urls import Resolver404, resolve, reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from dashboard import links
+from dashboard import hosting, links
 from dashboard.choices import choices_of
 from dashboard.drawing import render
 from dashboard.errors import wants_fragment
@@ -151,7 +151,8 @@ def _pages(request: Request, connection: str) -> Iterator[Found]:
         if is_shown and _leads(path.partition("#")[0]):
             yield Found(_("page"), label, links.page_url(path, connection))
     yield Found(_("page"), _("API"), reverse("v1-docs"))
-    yield Found(_("page"), _("Records"), reverse("admin:index"))
+    if records := hosting.admin_url():
+        yield Found(_("page"), _("Records"), records)
 
 
 def _leads(path: str) -> bool:
