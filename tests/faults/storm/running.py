@@ -22,9 +22,18 @@ VIEWERS = 6
 
 
 async def storm(
-    folder: Path, *, seconds: float, rate: int, seed: int, database: str = "sqlite", pause_s: float = 2.0
+    folder: Path,
+    *,
+    seconds: float,
+    rate: int,
+    seed: int,
+    database: str = "sqlite",
+    pause_s: float = 2.0,
+    brief: bool = False,
 ) -> Account:
-    """Break things for so long under so many jobs a second; what was promised, and what became of it."""
+    """Break things for so long under so many jobs a second; what was promised, and what became of it. `brief`: each of
+    a few faults once, as short as they can be.
+    """
     for noisy in ("httpx", "websockets.client"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     began, house, found = time.monotonic(), House(folder, database), Account()
@@ -36,7 +45,7 @@ async def storm(
             await notices.begin()
             await crowd.join(VIEWERS)
             traffic.start()
-            done = await break_things(house, random.Random(seed), seconds, pause_s)
+            done = await break_things(house, random.Random(seed), seconds, pause_s, brief)
             found.figures |= {"database": database, "seed": seed, "rate": rate, "faults": sum(done.values())}
             found.figures["done"] = dict(sorted(done.items()))
             await _settled(house, traffic, crowd, notices, found)
