@@ -37,6 +37,8 @@ async def test_every_answer_has_the_policy(admin, anonymous, path):
         assert re.fullmatch(r"'self' 'nonce-[A-Za-z0-9_-]{22}'", found["script-src"])
         assert "unsafe" not in answer["Content-Security-Policy"]
         assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["Cross-Origin-Opener-Policy"] == answer["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert "Access-Control-Allow-Origin" not in answer
         assert answer["X-Frame-Options"] == "DENY"
         assert answer["Referrer-Policy"] == "same-origin"
 
@@ -83,7 +85,7 @@ async def test_only_static_files_are_static_files(anonymous, path):
     assert (await anonymous.get(path)).status_code == 404
 
 
-@pytest.mark.parametrize("method", ["post", "put", "delete"])
+@pytest.mark.parametrize("method", ["post", "put", "delete", "trace"])
 async def test_static_files_are_read_only(anonymous, method):
     assert (await getattr(anonymous, method)("/static/admin/css/base.css")).status_code == 405
 
@@ -91,7 +93,7 @@ async def test_static_files_are_read_only(anonymous, method):
 async def test_over_https_cookies_and_transport_are_tied_to_it(anonymous, settings):
     settings.HTTPS = True
     answer = await anonymous.get("/sign-in")
-    assert answer["Strict-Transport-Security"].startswith("max-age=")
+    assert answer["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
 
 @pytest.mark.parametrize(

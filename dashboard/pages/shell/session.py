@@ -13,7 +13,7 @@ from dashboard.access import SIGN_IN, safe_next
 from dashboard.drawing import render
 from dashboard.pages.shell.provider import link
 from dashboard.request import Request
-from dashboard.sign_in.trying import try_in
+from dashboard.sign_in.trying import log, try_in
 
 
 @sensitive_post_parameters("password")
@@ -35,5 +35,7 @@ async def sign_in(request: Request) -> HttpResponse:
 
 @require_POST
 async def sign_out(request: HttpRequest) -> HttpResponse:
+    log.info("signed out", user=request.user.get_username())
     await alogout(request)
-    return HttpResponseRedirect(links.site_root() + SIGN_IN)
+    # A page that a browser still holds is not shown to whoever sits down next.
+    return HttpResponseRedirect(links.site_root() + SIGN_IN, headers={"Clear-Site-Data": '"cache"'})
