@@ -1,23 +1,31 @@
-"""A web process that is told to stop lets in nobody, answers who is there, and cuts off sockets and streams alone."""
+"""Processes that are told to stop: a web lets in nobody, answers who is there, and cuts off sockets and streams alone;
+a mirror says that it lives until then.
+"""
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from tests.conftest import free_port
 from tests.eventually import eventually_sync
-from tests.stand import Stand
+from tests.stand import ROOT, Stand
 
 pytestmark = pytest.mark.acceptance
 
 
-@pytest.fixture
-def stand(tmp_path, redis_server, prefix) -> Iterator[Stand]:
-    made = Stand(tmp_path / "stand", redis_server.url, prefix, STAND_URLCONF="tests.deploy.slow_urls")
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory, redis_server) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("stand")
+    made = Stand(folder, redis_server.url, "draining", STAND_URLCONF="tests.deploy.slow_urls")
     yield made
     made.close()
 
@@ -64,3 +72,31 @@ def is_let_in(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_the_mirror_is_asked_as_the_image_asks_and_is_silent_where_it_stands_still(stand):
+    port = free_port()
+    mirror = stand.start("mirror", sys.executable, "manage.py", "runmirror", "--health-port", str(port))
+    eventually_sync(lambda: is_alive(port) and told_by(port)["leads"], 60)
+    mirror.send_signal(signal.SIGSTOP)
+    try:
+        assert not is_alive(port)
+    finally:
+        mirror.send_signal(signal.SIGCONT)
+    eventually_sync(lambda: is_alive(port), 60)
+    stand.stop("mirror")
+    assert mirror.returncode == 0
+    assert not is_alive(port)
+
+
+def asked(port: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "deploy" / "docker" / "alive.py", str(port)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def is_alive(port: int) -> bool:
+    return asked(port).returncode == 0
+
+
+def told_by(port: int) -> dict[str, object]:
+    return dict(json.loads(asked(port).stdout))
