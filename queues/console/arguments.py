@@ -10,7 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from queues.console import bulk, deploys, job, keys, listing, operations, search, steering, tail, verify, workers
+from queues.console import (
+    bulk,
+    deploys,
+    doctor,
+    job,
+    keys,
+    listing,
+    operations,
+    search,
+    steering,
+    tail,
+    verify,
+    workers,
+)
 from queues.console.exits import Exit
 from queues.console.session import Session
 from queues.protocol import codec
@@ -160,6 +173,10 @@ def _search(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strict", action="store_true", help="fail for warnings too")
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("queues", metavar="QUEUE", nargs="*", type=name, help="which queues (all)")
     parser.add_argument(
@@ -199,6 +216,7 @@ VERBS: dict[str, Word] = {
     "resume-workers": Word(workers.resume_workers, _processes, is_write=True, asks=True),
     "stop-workers": Word(workers.stop_workers, _processes, is_write=True, asks=True),
     "search": Word(search.find, _search),
+    "doctor": Word(doctor.examine, _doctor),
     "verify": Word(verify.verify_rows, _verify),
     "operations": Word(operations.steer, _operations, is_write=True),
     "keys": Word(keys.steer, keys.arguments, is_write=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -17,10 +18,13 @@ LEAST_SECRET = 40
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver", ""})
 
 
+def questions(seen: Seen) -> Sequence[Callable[[Seen], Check]]:
+    return redis_answers, *(() if seen.facts.trouble else ON_REDIS), *ON_TABLES
+
+
 def run(seen: Seen, *, with_settings: bool) -> list[Check]:
     """In order. Where Redis does not answer, what would have to be asked of it is left out."""
-    asked = (redis_answers, *(() if seen.facts.trouble else ON_REDIS), *ON_TABLES)
-    return [check(seen) for check in asked] + ([kept(seen), secret_settings()] if with_settings else [])
+    return [check(seen) for check in questions(seen)] + ([kept(seen), secret_settings()] if with_settings else [])
 
 
 def redis_answers(seen: Seen) -> Check:
@@ -40,7 +44,7 @@ def secret_settings() -> Check:
         sentence
         for is_so, sentence in (
             (settings.DEBUG, _("DEBUG is on: errors show settings and source to whoever causes one.")),
-            (_is_weak(settings.SECRET_KEY), _("SECRET_KEY is short or an example: sessions can be forged.")),
+            (is_weak(settings.SECRET_KEY), _("SECRET_KEY is short or an example: sessions can be forged.")),
             ("*" in settings.ALLOWED_HOSTS, _("ALLOWED_HOSTS holds “*”: name the hosts of this site.")),
             (_is_plain(), _("Others reach this site without https: passwords and sessions can be read on the way.")),
             (_is_redis_open(), _("Redis is on another machine and its address holds no password.")),
@@ -49,11 +53,11 @@ def secret_settings() -> Check:
     ]
     if not found:
         return Check(title, OK, _("Keys, hosts and debug mode are as they should be."))
-    verdict = BAD if settings.DEBUG or _is_weak(settings.SECRET_KEY) else WARNING
+    verdict = BAD if settings.DEBUG or is_weak(settings.SECRET_KEY) else WARNING
     return Check(title, verdict, " ".join(found), _("docs/configuration.md says how each is set."))
 
 
-def _is_weak(key: str) -> bool:
+def is_weak(key: str) -> bool:
     return len(key) < LEAST_SECRET or key.startswith("django-insecure") or len(set(key)) < 10
 
 
