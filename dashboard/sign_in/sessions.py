@@ -6,6 +6,7 @@ Django keeps no list of whose is which: each living one is looked into. Only whe
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,9 @@ from django.contrib.sessions.models import Session
 
 from dashboard.sign_in import stay
 
+#: In this order: each says that it is those after it, too.
+_BROWSERS = {"Firefox": "Firefox", "Edg": "Edge", "OPR": "Opera", "Chrome": "Chrome", "Version": "Safari"}
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
 ENGINE = "django.contrib.sessions.backends.db"
 
 
@@ -30,6 +34,15 @@ class Held:
     place: str
     agent: str
     is_this: bool
+
+    @property
+    def browser(self) -> str:
+        """`Firefox 140, Linux` where that can be told: a guess, for agents say what they like."""
+        for sign, name in _BROWSERS.items():
+            if found := re.search(rf"\b{sign}/(\d+)", self.agent):
+                system = next((f", {each}" for each in _SYSTEMS if each in self.agent), "")
+                return f"{name} {found[1]}{system}"
+        return self.agent
 
 
 def held(user_id: int, this_key: str = "") -> list[Held]:

@@ -10,7 +10,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from dashboard.sign_in.sessions import id_of
+from dashboard.sign_in.sessions import Held, id_of
 from tests.web.browser import Browser
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +46,21 @@ async def test_the_page_shows_ones_own_sessions_and_nobody_elses_and_no_key(view
     assert page.count(id_of(key_of(elsewhere))) == 1
     assert not [key_of(each) for each in (viewer, admin, elsewhere) if key_of(each) in page]
     assert id_of(key_of(admin)) not in page
+
+
+@pytest.mark.parametrize(
+    ("agent", "browser"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox 140, Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/156.0.0.0 Safari/537.36 Edg/156.0", "Edge 156, Windows"),
+        ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/156.0 Mobile Safari/537.36", "Chrome 156, Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15) Version/26.1 Safari/605.1", "Safari 26, Mac OS X"),
+        ("curl/8.0", "curl/8.0"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_browser_is_called_by_its_name(agent, browser):
+    assert Held("", None, None, "", agent, False).browser == browser
 
 
 async def test_one_is_ended_or_all_but_this_and_never_another_persons(viewer, admin):
