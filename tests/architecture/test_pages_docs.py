@@ -13,7 +13,7 @@ from tests.pictures import PICTURES
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "pages.md").read_text()
 #: Ways to a page, and what pages load: no pages of their own.
-NO_PAGES = {"admin/queues/", "admin/queues/queue", "admin/queues/theme.css"}
+NO_PAGES = {"admin/queues/", "admin/queues/queue", "admin/queues/theme.css", "admin/queues/live"}
 
 
 def test_every_page_has_its_place() -> None:
