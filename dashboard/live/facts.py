@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -129,7 +130,9 @@ def fields_of(data: bytes | None, names: Sequence[str]) -> dict[str, Scalar]:
 
 
 def is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and 0 < len(str(value)) <= LONGEST
+    # What is no number to JSON could not be told again.
+    is_told = isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
+    return is_told and 0 < len(str(value)) <= LONGEST
 
 
 def _value(held: Any, name: str) -> Any:

@@ -94,7 +94,7 @@ class Notice:
         written = self.event.fields.get(b"data", b"")
         if len(written) > LARGEST_CHARS:
             return {"progressTooLarge": True}
-        return {"progress": codec.parse_json(codec.text(written))}
+        return {"progress": codec.parse_finite(codec.text(written))}
 
 
 #: What no event can say in the place of the message.
@@ -123,7 +123,7 @@ def _said(event: Event) -> dict[str, Any]:
     for name, value in event.fields.items():
         key = codec.text(name)
         if key not in _SAID and key != JSON_FIELDS and len(value) <= LARGEST_CHARS:
-            told[key] = codec.parse_json(codec.text(value)) if key in coded else codec.text(value)
+            told[key] = codec.parse_finite(codec.text(value)) if key in coded else codec.text(value)
     return told
 
 

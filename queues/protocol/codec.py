@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 #: Stands before two hex digits for a byte that is not UTF-8 (or NUL, which PostgreSQL refuses);
@@ -211,6 +212,28 @@ def parse_json(value: str) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
+
+
+def parse_finite(value: str) -> Any:
+    """The value, or None where the text is not JSON or holds a number that no JSON can say again (NaN, 1e999)."""
+    try:
+        return _finite(value)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _number(digits: str) -> float:
+    found = float(digits)
+    if not isfinite(found):
+        raise ValueError(digits)
+    return found
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)
+
+
+_finite = json.JSONDecoder(parse_float=_number, parse_constant=_no_number).decode
 
 
 def pairs(flat: Iterable[bytes] | Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:

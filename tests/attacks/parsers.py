@@ -48,7 +48,7 @@ from queues.mirror.fold import fold
 from queues.models import Job
 from queues.operations.target import Reach, Target
 from queues.producer import checks
-from queues.protocol import attempts, codec, cron, crontab, events, fleet, keys, orders, samples, taken
+from queues.protocol import attempts, codec, cron, crontab, events, fleet, orders, samples, taken
 from queues.protocol.reads import about, schedulers, server
 from queues.protocol.scheduling import schedule_of
 from queues.protocol.suspending import Definition
@@ -182,7 +182,6 @@ def server_answers(data: bytes) -> None:
     found = about.About(about.info_values(data))
     for name in found.info:
         found.number(name)
-    keys.queue_of_meta("bull", data)
 
 
 @target

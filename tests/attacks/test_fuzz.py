@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dashboard import difference
 from dashboard.live import notice
+from dashboard.live.facts import Facts, fields_of
 from queues.options import reset_options
 from queues.protocol import cron, events
 from tests.attacks.fuzzed import Findings, mutated
@@ -65,11 +66,14 @@ def test_an_edit_of_lines_that_are_all_alike_is_told_without_matching_each_with_
     assert matched.call_count < 20
 
 
-def test_an_event_that_is_no_text_reaches_its_listeners():
-    told = events.entry_event("chat", b"1-0", [b"event", b"progress", b"jobId", b"1", b"data", b"\xff"])
-    found = notice.notice_of(told, None)
+@pytest.mark.parametrize("progress", [b"\xff", b"NaN", b"1e999", b"[-Infinity]", b"9" * 5_000, b"[" * 100_000])
+def test_a_progress_that_no_json_can_say_reaches_its_listeners(progress):
+    told = events.entry_event("chat", b"1-0", [b"event", b"progress", b"jobId", b"1", b"data", progress])
+    carried = Facts("work", fields_of(b'{"userId": 1e999, "messageId": "a"}', ("userId", "messageId")), 0)
+    assert carried.fields == {"messageId": "a"}
+    found = notice.notice_of(told, carried)
     assert found is not None
-    assert json.loads(found.full.text)["progress"] is None
+    assert json.loads(found.full.text).get("progress") is None
 
 
 @pytest.mark.parametrize("name", ["bytes_as_text", "editor", "list_filter", "metric_label", "cursor"])

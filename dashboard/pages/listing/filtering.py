@@ -14,6 +14,8 @@ from queues.lookups.filters import Filter
 #: Parameters of the address; Bull Board and the door for odd names have taken `name` and `id`.
 NAMES = ("job", "prefix", "attempts", "older", "newer", "text")
 LONGEST = 200
+#: Of a job that old nobody knows.
+LONGEST_MS = 100 * 365 * DAY
 _UNITS = {"ms": 1, "s": SECOND, "m": MINUTE, "min": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 _SPAN = re.compile(r"(\d{1,9}) ?([a-z]{1,3})", re.ASCII)
 _COMPARED = re.compile(r"(>=|<=|=|≥|≤|) ?(\d{1,9})", re.ASCII)
@@ -59,7 +61,7 @@ def span_text(ms: int | None) -> str:
 
 
 def _said(query: QueryDict, name: str, complaints: list[str]) -> str:
-    value = query.get(name, "").strip().replace("\0", "")
+    value = query.get(name, "").replace("\0", "").strip()
     if len(value) <= LONGEST:
         return value
     complaints.append(_("“%(start)s…” is too long to filter by; it narrows nothing.") % {"start": value[:40]})
@@ -82,7 +84,7 @@ def _span(name: str, text: str, complaints: list[str]) -> int | None:
     if not text:
         return None
     found = _SPAN.fullmatch(text.lower())
-    if found is None or found[2] not in _UNITS:
+    if found is None or found[2] not in _UNITS or int(found[1]) * _UNITS[found[2]] > LONGEST_MS:
         complaints.append(
             _("“%(text)s” is no length of time for %(name)s, as “30min” or “2d” would be; it narrows nothing.")
             % {"text": text[:60], "name": name}

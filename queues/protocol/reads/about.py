@@ -9,7 +9,7 @@ from typing import Any
 
 from queues.errors import RedisRefused, TorilError
 from queues.protocol.calls import pack
-from queues.protocol.codec import text
+from queues.protocol.codec import integer, text
 from queues.protocol.commands import Command, command
 from queues.protocol.connections import keys, wire
 from queues.protocol.keys import STATE_KEYS, Keys
@@ -52,7 +52,7 @@ class About:
     def number(self, name: str) -> int:
         """0 for what is not told or is no number."""
         told = self.info.get(name, "").partition(".")[0]
-        return int(told) if told.lstrip("-").isdecimal() else 0
+        return integer(name, told.encode())[0]
 
 
 async def about(connection: str) -> About:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from queues.errors import RedisRefused
 from queues.protocol.clients import Listener, count_workers, listeners
+from queues.protocol.codec import integer
 from queues.protocol.commands import command
 from queues.protocol.connections import prefix, wire
 
@@ -76,7 +77,7 @@ def read_info(reply: bytes) -> ServerInfo:
     return ServerInfo(
         name="Valkey" if is_valkey else "Redis",
         version=said("valkey_version") or said("redis_version"),
-        used_memory=int(said("used_memory") or 0),
-        max_memory=int(said("maxmemory") or 0),
+        used_memory=integer("used_memory", told.get(b"used_memory", b""))[0],
+        max_memory=integer("maxmemory", told.get(b"maxmemory", b""))[0],
         eviction_policy=said("maxmemory_policy"),
     )
