@@ -17,9 +17,9 @@ from house.plan import Plan, PortInUse
 from house.supervisor import ChildDied, Interrupted, Supervisor
 from house.virtualenv import ROOT
 from house.voice import painted, say, write
+from queues import options
 from queues.errors import RedisUnavailable, TorilError
-from queues.options import ConnectionOptions
-from queues.protocol.embedded import EmbeddedServer, server_version
+from queues.protocol.embedded import EmbeddedServer, connection_version, server_version
 
 USAGE = """\
 usage: bin/up    starts Toril and stays; Ctrl-C ends it
@@ -116,11 +116,13 @@ class Start:
 
     def _check_redis(self) -> None:
         try:
-            version = server_version(self.plan.redis_url)
+            told = options.redis_connection(self.plan.environ)
+            configured = options.load({"CONNECTIONS": {"default": told}}).connection()
+            version = connection_version(configured)
         except RedisUnavailable as error:
             said = str(error).rstrip(".")
             raise NotStarted(f"{said}. Start it, or unset REDIS_URL and REDIS_HOST to use the embedded one.") from None
-        say("redis", f"{version} at {ConnectionOptions('', self.plan.redis_url).safe_url}")
+        say("redis", f"{version} at {configured.safe_url}")
 
     def _start_valkey(self) -> None:
         held = self._claim_or_adopt()

@@ -6,6 +6,7 @@ start that finds it locked adopts that server and never starts a second one on t
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
@@ -23,8 +24,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
-from queues.errors import ConfigurationError, RedisUnavailable
+from queues.errors import ConfigurationError, RedisRefused, RedisUnavailable
 from queues.options import ConnectionOptions
+from queues.protocol.address import Address, seeds
+from queues.protocol.commands import command
+from queues.protocol.tls import reason
+from queues.protocol.topology import topology
+from queues.protocol.wire import Wire, ask
 
 HOST = "127.0.0.1"
 # Append-only file alone: an RDB beside it would cost forks and be ignored at the next start.
@@ -76,6 +82,33 @@ def server_version(url: str, timeout_s: float = 3.0) -> str:
     if "valkey_version" in facts:
         return f"Valkey {facts['valkey_version']}"
     return f"Redis {facts['redis_version']}"
+
+
+def connection_version(options: ConnectionOptions, timeout_s: float = 5.0) -> str:
+    """The same of a connection, through its Sentinels where it has some; of a Cluster, of the first that answers."""
+    where = options.safe_url
+    if options.url.startswith(("redis://", "unix://")) and len(options.hosts) == 1 and not options.topology:
+        return server_version(options.url)
+    try:
+        return asyncio.run(_version(options, timeout_s))
+    except RedisUnavailable as error:
+        raise RedisUnavailable(f"Redis at {where} does not answer: {reason(error)}.") from None
+    except RedisRefused:
+        return "Redis"
+
+
+async def _version(options: ConnectionOptions, timeout_s: float) -> str:
+    kind = await topology(options, ask)
+    address = seeds(options)[0] if kind == "cluster" else Address.of(options)
+    on = Wire(address, timeout_s=timeout_s)
+    try:
+        facts = (await on.call(command("INFO", "server"))).decode(errors="replace")
+    finally:
+        await on.close()
+    said = dict(line.split(":", 1) for line in facts.splitlines() if ":" in line)
+    name, version = ("Valkey", "valkey_version") if "valkey_version" in said else ("Redis", "redis_version")
+    behind = {"single": "", "sentinel": ", named by Sentinels", "cluster": ", a Cluster"}[kind]
+    return f"{name} {said.get(version, '')}{behind}"
 
 
 class EmbeddedServer:

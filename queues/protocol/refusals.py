@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from queues.errors import RedisFull, RedisReadOnly, RedisRefused, RedisUnavailable
 
 #: Starting up, failing over, or a replica.
@@ -40,6 +42,11 @@ class ClusterDown(RedisUnavailable):
     """A Cluster in which nobody serves some slots: a primary is gone, and none of its replicas took over yet."""
 
 
+_COMMAND = re.compile(r"the '([^']+)' command")
+#: Redis 6.2 says no more of a command inside a script.
+_INSIDE = "can't run this command or subcommand"
+
+
 def refusal(words: str) -> RedisUnavailable | RedisRefused:
     """The error for the words with which Redis answered; some of them end with a full stop, some do not."""
     words = words.rstrip(".")
@@ -49,7 +56,18 @@ def refusal(words: str) -> RedisUnavailable | RedisRefused:
         return RedisUnavailable(f"Redis is not ready: {words}.")
     if words.startswith("OOM"):
         return RedisFull(f"Redis refused: {words}.")
-    return _of_cluster(words) or RedisRefused(f"Redis refused: {words}.")
+    return _of_cluster(words) or RedisRefused(f"Redis refused: {_forbidden(words) or words}.")
+
+
+def _forbidden(words: str) -> str:
+    """What an ACL forbids, by the command's name, whichever of Redis's ages put it into words; else nothing."""
+    if not words.startswith("NOPERM") and _INSIDE not in words:
+        return ""
+    if named := _COMMAND.search(words):
+        return f"its user has no permission to call {named[1].upper()} (NOPERM)"
+    if _INSIDE in words:
+        return "its user has no permission to call what BullMQ's script calls (NOPERM)"
+    return "its user has no permission for one of these keys (NOPERM)"
 
 
 def _of_cluster(words: str) -> RedisUnavailable | RedisRefused | None:

@@ -53,6 +53,7 @@ class Manner:
     """How a process serves. `max_jobs` and `max_rss_mib` end it, drained, when they are reached."""
 
     name: str = ""
+    connection: str = "default"
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     is_burst: bool = False
     max_jobs: int | None = None
@@ -71,7 +72,7 @@ def serve(plans: Sequence[QueuePlan], manner: Manner | None = None) -> tuple[Exi
     plans it waits for the signal, and says so.
     """
     manner = manner or Manner()
-    get_options().connection()
+    get_options().connection(manner.connection)
     listening = None if manner.health_port is None else probes.listen(manner.health_port)
     runner = asyncio.Runner(loop_factory=_loop_factory())
     serving = _Serving(plans, manner, listening)
@@ -102,7 +103,7 @@ class _Serving:
         self._listeners = [listener for listener in listeners if listener]
 
     async def run(self) -> tuple[Exit, Stopped]:
-        manner, worker = self._manner, Worker(self._plans, name=self._manner.name)
+        manner, worker = self._manner, Worker(self._plans, connection=self._manner.connection, name=self._manner.name)
         self._worker, self._health = worker, Health(worker)
         for name, duty in self._probing(self._health.report):
             worker.aside.add(name, duty)

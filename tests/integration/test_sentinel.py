@@ -21,6 +21,7 @@ from queues.protocol.address import Address
 from queues.protocol.blocking import close_blocking
 from queues.protocol.commands import command
 from queues.protocol.connections import close_wires, open_wire, wire
+from queues.protocol.embedded import connection_version
 from queues.protocol.wire import Wire, ask
 from tests.conftest import RedisServer
 from tests.eventually import eventually
@@ -206,3 +207,9 @@ async def test_a_wire_that_writes_to_the_demoted_one_asks_anew(sentinels: Sentin
     assert int((await on.call(command("CONFIG", "GET", "port")))[1]) != before
     await on.close()
     await close_wires()
+
+
+def test_the_version_of_what_sentinels_watch_is_told_at_the_start(sentinels: Sentinels):
+    assert connection_version(get_options().connection()).endswith(", named by Sentinels")
+    with pytest.raises(RedisUnavailable, match="does not answer: Connection refused"):
+        connection_version(replace(get_options().connection(), url="redis://127.0.0.1:1,127.0.0.1:2"))

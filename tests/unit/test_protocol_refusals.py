@@ -20,3 +20,20 @@ from queues.protocol.refusals import refusal
 def test_an_error_reply_is_one_sentence_with_one_full_stop(words, kind, sentence):
     error = refusal(words)
     assert (type(error), str(error)) == (kind, sentence)
+
+
+IN_A_SCRIPT = "ERR Error running script (call to f_a): @user_script:8: The user executing the script can't run this"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("NOPERM this user has no permissions to run the 'evalsha' command or its subcommand", "to call EVALSHA"),
+        ("NOPERM User r has no permissions to run the 'client|list' command", "to call CLIENT|LIST"),
+        ("NOPERM User r has no permissions to run the 'zadd' command script: a, on @user_script:8.", "to call ZADD"),
+        (f"{IN_A_SCRIPT} command or subcommand", "to call what BullMQ's script calls"),
+        ("NOPERM this user has no permissions to access one of the keys used as arguments", "for one of these keys"),
+    ],
+)
+def test_what_an_acl_forbids_is_named_whichever_age_of_redis_says_so(words, said):
+    assert str(refusal(words)) == f"Redis refused: its user has no permission {said} (NOPERM)."

@@ -131,6 +131,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queues", type=names, default=[], help="only these, by comma, * for any text (all that have a processor)"
     )
+    parser.add_argument("--connection", default="default", help="on which connection of the settings (%(default)s)")
     parser.add_argument("--exclude", type=names, default=[], help="not these; likewise")
     parser.add_argument("--concurrency", type=at_least_one, help="jobs at once, for each queue (its setting)")
     parser.add_argument("--name", default="", help="what processedBy says of its jobs (host name and process id)")
@@ -195,6 +196,7 @@ def _manner(options: dict[str, Any], link: Link | None, is_own_process: bool) ->
     is_alone = link is None
     return Manner(
         name=options["name"],
+        connection=options["connection"],
         drain_timeout_s=options["drain_timeout"],
         is_burst=options["burst"],
         max_jobs=options["max_jobs"],
