@@ -101,7 +101,7 @@ async def _told(request: Request, connection: str, queues: list[Any]) -> dict[st
     may_read = request.grants.sees_all and request.grants.may("job.payload")
     return {
         "about": about,
-        "groups": groups(about) if about.info else [],
+        "groups": groups(about, bool(nodes)) if about.info else [],
         "nodes": [Server.of(node) for node in nodes],
         "warnings": sentences.of_nodes(nodes) if nodes else sentences.of_server(about) if about.info else [],
         "slow": [_slow(entry, may_read, request.grants.sees_all) for entry in _slowest(about, nodes)],
@@ -124,15 +124,15 @@ def _slow(entry: SlowCommand, may_read: bool, sees_all: bool) -> Slow:
     return Slow(entry.at_s * 1000, span(round(entry.took_us / 1000)), entry.name, words, client)
 
 
-def groups(about: About) -> list[tuple[str, list[Fact]]]:
-    """What INFO says, in the order in which one asks."""
-    return [
+def groups(about: About, has_table: bool = False) -> list[tuple[str, list[Fact]]]:
+    """What INFO says, in the order in which one asks; of a Cluster the table of its servers tells of replicas."""
+    told = [
         (_("Server"), _server(about)),
         (_("Memory"), _memory(about)),
         (_("Persistence"), _persistence(about)),
         (_("Clients"), _clients(about)),
-        (_("Replication"), _replication(about)),
     ]
+    return told if has_table else [*told, (_("Replication"), _replication(about))]
 
 
 def _server(about: About) -> list[Fact]:

@@ -24,7 +24,7 @@ def of_server(about: About) -> list[tuple[str, str]]:
 
 
 def of_nodes(nodes: Sequence[Node]) -> list[tuple[str, str]]:
-    """Of each server of a Cluster what is wrong there, with its address."""
+    """What is wrong with servers of a Cluster, with the addresses of those of which it is true."""
     silent = [("bad", f"{node.address}: {node.trouble}") for node in nodes if node.trouble]
     lone = _("%(address)s has no replica: while it is away, its queues are.")
     without = [
@@ -32,13 +32,12 @@ def of_nodes(nodes: Sequence[Node]) -> list[tuple[str, str]]:
         for node in nodes
         if node.about.info and not node.about.number("connected_slaves")
     ]
-    told = [
-        (kind, f"{node.address}: {sentence}")
-        for node in nodes
-        if node.about.info
-        for kind, sentence in of_server(node.about)
-    ]
-    return [*silent, *(one for one in told if one[0] == "bad"), *without, *(one for one in told if one[0] != "bad")]
+    told: dict[tuple[str, str], list[str]] = {}
+    for node in nodes:
+        for one in of_server(node.about) if node.about.info else []:
+            told.setdefault(one, []).append(node.address)
+    where = [(kind, f"{', '.join(addresses)}: {sentence}") for (kind, sentence), addresses in told.items()]
+    return [*silent, *(one for one in where if one[0] == "bad"), *without, *(one for one in where if one[0] != "bad")]
 
 
 def eviction(about: About) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from queues.protocol.calls import collected
 from queues.protocol.clients import rows_of
 from queues.protocol.cluster import routing, slotmap
+from queues.protocol.cluster.slotmap import Place
 from queues.protocol.commands import Command
 from queues.protocol.keys import Keys
 from queues.protocol.slots import slot
@@ -78,7 +79,11 @@ def _workers(on: ClusterWire, listings: Sequence[bytes]) -> bytes:
         return b""
     kept = []
     for place, listing in zip(known.primaries, listings, strict=False):
-        kept.append(rows_of(listing, under, lambda queue, at=place: known.owners[slot(Keys(under, queue).base)] == at))
+
+        def is_here(queue: str, at: Place = place) -> bool:
+            return known.owners[slot(Keys(under, queue).base)] == at
+
+        kept.append(rows_of(listing, under, is_here))
     return b"".join(kept)
 
 
