@@ -21,6 +21,7 @@ def main(chain: str, squashed: str) -> None:
         with at(name) as connection:
             applied = migrated(connection, midway)
             told.append({"applied": applied, "tables": tables(connection), "made": made(connection)})
+            told[-1]["quiet"] = quiet(connection)
     print(json.dumps(told))  # noqa: T201
 
 
@@ -57,6 +58,26 @@ def migrated(connection: Any, midway: list[tuple[str, str]]) -> list[str]:
     call_command("migrate", verbosity=0)
     call_command("migrate", check_unapplied=True, verbosity=0)
     return sorted(f"{app}.{name}" for app, name in MigrationLoader(connection).applied_migrations if "toril" in app)
+
+
+def quiet(connection: Any) -> list[bool]:
+    """Whether an index is there after it was added quietly, again though it was there, and after it was removed."""
+    from django.db import models
+    from django.db.migrations.loader import MigrationLoader
+
+    from queues.models.quiet_index import AddIndexQuietly
+
+    state = MigrationLoader(connection).project_state()
+    added, operation = state.clone(), AddIndexQuietly("job", models.Index(fields=["state"], name="toril_quiet"))
+    operation.state_forwards("toril", added)
+    found = []
+    ways = [(operation.database_forwards, state, added)] * (1 + (connection.vendor == "postgresql"))
+    for way, before, after in [*ways, (operation.database_backwards, added, state)]:
+        with connection.schema_editor(atomic=operation.atomic) as editor:
+            way("toril", editor, before, after)
+        with connection.cursor() as cursor:
+            found.append("toril_quiet" in connection.introspection.get_constraints(cursor, "toril_job"))
+    return found
 
 
 def tables(connection: Any) -> dict[str, Any]:
