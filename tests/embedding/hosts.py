@@ -52,7 +52,7 @@ class Host:
         """A command to its end; its output."""
         command = [str(self.python), *arguments]
         done = subprocess.run(
-            command, cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True, timeout=120
+            command, cwd=self.folder, env={**self.environ, **environ}, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, f"{arguments}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
@@ -72,7 +72,7 @@ class Host:
             )
         address = f"http://127.0.0.1:{port}"
         try:
-            eventually_sync(lambda: _answers(address, process, log), 60, "the host answers")
+            eventually_sync(lambda: _answers(address, process, log), 120, "the host answers")
             yield address
         finally:
             process.terminate()
@@ -82,6 +82,6 @@ class Host:
 def _answers(address: str, process: subprocess.Popen[bytes], log: Path) -> bool:
     assert process.poll() is None, log.read_text()
     try:
-        return httpx.get(address, timeout=5).status_code == 200
+        return httpx.get(address, timeout=60).status_code == 200
     except httpx.TransportError:
         return False

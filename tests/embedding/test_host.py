@@ -37,7 +37,7 @@ def site(request: pytest.FixtureRequest, host: Host) -> Iterator[tuple[str, http
 @contextmanager
 def signed_in(address: str) -> Iterator[httpx.Client]:
     """As the host signs people in: at its own admin, to which our pages send."""
-    with httpx.Client(base_url=address, timeout=30, headers={"Referer": f"{address}/"}) as client:
+    with httpx.Client(base_url=address, timeout=120, headers={"Referer": f"{address}/"}) as client:
         sent = client.get(QUEUE)
         assert sent.headers["Location"] == "/admin/login/?next=%2Fadmin%2Fqueues%2Fqueue%2Freceipts"
         form = {"username": "ana", "password": PASSWORD, "csrfmiddlewaretoken": token(client.get("/admin/login/").text)}
@@ -94,7 +94,7 @@ def test_a_failed_job_is_retried_and_the_page_hears_of_it(host: Host, site) -> N
     with listening(client, way) as heard:
         done = client.post(f"{QUEUE}/{way}?action=retry", data=form)
         assert done.status_code in (200, 303), done.text
-        eventually_sync(heard, 60, "the page hears that a job waits")
+        eventually_sync(heard, 120, "the page hears that a job waits")
     host.run("manage.py", "runworkers", "--burst")
     assert '"state":"completed"' in client.get(f"/api/v1/queues/receipts/jobs/{way}").text.replace(" ", "")
     kept = client.get("/admin/toril/auditentry/?action=job.retry").text
@@ -117,4 +117,4 @@ def listening(client: httpx.Client, way: str):
     cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     url = f"{base.replace('http', 'ws', 1)}{address}"
     with connect(url, origin=base, additional_headers={"Cookie": cookies}) as socket:
-        yield lambda: is_told.search(socket.recv(timeout=60))
+        yield lambda: is_told.search(socket.recv(timeout=300))
