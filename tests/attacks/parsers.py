@@ -250,7 +250,7 @@ def payload_rows(data: bytes) -> None:
 
 @target
 def editor(data: bytes) -> None:
-    text = codec.text(data[:8_000])
+    text = codec.text(data[:4_096])
     wrong = json_text.mistake(text)
     assert wrong is None or wrong.sentence
     shown = veiled.veil(text, may_reveal=False)
