@@ -36,7 +36,7 @@ from tests.stand import ROOT, Stand
 
 pytestmark = pytest.mark.acceptance
 
-KILLS = int(os.environ.get("MIRROR_KILLS", "20"))
+KILLS = int(os.environ.get("MIRROR_KILLS", "12"))
 AWAY_S = float(os.environ.get("DATABASE_AWAY_S", "2"))
 QUEUES = [f"q{n}" for n in range(3)]
 LEADS = "this mirror leads"
