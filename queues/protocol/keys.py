@@ -132,16 +132,19 @@ class SampleKeys:
 
 #: Suffix → Redis's type of the keys by which queues are found. BullMQ's have `meta`; Bull's, and those to which only a
 #: flow of BullMQ 3 added, have but the counter of their ids.
-FOUND_BY: dict[str, str] = {"meta": "hash", "id": "string"}
+FOUND_BY: dict[str, bytes] = {"meta": b"hash", "id": b"string"}
 
 
-def pattern(prefix: str, suffix: str) -> bytes:
-    """The SCAN pattern that finds this key of every queue, with the prefix's glob characters escaped."""
+def pattern(prefix: str) -> bytes:
+    """The SCAN pattern that finds these keys of every queue, and few others, in one walk; the prefix's glob characters
+    escaped.
+    """
     escaped = "".join(f"\\{c}" if c in "*?[]\\^-" else c for c in prefix)
-    return f"{escaped}:*:{suffix}".encode()
+    return f"{escaped}:*:[im][de]*".encode()
 
 
-def queue_of(prefix: str, suffix: str, key: bytes) -> str | None:
-    """The queue's name from such a key; None for keys that only look alike (PROTOCOL.md §4)."""
-    name = key[len(prefix.encode()) + 1 : -len(suffix) - 1]
-    return text(name) if name and b":" not in name else None
+def queue_of(prefix: str, key: bytes) -> tuple[str, str] | None:
+    """The queue's name from such a key, and its suffix; None for keys that only look alike (PROTOCOL.md §4)."""
+    name, _, suffix = key[len(prefix.encode()) + 1 :].rpartition(b":")
+    said = suffix.decode("latin-1")
+    return (text(name), said) if name and b":" not in name and said in FOUND_BY else None

@@ -19,17 +19,20 @@ def test_odd_bytes_in_a_name_reach_the_same_key() -> None:
 
 
 def test_glob_characters_of_a_prefix_are_escaped() -> None:
-    assert pattern("{b}*[x]?", "meta") == rb"{b}\*\[x\]\?:*:meta"
+    assert pattern("{b}*[x]?") == rb"{b}\*\[x\]\?:*:[im][de]*"
 
 
 @pytest.mark.parametrize(
     ("key", "name"),
     [
-        (b"bull:chat:meta", "chat"),
-        (b"bull:a/b:meta", "a/b"),
+        (b"bull:chat:meta", ("chat", "meta")),
+        (b"bull:a/b:meta", ("a/b", "meta")),
         (b"bull:chat:repeat:meta", None),
         (b"bull::meta", None),
+        (b"bull:chat:id", ("chat", "id")),
+        (b"bull:chat:idle", None),
+        (b"bull:chat:7:meta", None),
     ],
 )
-def test_a_queue_is_known_by_its_meta_key_alone(key: bytes, name: str | None) -> None:
-    assert queue_of("bull", "meta", key) == name
+def test_a_queue_is_known_by_its_meta_key_or_its_counter_alone(key: bytes, name: tuple[str, str] | None) -> None:
+    assert queue_of("bull", key) == name
