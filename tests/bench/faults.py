@@ -30,7 +30,7 @@ def main() -> int:
     databases = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
     codes = []
     for database in databases:
-        folder = Path(options.keep or tempfile.mkdtemp(prefix="toril-storm-")) / database
+        folder = Path(options.keep or tempfile.mkdtemp(prefix="toril-storm-")).resolve() / database
         folder.mkdir(parents=True)
         told = {"rate": options.rate, "seed": options.seed, "database": database, "pause_s": options.pause}
         account = asyncio.run(storm(folder, seconds=options.minutes * 60, **told))

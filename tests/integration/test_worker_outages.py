@@ -212,7 +212,7 @@ async def test_a_permission_that_is_missing_is_named_and_waited_for(server, sigh
     sight.client.execute_command("ACL", "SETUSER", "default", "-eval", "-evalsha", "-config", "-info")
     async with working(nothing) as worker:
         await worker.connected()
-        await eventually(lambda: "evalsha" in caplog.text)
+        await eventually(lambda: "EVALSHA" in caplog.text)
         await asyncio.sleep(1)
         said = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert len(said) <= 3, [record.getMessage() for record in said]
