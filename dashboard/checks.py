@@ -110,7 +110,7 @@ def check_installation(app_configs: Sequence[Any] | None = None, **kwargs: Any) 
 
 
 async def _examined(connection: str) -> list[CheckMessage]:
-    from dashboard.examining import look
+    from dashboard.examining import look, without_page
     from dashboard.pages.redis import checks
     from dashboard.pages.redis.checking import BAD, WARNING
 
@@ -118,7 +118,7 @@ async def _examined(connection: str) -> list[CheckMessage]:
         seen = await look(connection)
     finally:
         await close_wires()
-    told = [(question.__name__, question(seen)) for question in checks.questions(seen)]
+    told = [(question.__name__, without_page(question(seen))) for question in checks.questions(seen)]
     return [
         Warning(
             f"{connection}: {check.title}: {check.found}", hint=check.advice, id=f"toril.{NUMBERS.get(name, OTHERS)}"
@@ -128,11 +128,11 @@ async def _examined(connection: str) -> list[CheckMessage]:
     ]
 
 
-async def examine(connection: str) -> Sequence[Any]:
+async def examine(connection: str, with_settings: bool) -> Sequence[Any]:
     """For `queues doctor`. Loaded when it is asked for: workers need none of the pages."""
     from dashboard import examining
 
-    return await examining.examine(connection)
+    return await examining.examine(connection, with_settings)
 
 
 def _uses_redis() -> bool:

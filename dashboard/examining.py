@@ -16,23 +16,34 @@ from queues.errors import RedisRefused, RedisUnavailable
 from queues.lookups.self_check import facts
 from queues.lookups.snapshot import Snapshot, snapshot
 
+#: For who has no page to look at again.
+WHERE_AWAY = "Start it, or correct its address: REDIS_URL, or URL in TORIL['CONNECTIONS']."
+
 
 async def look(connection: str) -> Seen:
     """Never raises for what it is there to find."""
+    is_away = False
     try:
         found = await snapshot(connection, max_age_s=0)
     except (RedisUnavailable, RedisRefused) as error:
         found = Snapshot(connection, (), datetime.now(UTC), str(error))
+        is_away = isinstance(error, RedisUnavailable)
     told = await facts(connection, found.queues)
     if found.error and not told.trouble:
-        told = replace(told, trouble=found.error)
+        told = replace(told, trouble=found.error, is_away=is_away)
     return Seen(told, found)
 
 
-async def examine(connection: str) -> list[Check]:
-    """All that the page says to who sees everything, and what Django's checks say of our settings."""
-    asked = checks.run(await look(connection), with_settings=True)
+async def examine(connection: str, with_settings: bool) -> list[Check]:
+    """All that the page says to who sees everything, and what Django's checks say of our settings, where asked."""
+    asked = [without_page(check) for check in checks.run(await look(connection), with_settings=with_settings)]
+    if not with_settings:
+        return asked
     return asked + [_of(message) for message in await sync_to_async(_of_settings)()]
+
+
+def without_page(check: Check) -> Check:
+    return replace(check, advice=WHERE_AWAY) if check.is_away else check
 
 
 def _of_settings() -> list[CheckMessage]:

@@ -67,12 +67,15 @@ def states(action: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One verb. `is_write`: it takes --dry-run; `asks`: it may touch many, and takes --yes."""
+    """One verb. `is_write`: it takes --dry-run; `asks`: it may touch many, and takes --yes; `is_of_all`: where no
+    connection is named, it is of each.
+    """
 
     run: Callable[[Session, Any], Exit]
     arguments: Callable[[argparse.ArgumentParser], None]
     is_write: bool = False
     asks: bool = False
+    is_of_all: bool = False
 
 
 def _nothing(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +219,7 @@ VERBS: dict[str, Word] = {
     "resume-workers": Word(workers.resume_workers, _processes, is_write=True, asks=True),
     "stop-workers": Word(workers.stop_workers, _processes, is_write=True, asks=True),
     "search": Word(search.find, _search),
-    "doctor": Word(doctor.examine, _doctor),
+    "doctor": Word(doctor.examine, _doctor, is_of_all=True),
     "verify": Word(verify.verify_rows, _verify),
     "operations": Word(operations.steer, _operations, is_write=True),
     "keys": Word(keys.steer, keys.arguments, is_write=True),
@@ -231,7 +234,9 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
         about = (word.run.__doc__ or "").strip()
         own = verbs.add_parser(name, help=about, description=about)
         word.arguments(own)
-        own.add_argument("--connection", default="default", metavar="NAME", help="which of the configured (default)")
+        usual = None if word.is_of_all else "default"
+        about = f"which of the configured ({usual or 'each'})"
+        own.add_argument("--connection", default=usual, metavar="NAME", help=about)
         own.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
         own.add_argument("--dry-run", action="store_true", help=_dry(word))
         if word.asks:

@@ -17,11 +17,14 @@ from queues.errors import ConfigurationError, RedisUnavailable, TorilError
 from queues.lookups.mirror_state import Followed, MirrorState, mirror_state
 from queues.lookups.server import About, server
 from queues.models import Lease, Queue
+from queues.options import get_options
 from queues.protocol.connections import prefix, wire
 from queues.protocol.events import position
 from queues.protocol.reads.about import Upkeep, clock_skew_ms, upkeep
 from queues.protocol.reads.pulses import pulses
 from queues.protocol.scripts import all_scripts, check_version
+from queues.protocol.slots import untagged
+from queues.protocol.topology import known
 
 #: So many queues are looked at one by one, those with the most jobs.
 MOST_QUEUES = 200
@@ -50,7 +53,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`trouble` is why Redis could not be asked; what comes from it is empty then."""
+    """`trouble` is why Redis could not be asked, `is_away` that it did not answer; what comes from it is empty then."""
 
     trouble: str = ""
     about: About = field(default_factory=About)
@@ -58,11 +61,14 @@ class Facts:
     unsure_ms: float = 0.0
     scripts: str = ""
     upkeep: tuple[Upkeep, ...] = ()
+    #: Why queues of a Cluster cannot be written to; empty where each lies in one slot.
+    untagged: str = ""
     mirror: Mirror = Mirror()
     #: Of this connection, as the mirror said; None where it said nothing.
     followed: Followed | None = None
     state: MirrorState = field(default_factory=MirrorState)
     tables: Tables = Tables()
+    is_away: bool = False
 
 
 async def facts(connection: str, queues: Sequence[Queue]) -> Facts:
@@ -75,10 +81,16 @@ async def facts(connection: str, queues: Sequence[Queue]) -> Facts:
         )
         mirror = Mirror() if found.trouble or found.missing else await _mirror(connection, chosen)
     except RedisUnavailable as error:
-        return Facts(str(error), scripts=scripts, tables=found)
+        return Facts(str(error), is_away=True, scripts=scripts, tables=found)
     state = MirrorState() if found.trouble or found.missing else await mirror_state()
     followed = next((each for each in state.connections if each.connection == connection), None)
-    return Facts("", about, skew_ms, unsure_ms, scripts, tuple(kept), mirror, followed, state, found)
+    lost = _untagged(connection, queues)
+    return Facts("", about, skew_ms, unsure_ms, scripts, tuple(kept), lost, mirror, followed, state, found)
+
+
+def _untagged(connection: str, queues: Sequence[Queue]) -> str:
+    options = get_options().connection(connection)
+    return untagged(options.prefix, [queue.name for queue in queues]) if known(options) == "cluster" else ""
 
 
 def _scripts() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -143,11 +144,24 @@ def test_a_queue_where_jobs_wait_for_nobody_is_named(production: Any) -> None:
     assert "lonely" in queues("doctor").out
 
 
-def test_the_doctor_ends_with_1_where_something_is_bad(production: Any) -> None:
+def test_the_doctor_ends_as_every_command_does_where_redis_is_away(production: Any) -> None:
     _connection(production, URL="redis://127.0.0.1:1")
     ran = queues("doctor", "--json")
-    assert ran.code == 1
-    assert [each["verdict"] for each in ran.json["checks"] if each["title"] == "Redis answers"] == ["bad"]
+    assert ran.code == 4
+    [answers] = [each for each in ran.json["checks"] if each["title"] == "Redis answers"]
+    assert (answers["verdict"], "page" in answers["advice"]) == ("bad", False)
+
+
+def test_the_doctor_looks_at_each_connection_unless_one_is_named(production: Any) -> None:
+    production.SECRET_KEY = "weak"
+    both = {**production.TORIL["CONNECTIONS"], "away": {"URL": "redis://127.0.0.1:1"}}
+    production.TORIL = {**production.TORIL, "CONNECTIONS": both}
+    ran = queues("doctor", "--json")
+    told = {each["connection"]: [check["title"] for check in each["checks"]] for each in map(json.loads, ran.lines)}
+    assert (ran.code, list(told)) == (1, ["default", "away"])
+    assert ("toril.W033" in told["default"], "toril.W033" in told["away"]) == (True, False)
+    assert "Connection “away”" in queues("doctor").out
+    assert (queues("doctor", "--connection", "away").code, queues("doctor", "--connection", "none").code) == (4, 2)
 
 
 def test_each_question_has_a_number() -> None:

@@ -16,12 +16,13 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was asked, how it stands, what was found, and what to do about it."""
+    """What was asked, how it stands, what was found, and what to do about it. `is_away`: Redis did not answer."""
 
     title: str
     verdict: str
     found: str
     advice: str = ""
+    is_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

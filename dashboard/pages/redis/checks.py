@@ -30,7 +30,7 @@ def run(seen: Seen, *, with_settings: bool) -> list[Check]:
 def redis_answers(seen: Seen) -> Check:
     if seen.facts.trouble:
         advice = _("Start it, or set REDIS_URL to where it is; then look at this page again.")
-        return Check(_("Redis answers"), BAD, seen.facts.trouble, advice)
+        return Check(_("Redis answers"), BAD, seen.facts.trouble, advice, seen.facts.is_away)
     found = sentences.replica(seen.facts.about)
     if found:
         return Check(_("Redis answers"), BAD, found, _("Set REDIS_URL to the primary."))

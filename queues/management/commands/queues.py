@@ -78,8 +78,9 @@ class Command(BaseCommand):
                 setattr(self, name, OutputWrapper(getattr(sys, name)))
 
     def run(self, screen: Screen, options: dict[str, Any]) -> Exit:
-        get_options().connection(options["connection"])
-        session = Session(screen, options["connection"], options["dry_run"], options.get("yes", False))
+        connection = options["connection"] or "default"
+        get_options().connection(connection)
+        session = Session(screen, connection, options["dry_run"], options.get("yes", False))
         return VERBS[options["verb"]].run(session, argparse.Namespace(**options))
 
 
