@@ -17,6 +17,7 @@ from queues.lookups.self_check import facts
 from queues.lookups.snapshot import Snapshot, snapshot
 
 #: For who has no page to look at again.
+WHERE_REFUSED = "Give Redis the name and password of a user with the rights that docs/redis.md lists (ACL users)."
 WHERE_AWAY = "Start it, or correct its address: REDIS_URL, or URL in TORIL['CONNECTIONS']."
 
 
@@ -43,6 +44,8 @@ async def examine(connection: str, with_settings: bool) -> list[Check]:
 
 
 def without_page(check: Check) -> Check:
+    if checks.REFUSED in check.found:
+        return replace(check, advice=WHERE_REFUSED)
     return replace(check, advice=WHERE_AWAY) if check.is_away else check
 
 

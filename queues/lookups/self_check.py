@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from queues.errors import ConfigurationError, RedisUnavailable, TorilError
+from queues.errors import ConfigurationError, RedisRefused, RedisUnavailable, TorilError
 from queues.lookups.mirror_state import Followed, MirrorState, mirror_state
 from queues.lookups.server import About, server
 from queues.models import Lease, Queue
@@ -80,8 +80,8 @@ async def facts(connection: str, queues: Sequence[Queue]) -> Facts:
             server(connection), clock_skew_ms(connection), upkeep(connection, chosen)
         )
         mirror = Mirror() if found.trouble or found.missing else await _mirror(connection, chosen)
-    except RedisUnavailable as error:
-        return Facts(str(error), is_away=True, scripts=scripts, tables=found)
+    except (RedisUnavailable, RedisRefused) as error:
+        return Facts(str(error), is_away=isinstance(error, RedisUnavailable), scripts=scripts, tables=found)
     state = MirrorState() if found.trouble or found.missing else await mirror_state()
     followed = next((each for each in state.connections if each.connection == connection), None)
     lost = _untagged(connection, queues)

@@ -152,6 +152,29 @@ def test_the_doctor_ends_as_every_command_does_where_redis_is_away(production: A
     assert (answers["verdict"], "page" in answers["advice"]) == ("bad", False)
 
 
+#: A user's rights → the code, and what is said.
+USERS = {
+    "no PING": (("+get",), 4, "no permission to call PING"),
+    "no TIME": (("+@read", "+ping", "+hello"), 1, "no permission to call TIME"),
+}
+
+
+@pytest.mark.parametrize("rights", USERS)
+def test_a_user_of_redis_with_too_few_rights_is_told_where_they_are_listed(
+    production: Any, kept_redis: RedisServer, rights: str
+) -> None:
+    given, code, said = USERS[rights]
+    with redis.Redis(port=kept_redis.port) as client:
+        client.execute_command("ACL", "SETUSER", "narrow", "reset", "on", ">p", "~*", *given)
+        _connection(production, URL=f"redis://narrow:p@127.0.0.1:{kept_redis.port}")
+        ran, numbers = queues("doctor"), found()
+        client.execute_command("ACL", "DELUSER", "narrow")
+    assert (ran.code, "toril.W010" in numbers) == (code, True), ran.err
+    assert said in ran.out
+    assert "docs/redis.md" in ran.out
+    assert "Start it" not in ran.out
+
+
 def test_the_doctor_looks_at_each_connection_unless_one_is_named(production: Any) -> None:
     production.SECRET_KEY = "weak"
     both = {**production.TORIL["CONNECTIONS"], "away": {"URL": "redis://127.0.0.1:1"}}

@@ -15,6 +15,7 @@ from dashboard.pages.redis.checks_of_tables import ON_TABLES, kept
 from queues.options import get_options
 
 LEAST_SECRET = 40
+REFUSED = "Redis refused"
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "testserver", ""})
 
 
@@ -29,7 +30,9 @@ def run(seen: Seen, *, with_settings: bool) -> list[Check]:
 
 def redis_answers(seen: Seen) -> Check:
     if seen.facts.trouble:
-        advice = _("Start it, or set REDIS_URL to where it is; then look at this page again.")
+        # What it refuses, its own words say.
+        is_there = REFUSED in seen.facts.trouble
+        advice = "" if is_there else _("Start it, or set REDIS_URL to where it is; then look at this page again.")
         return Check(_("Redis answers"), BAD, seen.facts.trouble, advice, seen.facts.is_away)
     found = sentences.replica(seen.facts.about)
     if found:
