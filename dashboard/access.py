@@ -29,6 +29,7 @@ from dashboard.credentials.sessions import Visitor, no_visitor, visitor
 from dashboard.grants import grants_of
 from dashboard.request import Next, Request
 from dashboard.sign_in import by_proxy
+from dashboard.sign_in.hurry import waiting_at_most
 from dashboard.sign_in.proxies import strip_strangers_word
 from queues.errors import Forbidden, QueueNotFound
 
@@ -70,8 +71,12 @@ class Access:
         response: HttpResponseBase = turned_away(request, found) or await self.get_response(request)
         session = request.session
         if session.modified or (settings.SESSION_COOKIE_NAME in request.COOKIES and session.is_empty()):
-            await sync_to_async(self.sessions.process_response)(request, cast(HttpResponse, response))
+            await sync_to_async(self._keep)(request, cast(HttpResponse, response))
         return response
+
+    def _keep(self, request: Request, response: HttpResponse) -> None:
+        with waiting_at_most():
+            self.sessions.process_response(request, response)
 
     async def process_view(
         self, request: Request, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -7,8 +7,7 @@ is told by push is nothing that its person does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +15,10 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.backends.signed_cookies import SessionStore as CookieStore
 from django.db import DatabaseError
-from django.db import connection as database
 from django.http import HttpRequest
 
 from dashboard import hosting
+from dashboard.sign_in.hurry import waiting_at_most
 from dashboard.sign_in.proxies import address_of
 
 KEY = "toril_stay"
@@ -77,24 +76,9 @@ def note(session: SessionBase) -> None:
     if isinstance(session, CookieStore):
         return
     try:
-        with _impatient():
+        with waiting_at_most(WRITE_MS):
             session.save()
     except (DatabaseError, UpdateError):
         pass
     finally:
         session.modified = was_modified
-
-
-@contextmanager
-def _impatient() -> Iterator[None]:
-    if database.vendor != "sqlite":
-        yield
-        return
-    with database.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout")
-        (before,) = cursor.fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {WRITE_MS}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {before}")

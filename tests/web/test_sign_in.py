@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
+from unittest import mock
 from urllib.parse import urlencode
 
 import pytest
+from asgiref.sync import sync_to_async
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.utils import timezone
 
 from dashboard.sign_in import attempts
@@ -177,3 +184,37 @@ async def test_the_next_of_the_address_survives_a_failure(anonymous, ada):
     address = "/sign-in?" + urlencode({"next": "/admin/queues/?connection=other"})
     answer = await anonymous.post(address, {"username": "ada", "password": "wrong"})
     assert answer.context["next"] == "/admin/queues/?connection=other"
+
+
+@pytest.fixture
+def frozen_writer(transactional_db: None) -> Iterator[None]:
+    """Somebody halted in the middle of a transaction holds SQLite, for longer than anyone would wait."""
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite has but one writer")
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def test_while_a_frozen_mirror_holds_sqlite_pages_answer_and_sign_in_soon_says_what_is_wrong(
+    anonymous, viewer, ada, frozen_writer
+):
+    def be_patient() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 60000")
+
+    await sync_to_async(be_patient)()
+    with mock.patch("dashboard.sign_in.hurry.WRITE_MS", 50), mock.patch("dashboard.sign_in.stay.NOTED_EVERY_S", -1):
+        async with asyncio.timeout(30):
+            assert (await viewer.get("/admin/queues/settings")).status_code == 200
+            # One answer: neither is a password guessed uncounted, nor is it told whether it was the right one.
+            for password in (PASSWORD, "wrong"):
+                answer = await sign_in(anonymous, password=password)
+                assert (answer.status_code, "toril_session" in anonymous.cookies) == (503, False)
+    assert await sync_to_async(busy_timeout)() == 60_000
+
+
+def busy_timeout() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        return int(cursor.fetchone()[0])

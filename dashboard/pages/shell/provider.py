@@ -18,6 +18,7 @@ from dashboard import hosting
 from dashboard.access import PROVIDER, PROVIDER_BACK, safe_next
 from dashboard.request import Request
 from dashboard.sign_in import people, provider
+from dashboard.sign_in.hurry import waiting_at_most
 from queues.errors import Forbidden
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def _options() -> provider.Settings:
 
 
 def _let_in(request: Request, options: provider.Settings, claimed: Claimed) -> None:
-    user = people.of_subject(options.issuer, claimed.subject, claimed.name)
-    if claimed.groups is not None:
-        people.join(user, claimed.groups, options.groups)
-    login(request, user, MODEL_BACKEND)
+    with waiting_at_most():
+        user = people.of_subject(options.issuer, claimed.subject, claimed.name)
+        if claimed.groups is not None:
+            people.join(user, claimed.groups, options.groups)
+        login(request, user, MODEL_BACKEND)
     log.info("signed in by the provider", user=user.get_username())
 
 
