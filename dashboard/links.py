@@ -17,6 +17,10 @@ from queues.protocol.codec import raw, text
 BASE = "admin/queues"
 DEFAULT_CONNECTION = "default"
 NO_SEGMENT = ("", ".", "..")
+SHARED_PAGES = frozenset(
+    "search failures job-schedulers flows workers metrics-history operations alerts webhooks redis check audit keys"
+    " settings".split()
+)
 _UNSAFE_IN_ID = re.compile(rb"[^A-Za-z0-9-]")
 
 
@@ -77,6 +81,12 @@ def page_url(path: str, connection: str = DEFAULT_CONNECTION) -> str:
     return f"{_address(path or '/', connection, {})}{mark}{place}"
 
 
+def shared_page(path: str) -> str:
+    """Of a path below the dashboard, the page that every connection has."""
+    first = path.strip("/").partition("/")[0]
+    return f"/{first}" if first in SHARED_PAGES else ""
+
+
 def operations_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/operations", connection, query)
 
@@ -132,9 +142,9 @@ def jump_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/jump", connection, query)
 
 
-def settings_url(**query: object) -> str:
+def settings_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     """What a browser chooses for itself, on whatever connection."""
-    return _address("/settings", DEFAULT_CONNECTION, query)
+    return _address("/settings", connection, query)
 
 
 def sessions_url() -> str:

@@ -93,9 +93,17 @@ def jump_url(context: Context, **query: object) -> str:
     return links.jump_url(_connection(context, query), **query)
 
 
-@register.simple_tag
-def settings_url(**query: object) -> str:
-    return links.settings_url(**query)
+@register.simple_tag(takes_context=True)
+def settings_url(context: Context, **query: object) -> str:
+    """Nothing there is of one connection; it is kept for the way back."""
+    return links.settings_url(_connection(context, query), **query)
+
+
+@register.simple_tag(takes_context=True)
+def same_page_url(context: Context, connection: str) -> str:
+    """The page that is open, of another connection; the list of what only this one has, or its overview."""
+    path = context["request"].path.removeprefix(links.overview_url())
+    return links.page_url(links.shared_page(path), connection)
 
 
 @register.simple_tag

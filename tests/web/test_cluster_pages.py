@@ -14,6 +14,7 @@ from queues.options import reset_options
 from queues.producer.job import JobHandle
 from queues.states import State
 from tests.clusters import Cluster
+from tests.eventually import eventually
 from tests.web.planted import text_of
 from tests.working import working
 
@@ -105,3 +106,17 @@ async def test_queues_on_every_server_are_steered(admin, spread):
         counts = await queue(name).counts()
         assert (counts[State.FAILED], counts[State.DELAYED], counts[State.WAITING]) == (0, 0, 6)
         assert not await queue(name).is_paused()
+
+
+async def test_the_self_check_names_queues_without_a_hash_tag(admin, spread, cluster, prefix):
+    async def checked() -> str:
+        return text_of((await admin.get("/admin/queues/check")).content.decode())
+
+    assert "would lie all over it" not in await checked()
+    with cluster.client() as client:
+        client.hset(f"{prefix}:plain:meta", "version", "bullmq:5")
+    await eventually(lambda: _names_it(checked), 60)
+
+
+async def _names_it(checked) -> bool:
+    return "the keys of “plain” would lie all over it: give the prefix a hash tag" in await checked()

@@ -92,6 +92,8 @@ def clock(seen: Seen) -> Check:
 def queues_work(seen: Seen) -> Check:
     title = _("No queue is broken")
     broken = [queue.name for queue in seen.snapshot.queues if queue.broken]
+    if not broken and seen.facts.untagged:
+        return Check(title, BAD, seen.facts.untagged)
     if not broken:
         return Check(title, OK, _("All %(count)s can be read.") % {"count": len(seen.snapshot.queues)})
     advice = _("A key of theirs has the wrong type; the queue’s page names it. Mend or delete that key.")

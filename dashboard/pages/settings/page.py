@@ -37,7 +37,7 @@ def _chosen(request: Request) -> HttpResponse:
     told = {name: str(value) for name, value in asdict(choices_of(request)).items()}
     told |= {name: request.POST[name] for name in NAMES if name in request.POST}
     back = request.POST.get("back") or (request.headers.get("Referer", "") if len(request.POST) < 4 else "")
-    url = safe_next(request, back) if back else links.settings_url()
+    url = safe_next(request, back) if back else links.settings_url(known_connection(request))
     message = "" if back else _("Kept in this browser.")
     response = go(request, url, message)
     keep(response, read(told))
