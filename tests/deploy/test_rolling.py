@@ -33,6 +33,7 @@ from tests.stand import PASSWORD, Stand
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.browser]
 JOBS_BETWEEN = 10
+BETWEEN_S = 0.1
 
 
 class Site:
@@ -104,6 +105,8 @@ class Caller:
                     self.ids.append(answer.json()["id"])
                 else:
                     self.refused.append(f"{answer.status_code} {answer.text[:200]}")
+                # As fast as it can it would only take the cores from what is tested.
+                self._over.wait(BETWEEN_S)
 
     def goes_on(self) -> None:
         count = len(self.ids) + JOBS_BETWEEN
