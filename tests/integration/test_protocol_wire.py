@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,39 @@ from tests.faults import Proxy, connects
 async def wire(own_redis):
     opened = Wire(Address("127.0.0.1", own_redis.port), name="a-name", timeout_s=0.5)
     yield opened
+    await opened.close()
+
+
+async def test_a_name_that_leads_nowhere_and_then_elsewhere_is_asked_anew_at_each_dial(own_redis, monkeypatch):
+    """THREATS.md A4.6."""
+    there: list[str] = []
+    asked = socket.getaddrinfo
+
+    def resolve(host, *more, **how):
+        if host != "redis.test":
+            return asked(host, *more, **how)
+        if not there:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return asked(there[-1], *more, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    opened = Wire(Address("redis.test", own_redis.port), timeout_s=2)
+
+    async def said() -> str:
+        try:
+            return str(await opened.call(command("PING")))
+        except RedisUnavailable as error:
+            return str(error)
+
+    async def says(*words: str) -> bool:
+        answer = await said()
+        return any(word in answer for word in words)
+
+    await eventually(lambda: says("Name or service not known"))
+    there.append("127.0.0.99")
+    await eventually(lambda: says("refused"))
+    there.append("127.0.0.1")
+    await eventually(lambda: says("PONG"))
     await opened.close()
 
 
