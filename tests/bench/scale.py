@@ -13,9 +13,10 @@ import logging
 import os
 import statistics
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import django
+import httpx
 import redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -32,6 +33,7 @@ for n = id, tonumber(ARGV[2]) do
 end
 if #list > 0 then redis.call(ARGV[3] == 'list' and 'LPUSH' or 'ZADD', KEYS[2], unpack(list)) end
 """
+PER_SESSION = 40
 #: States of the deep queue, their share of all its jobs, and the kind of key.
 DEEP = (("completed", 0.7, "zset"), ("failed", 0.1, "zset"), ("wait", 0.2, "list"))
 
@@ -66,6 +68,7 @@ def queues(given: argparse.Namespace) -> None:
         mirror, began = on.stand.mirror(), time.monotonic()
         on.stand.web()
         with visitor(on.stand) as ana:
+            _there(ana, f"queue-{given.queues - 1:04}")
             paths = {
                 "overview, warm": "/admin/queues",
                 "overview, filtered": "/admin/queues?q=queue-19",
@@ -122,17 +125,26 @@ def deep(given: argparse.Namespace) -> None:
             "completed, page 1": f"{base}?status=completed",
             "completed, last page": f"{base}?status=completed&page={far}",
             "failed, middle": f"{base}?status=failed&page={given.jobs // 10 // 100}",
-            "failed, by error": f"{base}?status=failed&q=timeout",
+            "failed, by error": f"{base}?status=failed&text=timeout",
             "one job": f"{base}/{last // 2}",
             "search, no mirror": "/admin/queues/search?q=queue:deep+state:failed+timeout",
             "API: 100 failed": "/api/v1/queues/deep/jobs?state=failed&limit=100",
         }
         with visitor(on.stand) as ana:
+            print(f"  the queue was there {_there(ana, 'deep'):.1f} s after the first page was asked for")
             say_times(f"{given.jobs:,} jobs", times(ana, paths, given.rounds), 300)
         slow = on.client.slowlog_get(20)
         longest = max((one["duration"] / 1000 for one in slow), default=0.0)
         print(f"  commands over 10 ms in Redis: {len(slow)}, the longest {longest:.0f} ms")
         print(f"  memory of the web: {resident(on.stand.processes['web']):.0f} MB")
+
+
+def _there(ana: httpx.Client, queue: str) -> float:
+    """Until the overview names a queue; while Redis is walked for queues it may say so."""
+    began = time.monotonic()
+    while f"/queue/{queue}" not in ana.get("/admin/queues").text:
+        time.sleep(0.1)
+    return time.monotonic() - began
 
 
 def _plant_deep(client: redis.Redis, count: int) -> int:
@@ -183,7 +195,7 @@ def passing(given: argparse.Namespace, for_s: float = 30.0) -> None:
             _caught_up(ana)
 
 
-def _caught_up(ana: object) -> None:
+def _caught_up(ana: httpx.Client) -> None:
     """Until the mirror says that it is less than 2 s behind."""
     began = time.monotonic()
     lag = 0.0
@@ -195,8 +207,8 @@ def _caught_up(ana: object) -> None:
     print(f"  the mirror was less than 2 s behind {time.monotonic() - began:.0f} s after the rush ({lag:.1f} s)")
 
 
-def _lag(ana: object) -> float:
-    for line in ana.get("/metrics").text.splitlines():  # type: ignore[attr-defined]
+def _lag(ana: httpx.Client) -> float:
+    for line in ana.get("/metrics").text.splitlines():
         if line.startswith("toril_mirror_lag_seconds"):
             return float(line.rpartition(" ")[2])
     return 0.0
@@ -212,31 +224,38 @@ def viewers(given: argparse.Namespace, for_s: float = 30.0) -> None:
 
 
 async def _view(on: Ground, count: int, for_s: float) -> None:
-    with visitor(on.stand) as ana:
-        cookies = "; ".join(f"{name}={value}" for name, value in ana.cookies.items())
+    from tests.tabs import cookie_of  # names models: once Django is set up
+
+    with ExitStack() as people:
+        # A session has a bound of its own; a browser with so many tabs is nobody's.
+        sessions = [people.enter_context(visitor(on.stand)) for _ in range(-(-count // PER_SESSION))]
         address = f"{on.stand.address.replace('http', 'ws')}/admin/queues/live?queue=empty"
-        headers, origin = {"Cookie": cookies}, on.stand.address
         async with AsyncExitStack() as stack:
             opened: list[ClientConnection] = []
             began = time.monotonic()
-            for _ in range(0, count, 25):
-                some = [
-                    connect(address, additional_headers=headers, origin=origin, open_timeout=120) for _ in range(25)
-                ]
-                opened += await asyncio.gather(*(stack.enter_async_context(one) for one in some))
-            print(f"  {len(opened)} sockets in {time.monotonic() - began:.0f} s")
+            for ana in sessions:
+                headers, origin = cookie_of(ana), on.stand.address
+                some = (
+                    stack.enter_async_context(
+                        connect(address, additional_headers=headers, origin=origin, open_timeout=120)
+                    )
+                    for _ in range(min(PER_SESSION, count - len(opened)))
+                )
+                opened += await asyncio.gather(*some)
+            print(f"  {len(opened)} sockets of {len(sessions)} sessions in {time.monotonic() - began:.0f} s")
             heard = [0] * len(opened)
             tasks = [asyncio.create_task(_hear(ws, heard, at)) for at, ws in enumerate(opened)]
             pour = on.pouring(200, for_s)
             shares = await asyncio.to_thread(cores, on.stand.processes, pour.wait)
-            took = await asyncio.to_thread(times, ana, {"overview beside them": "/admin/queues"}, 20)
+            took = await asyncio.to_thread(times, sessions[0], {"overview beside them": "/admin/queues"}, 20)
             say_times(f"{count} viewers", took, 300)
+            closed = sum(ws.close_code is not None for ws in opened)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     print(
-        f"  each heard {min(heard)} to {max(heard)} pushes in {for_s:.0f} s; web {shares['web']:.0%} of a core,"
-        f" {resident(on.stand.processes['web']):.0f} MB"
+        f"  each heard {min(heard)} to {max(heard)} pushes in {for_s:.0f} s, {closed} were closed;"
+        f" web {shares['web']:.0%} of a core, {resident(on.stand.processes['web']):.0f} MB"
     )
 
 
