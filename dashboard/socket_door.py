@@ -30,6 +30,7 @@ PATH = f"/{links.BASE}/live"
 PROGRAMS = "/api/ws"
 _ORIGIN = re.compile(r"(https?)://([^/?#@\s\\]+)")
 _PORTS = {"http": 80, "https": 443}
+LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 
 
 class SocketDoor:
@@ -74,7 +75,9 @@ def _is_program(scope: Scope, headers: Mapping[str, str]) -> bool:
 
 def _is_our_host(host: str) -> bool:
     domain, _port = split_domain_port(host)
-    return bool(domain) and validate_host(domain, settings.ALLOWED_HOSTS)
+    # As Django's get_host() does: a project that was just begun names no host, and its pages are served all the same.
+    hosts = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else ())
+    return bool(domain) and validate_host(domain, hosts)
 
 
 def is_own_page(host: str, origin: str) -> bool:

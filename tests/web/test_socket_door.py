@@ -96,6 +96,15 @@ async def test_a_host_that_is_not_ours_is_refused_even_by_itself():
     assert not await knock(("host", "evil.example"), ("origin", "http://evil.example"))
 
 
+async def test_a_project_that_was_just_begun_names_no_host_and_is_reached_at_its_own_machine(settings):
+    settings.ALLOWED_HOSTS, settings.DEBUG = [], True
+    assert await knock(("host", "127.0.0.1:8000"), ("origin", "http://127.0.0.1:8000"))
+    assert await knock(("host", "localhost:8000"), ("origin", "http://localhost:8000"))
+    assert not await knock(("host", HOST), ("origin", OURS))
+    settings.DEBUG = False
+    assert not await knock(("host", "127.0.0.1:8000"), ("origin", "http://127.0.0.1:8000"))
+
+
 @pytest.mark.parametrize(
     "path",
     [
