@@ -13,13 +13,11 @@ from dashboard.api.methods import takes
 from dashboard.grants import Sight
 from dashboard.pages.shell.frame import known_connection
 from dashboard.request import Request
+from dashboard.sign_in.proxies import was_handed_on
 from queues.errors import Forbidden, Unauthorized
 from queues.lookups.exported import EVERY_S, exported
 from queues.lookups.shared import shared
 from queues.options import get_options
-
-#: What a proxy adds: then the address that connects is the proxy's, and whose the request is nobody knows for sure.
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @takes("GET")
@@ -60,7 +58,8 @@ def _sight(request: Request) -> tuple[Sight | None, bool]:
 
 
 def _is_trusted(request: Request) -> bool:
-    if any(name in request.headers for name in _FORWARDED):
+    # Behind a proxy the address that connects is the proxy's, and whose the request is nobody knows for sure.
+    if was_handed_on(request):
         return False
     return get_options().metrics.trusts(request.META.get("REMOTE_ADDR", ""))
 

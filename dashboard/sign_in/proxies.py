@@ -11,6 +11,12 @@ from functools import lru_cache
 from django.conf import settings
 from django.http import HttpRequest
 
+#: What proxies add. It is nobody's word about himself: whoever adds it without need is trusted less, never more.
+_SIGNS = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST",
+          "HTTP_X_REAL_IP", "HTTP_VIA")  # fmt: skip
+#: Where in `META` it stays known that there were such, after they were taken away.
+_STRIPPED = "toril.was_handed_on"
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -53,8 +59,14 @@ def place_of(peer: str, forwarded: str) -> str:
 def strip_strangers_word(request: HttpRequest) -> None:
     """Takes away what only our proxies may say, where it does not come from one. Before anything reads it."""
     if not is_trusted(request.META.get("REMOTE_ADDR") or ""):
+        request.META[_STRIPPED] = was_handed_on(request)
         for name in ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR"):
             request.META.pop(name, None)
+
+
+def was_handed_on(request: HttpRequest) -> bool:
+    """Whether a proxy stands between, ours or not: then the machine that connects is not the one that asks."""
+    return bool(request.META.get(_STRIPPED)) or any(name in request.META for name in _SIGNS)
 
 
 def _told() -> tuple[str, ...]:
