@@ -148,7 +148,7 @@ async def test_who_may_read_it(anonymous, stranger, viewer, set_metrics, connect
     assert await statuses() == [401, 401, 401, 401, 403, 200]
     set_metrics(NETWORKS=["10.0.0.0/8", "fd00::/8"])
     assert await statuses() == [401, 401, 200, 200, 403, 200]
-    # Behind a proxy it is the proxy that connects, whether it is ours or not; and the word of one that is not stays heard.
+    # Behind a proxy it is the proxy that connects, whether it is ours or not.
     for header in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"):
         assert await statuses(headers={header: "10.1.2.3"}) == [401, 401, 401, 401, 403, 200], header
     set_metrics(PUBLIC_COUNTS=True)
