@@ -19,7 +19,7 @@ DEFAULT_CONNECTION = "default"
 NO_SEGMENT = ("", ".", "..")
 SHARED_PAGES = frozenset(
     "search failures job-schedulers flows workers metrics-history operations alerts webhooks redis check audit keys"
-    " settings".split()
+    " settings sessions".split()
 )
 _UNSAFE_IN_ID = re.compile(rb"[^A-Za-z0-9-]")
 
@@ -147,8 +147,8 @@ def settings_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:
     return _address("/settings", connection, query)
 
 
-def sessions_url() -> str:
-    return _address("/sessions", DEFAULT_CONNECTION, {})
+def sessions_url(connection: str = DEFAULT_CONNECTION) -> str:
+    return _address("/sessions", connection, {})
 
 
 def schedulers_url(connection: str = DEFAULT_CONNECTION, **query: object) -> str:

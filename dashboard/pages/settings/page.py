@@ -24,7 +24,7 @@ async def settings_page(request: Request) -> HttpResponse:
         return _chosen(request)
     shown = {
         "section": "settings",
-        "sessions_url": "" if hosting.is_guest() else links.sessions_url(),
+        "sessions_url": "" if hosting.is_guest() else links.sessions_url(known_connection(request)),
         "fields": fields_of(choices_of(request), dashboard_options()),
         "zones": sorted(zones()),
         "rows_known": ROWS,

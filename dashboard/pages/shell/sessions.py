@@ -23,7 +23,11 @@ async def sessions_page(request: Request) -> HttpResponse:
         ended = await sync_to_async(sessions.end)(person, request.POST.get("id", ""), but=key)
         log.info("sessions ended", user=request.user.get_username(), count=ended)
         told = ngettext("%(count)s session was ended.", "%(count)s sessions were ended.", ended) % {"count": ended}
-        return go(request, links.sessions_url(), told if ended else _("There was no such session any more."))
+        return go(
+            request,
+            links.sessions_url(known_connection(request)),
+            told if ended else _("There was no such session any more."),
+        )
     held = await sync_to_async(sessions.held)(person, key)
     around = await around_of(request, known_connection(request))
     shown = {"section": "settings", "held": held, "password_url": hosting.admin_url("password_change")}
