@@ -9,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import OperationalError, connections
+from django.db.utils import ConnectionHandler
 
+from dashboard import environment
 from queues import queue
 from queues.processors import Registry
 from tests.eventually import eventually
@@ -102,3 +104,16 @@ async def test_a_transaction_that_a_job_left_open_is_rolled_back_before_the_next
         added = [await queue("chat").add("count") for _ in range(100)]
         await sight.until("completed", left.id, *(one.id for one in added), timeout_s=20)
     assert {sight.job(one.id)["returnvalue"] for one in added} == {"0"}
+
+
+def test_a_statement_ends_after_the_time_that_the_address_names(server, tmp_path, django_db_blocker):
+    address = f"{server.url}?options=-c%20statement_timeout%3D50"
+    settings = environment.database({"DATABASE_URL": address}, tmp_path, tmp_path)
+    link = ConnectionHandler({"default": settings})["default"]
+    with django_db_blocker.unblock():
+        try:
+            with link.cursor() as cursor, pytest.raises(OperationalError, match="statement timeout"):
+                cursor.execute("SELECT pg_sleep(60)")
+        finally:
+            link.close()
+            link.close_pool()
