@@ -33,6 +33,7 @@ def main() -> int:
         folder = Path(options.keep or tempfile.mkdtemp(prefix="toril-storm-")).resolve() / database
         folder.mkdir(parents=True)
         told = {"rate": options.rate, "seed": options.seed, "database": database, "pause_s": options.pause}
+        told["brief"] = options.brief
         account = asyncio.run(storm(folder, seconds=options.minutes * 60, **told))
         for name, value in account.figures.items():
             print(f"{name:34} {value}")
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--pause", type=float, default=2.0, help="mean seconds between two faults of a kind")
     parser.add_argument("--database", choices=("sqlite", "postgresql", "both"), default="sqlite")
+    parser.add_argument("--brief", action="store_true", help="twelve faults, each once where --minutes 0 says so")
     parser.add_argument("--keep", help="a folder for what the processes say; it is left there")
     return parser.parse_args()
 

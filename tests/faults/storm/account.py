@@ -187,7 +187,8 @@ async def listeners(house: House, crowd: Crowd, traffic: Traffic, account: Accou
         try:
             await eventually(lambda: program.ended >= wanted, 60)
         except AssertionError:
-            account.demand(False, f"a program was not told of {sorted(wanted - program.ended)[:5]}")
+            untold = sorted(wanted - program.ended, key=lambda job_id: int(job_id.partition("-")[2]))
+            account.demand(False, f"a program was not told of {len(untold)} endings: {untold[:5]} to {untold[-1]}")
     with house.client() as client:
         count = client.zcard(house.keys("told")("completed"))
     try:

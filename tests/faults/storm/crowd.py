@@ -18,6 +18,7 @@ import redis
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from tests.eventually import eventually
 from tests.faults.storm.house import House
 from tests.listening import service
 from tests.planting import plant_failed
@@ -79,6 +80,8 @@ class Crowd:
         works += [self._promote, self._shelve]
         self._tasks = [asyncio.create_task(self._until_over(work)) for work in works]
         self._tasks += [asyncio.create_task(self.program.listen()), asyncio.create_task(self.tab.watch(self._cookies))]
+        # What ends before it has subscribed for the first time nobody has promised to tell it.
+        await eventually(lambda: self.program.has_subscribed, WAIT_S, "the program has subscribed")
 
     async def leave(self) -> None:
         self._over.set()
@@ -190,6 +193,7 @@ class Program:
         self.ended: set[str] = set()
         self.gaps: list[dict[str, Any]] = []
         self.connections = 0
+        self.has_subscribed = False
         self.since = ""
 
     async def listen(self) -> None:
@@ -214,6 +218,7 @@ class Program:
             self.heard[message["id"], message["type"]] += 1
             if message["type"] in ("job:completed", "job:failed"):
                 self.ended.add(message["jobId"])
+        self.has_subscribed |= message["type"] == "subscribed"
         self.since = message.get("id") or self.since
 
     @property
