@@ -192,7 +192,10 @@ AUTH_PASSWORD_VALIDATORS = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 #: The site's language, not the viewer's: what is pushed and kept is shared by all who look.
-LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en"
+LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en-gb"
+if LANGUAGE_CODE == "en":
+    # gettext takes it for American; the texts are written in British English.
+    LANGUAGE_CODE = "en-gb"
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "dashboard" / "locale"]
 

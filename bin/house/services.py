@@ -49,6 +49,8 @@ def ensure_debian_packages() -> None:
         _install("redis", "redis-tools")
     if not any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")):
         _install("faketime", "faketime")
+    if not shutil.which("xgettext"):
+        _install("gettext", "gettext")
 
 
 def ensure_postgresql(virtualenv: Virtualenv) -> None:

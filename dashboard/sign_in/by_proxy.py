@@ -54,6 +54,8 @@ def let_in(request: HttpRequest, name: str) -> None:
 
 def _said(request: HttpRequest, which: str) -> str:
     header = getattr(settings, "PROXY_SIGN_IN", {}).get(which, "")
-    if not header or not is_trusted(request.META.get("REMOTE_ADDR") or ""):
+    # Which proxy asks people is always told: that some proxy of a private network stands there is not enough here.
+    is_told = bool(getattr(settings, "TRUSTED_PROXIES", None))
+    if not header or not is_told or not is_trusted(request.META.get("REMOTE_ADDR") or ""):
         return ""
     return str(request.META.get("HTTP_" + header.upper().replace("-", "_"), "")).strip()

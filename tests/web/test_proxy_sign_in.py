@@ -43,6 +43,12 @@ async def test_a_strangers_header_is_no_name():
     assert not await User.objects.aexists()
 
 
+async def test_a_private_network_alone_vouches_for_nobody(settings):
+    settings.TRUSTED_PROXIES, settings.HTTPS = [], True
+    assert (await Browser(PROXY).get(OVERVIEW, headers=saying("ada", "admin")))["Location"].startswith("/sign-in")
+    assert not await User.objects.aexists()
+
+
 async def test_a_stranger_with_the_cookie_but_without_the_proxy_is_signed_out():
     browser = Browser(PROXY)
     await browser.get(OVERVIEW, headers=saying("ada", "viewer"))

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 import time
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from django.utils import timezone, translation
@@ -29,7 +25,6 @@ from tests.web.planted import plant_job
 from tests.web.test_workers_page import plant as plant_beats
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).resolve().parents[2]
 #: Names of products, formats and units: the same in every language.
 NAMES = set(
     "Toril Redis Valkey BullMQ Node Python JSON UTC KB MB GB CPU TTL ID PID URL CLIENT LIST Ctrl K Enter Esc Shift PM "
@@ -184,23 +179,3 @@ async def test_each_page_has_one_heading_and_its_landmarks(admin, full):
         assert html.count("<h1") == 1, path
         assert all(html.count(f"<{landmark} ") == 1 for landmark in ("main", "aside")), path
         assert '<a class="skip" href="#main">' in html
-
-
-def test_the_messages_are_gathered_without_a_complaint(tmp_path):
-    if shutil.which("xgettext") is None:
-        pytest.skip("gettext's tools are not installed")
-    copy = tmp_path / "project"
-    for room in ("dashboard", "queues", "templates"):
-        shutil.copytree(ROOT / room, copy / room, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-    script = (
-        "import django; from django.conf import settings; "
-        "settings.configure(LOCALE_PATHS=['dashboard/locale'], INSTALLED_APPS=[]); django.setup(); "
-        "from django.core.management import call_command; call_command('makemessages', locale=['xx'], verbosity=1)"
-    )
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=copy, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr.lower()
-    gathered = (copy / "dashboard/locale/xx/LC_MESSAGES/django.po").read_text()
-    for message in ("Pause refreshing", "There is no queue named “%(queue)s”.", "%(time)s ago", "Waiting for children"):
-        assert f'msgid "{message}"' in gathered
-    assert gathered.count("\nmsgid ") > 300
