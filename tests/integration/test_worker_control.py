@@ -394,7 +394,9 @@ async def test_answers_and_orders_do_not_stay(connection, client_of_redis, prefi
         await listed(connection)
         await acts.quiet(ana, connection)
         keys = [
-            key for key in client_of_redis.scan_iter(f"{prefix}::{{toril}}:*") if b":control" in key or b":answer:" in key
+            key
+            for key in client_of_redis.scan_iter(f"{prefix}::{{toril}}:*")
+            if b":control" in key or b":answer:" in key
         ]
         assert len(keys) == 2
         assert all(0 < client_of_redis.pttl(key) <= orders.KEPT_S * 1000 for key in keys)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from queues.protocol.clock import now_ms
 from queues.protocol.commands import call_script, pack
 from queues.protocol.connections import keys, wire
-from queues.protocol.clock import now_ms
 from tests.eventually import eventually
 from tests.working import working
 

@@ -43,7 +43,15 @@ CARRIED = "carried-by-the-job"
 PAGES = Path(confirmation.__file__).parents[1]
 
 #: The address pattern → how it is asked for; `{queue}` and `{job}` are filled in.
-OPEN = {"sign-in", "sign-in/provider", "sign-in/provider/back", "livez", "readyz", "favicon.ico", "admin/queues/theme.css"}
+OPEN = {
+    "sign-in",
+    "sign-in/provider",
+    "sign-in/provider/back",
+    "livez",
+    "readyz",
+    "favicon.ico",
+    "admin/queues/theme.css",
+}
 ROUTES = {
     "": "/",
     "admin/queues": BASE,

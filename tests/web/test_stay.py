@@ -38,7 +38,7 @@ async def noted(browser: Browser) -> stay.Stay:
 
 def later(seconds: float) -> Any:
     moment = time.time() + seconds
-    return mock.patch("dashboard.sign_in.stay.time.time", lambda: moment)
+    return mock.patch("dashboard.sign_in.stay.time.time", return_value=moment)
 
 
 async def is_in(browser: Browser) -> bool:
