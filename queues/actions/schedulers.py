@@ -173,7 +173,10 @@ async def edit_scheduler(actor: Actor, connection: str, queue: str, schedule: Ne
 
 
 def _stored(said: str, job_id: str | None) -> Done:
-    return Done(f"{said} {_('Its next job is “%(job)s”.') % {'job': job_id}}" if job_id else said)
+    if not job_id:
+        return Done(said)
+    following = _("Its next job is “%(job)s”.") % {"job": job_id}
+    return Done(f"{said} {following}")
 
 
 async def _put_back(row: KeptScheduler, what: str) -> Done:

@@ -73,7 +73,7 @@ def report(action: str, state: State, done: int, skipped: int, reasons: tuple[st
 
 def _stays(action: str, counted: Count) -> str:
     """What one might expect to go, and does not."""
-    said = f" {_('Delayed and active jobs stay.')}" if action == "drain" else ""
+    said = " " + _("Delayed and active jobs stay.") if action == "drain" else ""
     if counted.scheduled:
         stay = ngettext(
             "%(count)s job stays: it is the next run of a scheduler.",

@@ -18,7 +18,7 @@ async def try_channel(actor: Actor, name: str) -> Done:
     channel = get_options().alerts.channel(name)
     if channel is None:
         raise NotFound(_("There is no channel “%(name)s” in the settings.") % {"name": name[:64]})
-    title = f"[{messages.site_title()}] {_('A test')}"
+    title = " ".join([f"[{messages.site_title()}]", _("A test")])
     link = messages.address("default")
     text = "\n".join([
         _("%(who)s tried whether messages of alerts arrive here. Nothing is wrong.") % {"who": actor.name},

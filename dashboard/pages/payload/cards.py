@@ -159,7 +159,7 @@ def draw(card: Card) -> Drawn:
     told = masked(card.text[: stored.length], card.place)
     if card.is_raw:
         is_part = stored.rest is not None and stored.rest.is_inside_text
-        left = f"… {_('and more, in the download')} …\n" if is_part else ""
+        left = _("… and more, in the download") + "\n" if is_part else ""
         return Drawn(told + left, False, rest, until, len(stored.rows))
     rows = stored if told == card.text[: stored.length] else _again(told, card.place, stored, most)
     return Drawn(drawn(rows.rows, has_start=card.place.at == 0), True, rest, until, len(rows.rows))
