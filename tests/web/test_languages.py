@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCALE = ROOT / "dashboard" / "locale"
 #: Bull Board's, as Django writes them.
 LANGUAGES = "da de en_GB en_US es fr ja ko pt_BR ru tr zh_Hans".split()
+GETTEXT = {"_", *(f"{n}gettext{kind}" for n in ("", "n") for kind in ("", "_lazy", "_noop"))}
 PLACE = re.compile(r"%\(\w+\)[sd]|%%|\{\w*\}|</?[a-z][^>]*>")
 #: Letters that a text in the language has: a catalogue of another one would have none.
 SCRIPTS = {"ja": "ぁ-ヿ一-龯", "ko": "가-힣", "ru": "а-яА-Я", "zh_Hans": "一-龯"}
@@ -52,6 +54,22 @@ def gathered(tmp_path_factory) -> set[Message]:
     assert "warning" not in done.stderr.lower()
     found = polib.pofile(copy / "dashboard/locale/xx/LC_MESSAGES/django.po")
     return {(entry.msgid, entry.msgid_plural) for entry in found}
+
+
+def said_in_code() -> set[str]:
+    """What the Python code hands to gettext, read by Python itself: xgettext passes over f-strings."""
+    found = set()
+    for room in ("dashboard", "queues"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = getattr(getattr(node, "func", None), "id", "")
+                if isinstance(node, ast.Call) and name in GETTEXT and isinstance(node.args[0], ast.Constant):
+                    found.add(node.args[0].value)
+    return found
+
+
+def test_what_the_code_says_is_gathered(gathered):
+    assert said_in_code() - {message for message, _ in gathered} == set()
 
 
 def test_there_are_the_twelve_and_no_other():
