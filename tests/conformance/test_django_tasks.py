@@ -46,7 +46,8 @@ def _ours(case: type) -> type:
     left_out = NOT_OURS if django.VERSION >= (6, 0) else NOT_OURS | NOT_BEFORE_DJANGO_6
     changed: dict[str, Any] = {"__module__": __name__}
     for name in dir(case):
-        test = getattr(case, name)
+        # zope.interface, once it is loaded, lists what it does not give.
+        test = getattr(case, name, None)
         if f"{case.__name__}.{name}" in left_out:
             changed[name] = None
         elif name.startswith("test") and asyncio.iscoroutinefunction(test):

@@ -17,7 +17,8 @@ from queues.models import AuditEntry, Outcome
 
 ana = Actor(None, "ana")
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# An action on a queue asks Redis how old its library is.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("connection")]
 
 
 def deed(**more) -> Deed:
