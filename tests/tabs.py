@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -15,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.eventually import eventually
+from tests.procfs import resident
 from tests.stand import Stand
 from tests.watching import Screen
 
@@ -68,8 +67,7 @@ async def tab(stand: Stand, client: httpx.Client | None, **query: str) -> AsyncI
 
 def memory(stand: Stand) -> int:
     """Resident bytes of the web process."""
-    pages = Path(f"/proc/{stand.processes['web'].pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    return resident(stand.processes["web"].pid)
 
 
 class Stuck:

@@ -20,13 +20,13 @@ import redis
 from queues import queue
 from queues.errors import TorilError
 from queues.protocol.keys import Keys
+from tests import procfs
 from tests.acceptance.workers import Logged
 from tests.conftest import RedisServer
 from tests.eventually import Stopwatch, eventually_sync
 from tests.ledger import Findings, Ledger, Truth, audit
 from tests.services import INTEROP, require_node
 
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 START_S = 60.0
 LINES_PER_S, CPU = 5.0, 0.2
 LOST_LINE = re.compile(r"(?:lost the lock of|outcome of) work (\S+?)(?:;| “.* was not stored)")
@@ -44,12 +44,10 @@ class Member(Logged):
 
     def cpu_s(self) -> float:
         """The processor time it has used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+        return procfs.cpu_s(self.pid)
 
     def rss_mib(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return procfs.resident(self.pid) / 2**20
 
 
 class Cost:

@@ -23,6 +23,7 @@ from queues.states import State
 from tests.eventually import Stopwatch, eventually, eventually_sync
 from tests.mirroring import add, clean, finish, redis, start
 from tests.postgresql import PostgresServer
+from tests.procfs import cpu_s
 from tests.stand import Stand
 
 pytestmark = pytest.mark.acceptance
@@ -253,9 +254,9 @@ async def test_redis_away_is_waited_for_with_few_words(tmp_path, own_redis, pref
     try:
         process = stand.mirror()
         eventually_sync(lambda: said(stand, "Waiting."))
-        cpu = _cpu_s(process.pid)
+        cpu = cpu_s(process.pid)
         await asyncio.sleep(3)
-        assert _cpu_s(process.pid) - cpu < 0.6
+        assert cpu_s(process.pid) - cpu < 0.6
         assert stand.log("mirror").count("\n") < 8, stand.log("mirror")
         own_redis.start()
         eventually_sync(lambda: said(stand, "it goes on after"))
@@ -284,8 +285,3 @@ async def test_on_postgresql_it_outlives_the_database(tmp_path, redis_server, pr
         if stand is not None:
             stand.close()
         server.close()
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

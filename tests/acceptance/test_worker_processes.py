@@ -19,13 +19,10 @@ from queues import queue
 from tests.acceptance.workers import add, processes_of
 from tests.conftest import free_port
 from tests.eventually import Stopwatch, eventually_sync
+from tests.procfs import resident
 
 pytestmark = pytest.mark.acceptance
 SUPERVISOR_MIB = 32
-
-
-def rss_mib(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def sockets(pid: int) -> set[str]:
@@ -43,7 +40,7 @@ def test_children_share_nothing_and_the_supervisor_is_small(start, sight, tmp_pa
     assert sockets(first)
     assert sockets(second)
     assert sockets(first) & sockets(second) == set()
-    assert rss_mib(process.pid) < SUPERVISOR_MIB
+    assert resident(process.pid) / 2**20 < SUPERVISOR_MIB
     add("sleep", 0.05, 20)
     eventually_sync(lambda: len(sight.ids("completed")) == 20)
     assert {sight.job(job_id)["pb"] for job_id in sight.ids("completed")} == {"anna-1", "anna-2"}

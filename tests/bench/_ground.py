@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -16,8 +15,10 @@ from pathlib import Path
 import httpx
 import redis
 
-from tests.bench.peers.track import ROOT, cpu_s
+from tests import procfs
+from tests.bench.peers.track import ROOT
 from tests.conftest import RedisServer
+from tests.procfs import cpu_s
 from tests.stand import Stand
 
 PREFIX = "bull"
@@ -88,8 +89,7 @@ def say_times(title: str, took: Mapping[str, Sequence[float]], reach_ms: float) 
 
 def resident(process: subprocess.Popen[bytes]) -> float:
     """In MB."""
-    pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / MB
+    return procfs.resident(process.pid) / MB
 
 
 class Samples:

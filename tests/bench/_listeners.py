@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import RedisServer
 from tests.listening import SETTINGS, token
+from tests.procfs import cpu_s
 from tests.stand import Stand
 from tests.tabs import memory
 
@@ -132,5 +133,4 @@ async def _read(ws: ClientConnection, late: list[float]) -> None:
 
 
 def _cpu(stand: Stand) -> float:
-    fields = Path(f"/proc/{stand.processes['web'].pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return cpu_s(stand.processes["web"].pid)

@@ -24,6 +24,7 @@ from websockets.asyncio.client import connect
 from tests.bench import _listeners
 from tests.conftest import RedisServer
 from tests.interop.board import BullBoard
+from tests.procfs import cpu_s
 from tests.stand import Stand
 
 PREFIX = "bull"
@@ -150,8 +151,7 @@ def _reads(client: redis.Redis) -> int:
 
 
 def _cpu(stand: Stand) -> float:
-    fields = Path(f"/proc/{stand.processes['web'].pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return cpu_s(stand.processes["web"].pid)
 
 
 def _beside(board: BullBoard, client: redis.Redis, tabs: int) -> None:

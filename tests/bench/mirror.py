@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queues.protocol.keys import Keys
-from tests.bench.peers.track import ROOT, Track, cpu_s, toril
+from tests.bench.peers.track import ROOT, Track, toril
 from tests.conftest import RedisServer
 from tests.postgresql import PostgresServer
+from tests.procfs import cpu_s
 
 JOBS = int(os.environ.get("BENCH_JOBS", "20000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "10"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import redis
 
 from queues.protocol.keys import Keys
+from tests import procfs
 from tests.conftest import RedisServer
 from tests.eventually import eventually_sync
 from tests.stand import Stand
@@ -66,9 +67,7 @@ def measured(folder: Path, server: RedisServer, count: int) -> list[int]:
 
 def resident(pid: int, kind: str = "VmRSS") -> int:
     """MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith(f"{kind}:")]
-    return round(int(line.split()[1]) / 1024)
+    return round(procfs.resident(pid, kind) / 2**20)
 
 
 if __name__ == "__main__":

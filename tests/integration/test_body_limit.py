@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.procfs import resident
 from tests.stand import Stand
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -25,8 +25,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 
 
 def memory_mb(stand: Stand) -> float:
-    status = Path(f"/proc/{stand.processes['web'].pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return resident(stand.processes["web"].pid) / 2**20
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["with its length", "in chunks"])

@@ -12,6 +12,7 @@ from functools import partial
 
 from queues.protocol.adding import NewJob, add_job
 from queues.protocol.keys import Keys
+from tests import procfs
 from tests.bench.peers.track import PYPI, ROOT, Track, node, say, toril
 
 MANY, SOME, FEW = 30_000, 8_000, 3_000
@@ -193,7 +194,6 @@ def memory(track: Track) -> None:
             track.fill(keys, 1)
             track.completed(keys, 1)
             time.sleep(2)
-            with open(f"/proc/{worker.pid}/statm") as file:
-                return int(file.read().split()[1]) * 4096 / 2**20
+            return procfs.resident(worker.pid) / 2**20
 
     say("memory of an idle worker process, MiB", track.median(resident), None, "≤ 80 MiB")

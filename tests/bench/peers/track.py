@@ -19,6 +19,7 @@ import redis
 
 from queues.protocol.keys import Keys
 from tests.conftest import RedisServer
+from tests.procfs import cpu_s
 from tests.services import INTEROP, require_node
 
 ROOT = Path(__file__).parents[3]
@@ -132,12 +133,6 @@ class Track:
             for job_id in ids:
                 pipe.hmget(keys.base + job_id, names)
             return [[float(value) for value in found] for found in pipe.execute()]
-
-
-def cpu_s(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def say(figure: str, ours: float, peer: float | None, reach: str) -> None:
