@@ -6,6 +6,7 @@ A bad value stops the start with one sentence that names its variable (`Configur
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
+from locale import locale_alias
 from pathlib import Path
 from typing import Any
 
@@ -192,10 +193,9 @@ AUTH_PASSWORD_VALIDATORS = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 #: The site's language, not the viewer's: what is pushed and kept is shared by all who look.
-LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en-gb"
-if LANGUAGE_CODE == "en":
-    # gettext takes it for American; the texts are written in British English.
-    LANGUAGE_CODE = "en-gb"
+LANGUAGE_CODE = ENVIRON.get("LANGUAGE_CODE", "").strip().lower() or "en"
+# gettext takes English for American, where nothing else is said; the texts are written in British English.
+locale_alias["en"] = "en_GB.ISO8859-1"
 USE_I18N = True
 LOCALE_PATHS = [BASE_DIR / "dashboard" / "locale"]
 
