@@ -10,7 +10,7 @@ from typing import Any
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from dashboard import links
@@ -132,13 +132,13 @@ def _plainly(value: Any) -> str:
 
 SYSTEMS: Mapping[str, System] = {
     "pages": System(
-        lazy("Documentation generator"),
-        lazy("A page becomes an example call, and then vectors: two jobs, the second when the first is done."),
+        gettext_lazy("Documentation generator"),
+        gettext_lazy("A page becomes an example call, and then vectors: two jobs, the second when the first is done."),
         (
-            Field("url", lazy("Address"), "url", "https://api.northwind.example/v2/orders", is_needed=True),
-            Field("title", lazy("Title"), example="Orders"),
-            Field("method", lazy("Method"), "choice", options=("GET", "POST", "PUT", "PATCH", "DELETE")),
-            Field("text", lazy("Text of the page"), "area"),
+            Field("url", gettext_lazy("Address"), "url", "https://api.northwind.example/v2/orders", is_needed=True),
+            Field("title", gettext_lazy("Title"), example="Orders"),
+            Field("method", gettext_lazy("Method"), "choice", options=("GET", "POST", "PUT", "PATCH", "DELETE")),
+            Field("text", gettext_lazy("Text of the page"), "area"),
         ),
         _ask_page,
         _pages,
@@ -146,12 +146,12 @@ SYSTEMS: Mapping[str, System] = {
         (pages.CURL, pages.EMBEDDINGS),
     ),
     "papers": System(
-        lazy("Paper library"),
-        lazy("A paper is read by four queues: its authors, their institutions, its tags, and a summary."),
+        gettext_lazy("Paper library"),
+        gettext_lazy("A paper is read by four queues: its authors, their institutions, its tags, and a summary."),
         (
-            Field("url", lazy("arXiv address"), "url", "https://arxiv.org/abs/2401.01234", is_needed=True),
-            Field("title", lazy("Title")),
-            Field("authors", lazy("Authors"), example="Ana Lind, Bo Mori"),
+            Field("url", gettext_lazy("arXiv address"), "url", "https://arxiv.org/abs/2401.01234", is_needed=True),
+            Field("title", gettext_lazy("Title")),
+            Field("authors", gettext_lazy("Authors"), example="Ana Lind, Bo Mori"),
         ),
         papers.ask,
         _papers,
@@ -159,11 +159,11 @@ SYSTEMS: Mapping[str, System] = {
         tuple(papers.JOBS),
     ),
     "chat": System(
-        lazy("Research agents"),
-        lazy("A message is answered within seconds, research in as long as it takes."),
+        gettext_lazy("Research agents"),
+        gettext_lazy("A message is answered within seconds, research in as long as it takes."),
         (
-            Field("message", lazy("Message"), "area", is_needed=True),
-            Field("queue", lazy("Answer by"), "choice", options=("chat", "deep-research")),
+            Field("message", gettext_lazy("Message"), "area", is_needed=True),
+            Field("queue", gettext_lazy("Answer by"), "choice", options=("chat", "deep-research")),
         ),
         _ask_message,
         _messages,
@@ -171,12 +171,12 @@ SYSTEMS: Mapping[str, System] = {
         ("chat", "deep-research"),
     ),
     "scans": System(
-        lazy("Scan service"),
-        lazy("A site is checked; premium users’ sites first."),
+        gettext_lazy("Scan service"),
+        gettext_lazy("A site is checked; premium users’ sites first."),
         (
-            Field("url", lazy("Site"), "url", "https://shop.example.com", is_needed=True),
-            Field("plan", lazy("Plan"), "choice", options=tuple(reversed(scans.PLANS))),
-            Field("id", lazy("Id of your own"), example="scan-abc123"),
+            Field("url", gettext_lazy("Site"), "url", "https://shop.example.com", is_needed=True),
+            Field("plan", gettext_lazy("Plan"), "choice", options=tuple(reversed(scans.PLANS))),
+            Field("id", gettext_lazy("Id of your own"), example="scan-abc123"),
         ),
         scans.ask,
         _scans,
@@ -184,11 +184,11 @@ SYSTEMS: Mapping[str, System] = {
         (scans.QUEUE,),
     ),
     "texts": System(
-        lazy("AI platform"),
-        lazy("A text is summarized, classified, weighed, translated or searched for facts."),
+        gettext_lazy("AI platform"),
+        gettext_lazy("A text is summarized, classified, weighed, translated or searched for facts."),
         (
-            Field("kind", lazy("Type"), "choice", options=tuple(KINDS)),
-            Field("text", lazy("Text"), "area", is_needed=True),
+            Field("kind", gettext_lazy("Type"), "choice", options=tuple(KINDS)),
+            Field("text", gettext_lazy("Text"), "area", is_needed=True),
         ),
         _ask_text,
         _texts,

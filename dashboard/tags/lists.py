@@ -7,7 +7,7 @@ from django.template import Context
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop as noop
+from django.utils.translation import gettext_noop
 
 from dashboard import links
 from dashboard.pages.listing.cells import Teller, error_line
@@ -73,7 +73,7 @@ def _tick(job: Job, teller: Teller) -> SafeString:
         '<td class="tick"><input type="checkbox" name="id" value="{}" form="selection" autocomplete="off" data-pick'
         ' aria-label="{}"></td>',
         job.job_id,
-        teller.say(noop("Select job %(id)s")) % {"id": job.job_id},
+        teller.say(gettext_noop("Select job %(id)s")) % {"id": job.job_id},
     )
 
 
@@ -84,7 +84,7 @@ def _id(job: Job, to: str, teller: Teller) -> SafeString:
         ' aria-expanded="false" aria-label="{2}" data-expand></a><a href="{0}">{3}</a></td>',
         to,
         expand,
-        teller.say(noop("Details of job %(id)s")) % {"id": job.job_id},
+        teller.say(gettext_noop("Details of job %(id)s")) % {"id": job.job_id},
         job.job_id,
     )
 

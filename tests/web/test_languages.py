@@ -62,6 +62,8 @@ def said_in_code() -> set[str]:
     for room in ("dashboard", "queues"):
         for path in (ROOT / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.alias) and node.name in GETTEXT:
+                    assert node.asname in (None, "_"), f"{path}: xgettext does not know {node.asname}"
                 name = getattr(getattr(node, "func", None), "id", "")
                 if isinstance(node, ast.Call) and name in GETTEXT and isinstance(node.args[0], ast.Constant):
                     found.add(node.args[0].value)

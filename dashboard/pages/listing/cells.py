@@ -12,8 +12,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from django.utils.translation import gettext_noop as noop
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from dashboard import moments
 from dashboard.pages.job.timeline import ran_ms, waited_ms
@@ -86,8 +85,10 @@ def due(job: Job, teller: Teller) -> SafeString:
 
 def priority(job: Job, teller: Teller) -> SafeString:
     if not job.priority:
-        return _zero(teller.say(noop("priority")))
-    return format_html('<td class="num" data-label="{}">{}</td>', teller.say(noop("priority")), f"{job.priority:,}")
+        return _zero(teller.say(gettext_noop("priority")))
+    return format_html(
+        '<td class="num" data-label="{}">{}</td>', teller.say(gettext_noop("priority")), f"{job.priority:,}"
+    )
 
 
 def attempts(job: Job, teller: Teller) -> SafeString:
@@ -97,13 +98,13 @@ def attempts(job: Job, teller: Teller) -> SafeString:
     if made > allowed:
         return format_html(
             '<td class="quiet" data-label="{}">{} <span class="faint">({})</span></td>',
-            teller.say(noop("attempts")),
+            teller.say(gettext_noop("attempts")),
             f"{made:,}",
             _("%(count)s allowed") % {"count": f"{allowed:,}"},
         )
-    told = teller.say(noop("%(made)s of %(allowed)s")) % {"made": f"{made:,}", "allowed": f"{allowed:,}"}
+    told = teller.say(gettext_noop("%(made)s of %(allowed)s")) % {"made": f"{made:,}", "allowed": f"{allowed:,}"}
     shown = format_html("{}" if made else '<span class="zero">{}</span>', told)
-    return format_html('<td class="quiet" data-label="{}">{}</td>', teller.say(noop("attempts")), shown)
+    return format_html('<td class="quiet" data-label="{}">{}</td>', teller.say(gettext_noop("attempts")), shown)
 
 
 @lru_cache(maxsize=1024)
@@ -116,7 +117,7 @@ def _allowed(opts: str) -> int:
 
 def progress(job: Job, teller: Teller) -> SafeString:
     if not teller.may_read or job.progress in ("", "0", "null"):
-        return _zero(teller.say(noop("progress")))
+        return _zero(teller.say(gettext_noop("progress")))
     value = parse_json(job.progress)
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = f"{value:g} %"
@@ -124,20 +125,20 @@ def progress(job: Job, teller: Teller) -> SafeString:
         shown = mask_text(value)[:40]
     else:
         shown = mask_json(job.progress)[:40]
-    label = teller.say(noop("progress"))
+    label = teller.say(gettext_noop("progress"))
     return format_html('<td class="num quiet minor clip" data-label="{}">{}</td>', label, shown)
 
 
 def delay(job: Job, teller: Teller) -> SafeString:
-    return _span(job.delay_ms or None, teller.say(noop("delay")), "")
+    return _span(job.delay_ms or None, teller.say(gettext_noop("delay")), "")
 
 
 def waited(job: Job, teller: Teller) -> SafeString:
-    return _span(waited_ms(job), teller.say(noop("waited")), UNKNOWN if job.processed_on_ms else "")
+    return _span(waited_ms(job), teller.say(gettext_noop("waited")), UNKNOWN if job.processed_on_ms else "")
 
 
 def ran(job: Job, teller: Teller) -> SafeString:
-    return _span(ran_ms(job), teller.say(noop("ran")), "")
+    return _span(ran_ms(job), teller.say(gettext_noop("ran")), "")
 
 
 def worker(job: Job, teller: Teller) -> SafeString:

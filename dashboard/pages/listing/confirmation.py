@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import gettext_lazy
 
 from dashboard import links
 from dashboard.grants import Grants
@@ -28,18 +28,18 @@ from queues.states import BULK_ACTIONS, LISTED, State, parse_state
 HOUR_MS = 3_600_000
 #: Ages to choose from; any other is `custom` with a number of hours.
 AGES = (
-    ("now", _lazy("of any age")),
-    ("1h", _lazy("older than 1 hour")),
-    ("1d", _lazy("older than 1 day")),
-    ("7d", _lazy("older than 7 days")),
-    ("custom", _lazy("older than …")),
+    ("now", gettext_lazy("of any age")),
+    ("1h", gettext_lazy("older than 1 hour")),
+    ("1d", gettext_lazy("older than 1 day")),
+    ("7d", gettext_lazy("older than 7 days")),
+    ("custom", gettext_lazy("older than …")),
 )
 _HOURS = {"now": 0, "1h": 1, "1d": 24, "7d": 168}
 MOST_HOURS = 87_600
 DESTRUCTIVE = frozenset({"clean", "drain"})
 #: Bulk action → what an operation calls it.
 OPERATIONS = {"retry-all": "retry", "promote-all": "promote", "clean": "clean", "drain": "clean"}
-WARNINGS = {"promote-all": _lazy("They run as soon as a worker is free, in spite of their delay.")}
+WARNINGS = {"promote-all": gettext_lazy("They run as soon as a worker is free, in spite of their delay.")}
 
 
 @dataclass(frozen=True, slots=True)
